@@ -1,0 +1,58 @@
+// Bundles the extension: host, engine, runner, command line, page and layout worker.
+import { cp, mkdir, rm } from 'node:fs/promises';
+import esbuild from 'esbuild';
+import { copyRuntimes } from './runtimes.mjs';
+
+const watch = process.argv.includes('--watch');
+const production = process.argv.includes('--production');
+
+const common = {
+  bundle: true,
+  sourcemap: !production,
+  minify: production,
+  target: 'es2022',
+  logLevel: 'info',
+};
+const node = {
+  ...common,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  outExtension: { '.js': '.cjs' },
+  outdir: 'dist',
+};
+const page = {
+  ...common,
+  platform: 'browser',
+  format: 'iife',
+  outdir: 'dist/webview',
+  loader: { '.ttf': 'file' },
+};
+
+const builds = [
+  { ...node, entryPoints: { extension: 'src/extension.ts' }, external: ['vscode'] },
+  {
+    ...node,
+    entryPoints: {
+      engine: 'src/engine/server.ts',
+      runner: 'src/runtime/runnerProcess.ts',
+      cli: 'src/cli/main.ts',
+    },
+    external: ['onnxruntime-node'],
+  },
+  { ...page, entryPoints: { main: 'webview-ui/main.ts', layoutWorker: 'webview-ui/graph/layoutWorker.ts' } },
+];
+
+await rm('dist', { recursive: true, force: true });
+await mkdir('dist/webview', { recursive: true });
+await copyRuntimes('dist');
+if (watch) {
+  const contexts = await Promise.all(builds.map((options) => esbuild.context(options)));
+  await Promise.all(contexts.map((context) => context.watch()));
+} else {
+  await Promise.all(builds.map((options) => esbuild.build(options)));
+}
+await cp('node_modules/@vscode/codicons/dist', 'dist/webview/codicons', {
+  recursive: true,
+  filter: (source) => !source.includes('src') && !source.endsWith('.html'),
+});

@@ -1,0 +1,355 @@
+import type { LayerCost, MemoryPlan, Unresolved } from '../analysis/report.ts';
+import type { DeviceProfile } from '../devices/profile.ts';
+import type { Damage, ErrorReason } from '../ir/errors.ts';
+import type { Dialect } from '../ir/model.ts';
+import type { PassOption, RecipeStep } from '../passes/pass.ts';
+import type { Budget, Finding, Severity } from '../rules/rule.ts';
+import type { GraphView } from './view.ts';
+
+/** A model value held by the engine. Handles are content-addressed: the same file and steps give the same handle. */
+export type Handle = string;
+
+export interface Opened {
+  readonly handle: Handle;
+  readonly format: Dialect;
+  readonly damage: readonly Damage[];
+}
+
+export interface TensorSummary {
+  readonly name: string;
+  /** "float32[1×3×32×32]" or "unknown". */
+  readonly type: string;
+  /** Free dimensions are their symbol's name or null. */
+  readonly shape: readonly (number | string | null)[] | null;
+  readonly dtype: string;
+}
+
+/** `inspect`: numbers that are unknown are null, never 0. */
+export interface InspectReport {
+  readonly format: Dialect;
+  readonly producer: string;
+  /** ONNX: version of the default domain. TFLite: the schema version. */
+  readonly opset: number;
+  readonly fileBytes: number;
+  readonly weightBytes: number;
+  readonly params: number;
+  readonly macs: number | null;
+  readonly flops: number | null;
+  readonly peakActivationBytes: number | null;
+  /** Share of weight elements that are exactly zero; null when weights were not read. */
+  readonly sparsity: number | null;
+  readonly unresolved: readonly Unresolved[];
+  readonly freeDimensions: readonly string[];
+  readonly inputs: readonly TensorSummary[];
+  readonly outputs: readonly TensorSummary[];
+  readonly layers: readonly LayerRow[];
+  readonly damage: readonly Damage[];
+}
+
+export interface LayerRow {
+  readonly id: string;
+  readonly name: string;
+  readonly op: string;
+  readonly params: number;
+  readonly macs: number | null;
+  readonly flops: number | null;
+  readonly weightBytes: number;
+  readonly activationBytes: number | null;
+  readonly outputShapes: readonly string[];
+}
+
+export interface Headline {
+  readonly fileBytes: number;
+  readonly params: number;
+  readonly macs: number | null;
+}
+
+export interface ApplyReport {
+  readonly before: Headline;
+  readonly after: Headline;
+  readonly changed: readonly string[];
+  readonly notes: readonly string[];
+  readonly seconds: number;
+}
+
+export interface EvalReport {
+  readonly samples: number;
+  readonly data: string;
+  readonly top1?: number;
+  readonly top5?: number;
+  readonly reference?: {
+    /** Share of samples whose arg-max agrees. */
+    readonly agreement: number;
+    /** Signal to quantization-noise ratio of the outputs, dB; null when outputs are identical. */
+    readonly sqnrDb: number | null;
+    readonly cosine: number;
+    readonly klDiv: number;
+  };
+}
+
+export interface LatencyStats {
+  readonly min: number;
+  readonly median: number;
+  readonly mean: number;
+  readonly p90: number;
+  readonly p99: number;
+}
+
+export interface BenchReport {
+  readonly runtime: string;
+  readonly provider: string;
+  readonly threads: number;
+  readonly runs: number;
+  readonly loadMs: number;
+  readonly latencyMs: LatencyStats;
+  readonly peakRssBytes: number;
+  /** `id` is null when the runtime's operator maps to no single layer. */
+  readonly layers: readonly {
+    readonly id: string | null;
+    readonly name: string;
+    readonly ms: number;
+    readonly share: number;
+  }[];
+  readonly fallback: readonly { readonly id: string; readonly reason: string }[];
+  readonly inputs: string;
+  readonly against?: Omit<BenchReport, 'against'> & { readonly speedup: number };
+}
+
+export interface EstimateReport {
+  readonly device: string;
+  readonly latencyMs: number | null;
+  /** Interval around the latency. */
+  readonly latencyRangeMs: readonly [number, number] | null;
+  readonly basis: string;
+  readonly energyMj: number | null;
+  readonly flashBytes: number;
+  readonly ramBytes: number | null;
+  readonly fits: { readonly flash: Fit; readonly ram: Fit };
+  readonly unsupported: readonly { readonly layer: string; readonly op: string; readonly reason: string }[];
+  readonly layers: readonly {
+    readonly id: string;
+    readonly ms: number | null;
+    readonly bound: 'compute' | 'memory' | 'overhead';
+  }[];
+}
+
+export type Fit = 'fits' | 'tight' | 'does not fit' | 'unknown';
+
+export interface Candidate {
+  readonly title: string;
+  readonly recipe: readonly RecipeStep[];
+  readonly fileBytes: number;
+  /** Bytes after brotli, what an update over the air ships. */
+  readonly compressedBytes: number;
+  readonly macs: number | null;
+  /** Measured on this machine, median. */
+  readonly measuredMs: number | null;
+  /** Estimated on the device. */
+  readonly latencyMs: number | null;
+  readonly energyMj: number | null;
+  readonly ramBytes: number | null;
+  readonly fits: { readonly flash: Fit; readonly ram: Fit };
+  /** Accuracy on labels when there are some, else agreement with the original; 0..1. */
+  readonly score: number | null;
+  readonly scoreKind: 'top1' | 'agreement' | 'none';
+  /** Why this candidate was not built, when it failed. */
+  readonly failure?: string;
+}
+
+export interface OptimizeReport {
+  readonly device: string;
+  readonly data: string;
+  readonly baseline: Candidate;
+  readonly candidates: readonly Candidate[];
+  /** Indexes into `candidates` that no other candidate beats in size, latency and score at once. */
+  readonly pareto: readonly number[];
+  readonly chosen: number | null;
+  readonly out: string | null;
+}
+
+export interface SensitivityReport {
+  readonly scheme: string;
+  readonly metric: string;
+  readonly data: string;
+  readonly layers: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly sqnrDb: number | null;
+    readonly agreement: number;
+  }[];
+  readonly inferences: number;
+  readonly seconds: number;
+  readonly baselineInferenceSeconds: number;
+  readonly notCovered: readonly string[];
+}
+
+export interface DiffReport {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly {
+    readonly id: string;
+    readonly classes: readonly (
+      | 'op'
+      | 'attribute'
+      | 'shape'
+      | 'type'
+      | 'weights'
+      | 'quantization'
+      | 'wiring'
+    )[];
+  }[];
+  readonly unchanged: number;
+  readonly before: Headline;
+  readonly after: Headline;
+  readonly notCovered: readonly string[];
+}
+
+export interface PassInfo {
+  readonly id: string;
+  readonly title: string;
+  readonly summary: string;
+  readonly dialects: readonly Dialect[];
+  readonly refusal?: string;
+  readonly exact: boolean;
+  readonly calibration: 'none' | 'required';
+  readonly options: readonly PassOption[];
+}
+
+export interface RuleInfo {
+  readonly id: string;
+  readonly severity: Severity;
+  readonly title: string;
+  readonly manual: string;
+}
+
+/** The text form; `layerLines[i]` is the zero-based line of the i-th layer. */
+export interface TextForm {
+  readonly text: string;
+  readonly layers: readonly { readonly id: string; readonly line: number }[];
+  /** Where each value is defined and used: line, start and end column. */
+  readonly definitions: readonly {
+    readonly value: string;
+    readonly line: number;
+    readonly start: number;
+    readonly end: number;
+  }[];
+}
+
+export interface NodeDetails {
+  readonly id: string;
+  readonly name: string;
+  readonly op: string;
+  readonly domain: string;
+  readonly cost: LayerRow & { readonly formula: string; readonly inputBytes: number | null };
+  readonly attributes: readonly { readonly name: string; readonly value: string }[];
+  readonly inputs: readonly ValueDetails[];
+  readonly outputs: readonly ValueDetails[];
+  /** Ids of passes that can work on this layer alone. */
+  readonly passes: readonly string[];
+  readonly findings: readonly Finding[];
+}
+
+export interface ValueDetails {
+  readonly name: string;
+  readonly role: string;
+  readonly type: string;
+  readonly constant: boolean;
+  readonly bytes: number | null;
+  readonly quantization: string | null;
+  /** Layers at the other end. */
+  readonly peers: readonly string[];
+}
+
+/** Statistics of one constant, read in pieces. */
+export interface TensorStats {
+  readonly elements: number;
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly mean: number | null;
+  readonly std: number | null;
+  readonly zeros: number;
+  readonly histogram: {
+    readonly counts: readonly number[];
+    readonly from: number;
+    readonly to: number;
+  } | null;
+  readonly preview: readonly number[];
+}
+
+export interface BenchOptions {
+  readonly runs?: number;
+  readonly warmup?: number;
+  readonly threads?: number;
+  readonly provider?: string;
+  readonly data?: string;
+}
+
+type Bindings = Readonly<Record<string, number>>;
+
+/**
+ * Everything the engine does. One entry per call: parameters and result. Request, response, client and server types
+ * derive from this interface; there is no second list.
+ */
+export interface EngineApi {
+  open(p: { path: string; steps?: readonly RecipeStep[] }): Opened;
+  release(p: { handle: Handle }): null;
+  /** Applies one more step to a model; the result is a new handle. */
+  apply(p: { handle: Handle; step: RecipeStep }): { handle: Handle; report: ApplyReport };
+  save(p: { handle: Handle; path: string }): { fileBytes: number };
+  inspect(p: { handle: Handle; bind?: Bindings; sparsity?: boolean }): InspectReport;
+  graph(p: { handle: Handle; device?: string; graph?: number }): GraphView;
+  node(p: { handle: Handle; id: string; device?: string }): NodeDetails;
+  layers(p: { handle: Handle }): { layers: readonly LayerCost[]; memory: MemoryPlan | null };
+  tensor(p: { handle: Handle; graph?: number; value: string }): TensorStats;
+  text(p: { handle: Handle }): TextForm;
+  check(p: { handle: Handle; device?: string; budget?: Budget }): { findings: readonly Finding[] };
+  passes(p: Record<string, never>): { passes: readonly PassInfo[] };
+  rules(p: Record<string, never>): { rules: readonly RuleInfo[] };
+  devices(p: { folders?: readonly string[] }): { devices: readonly DeviceProfile[] };
+  estimate(p: { handle: Handle; device: string }): EstimateReport;
+  bench(p: { handle: Handle; against?: Handle; options?: BenchOptions }): BenchReport;
+  evaluate(p: { handle: Handle; data: string; reference?: Handle; samples?: number }): EvalReport;
+  sensitivity(p: { handle: Handle; data?: string; scheme: string }): SensitivityReport;
+  optimize(p: {
+    handle: Handle;
+    device: string;
+    data?: string;
+    maxDrop?: number;
+    out?: string;
+  }): OptimizeReport;
+  diff(p: { a: Handle; b: Handle }): DiffReport;
+  convert(p: { handle: Handle; path: string }): { fileBytes: number; notes: readonly string[] };
+  export(p: { handle: Handle; to: string; path: string }): { path: string; bytes: number };
+}
+
+export type Method = keyof EngineApi;
+export type Params<M extends Method> = Parameters<EngineApi[M]>[0];
+export type Result<M extends Method> = ReturnType<EngineApi[M]>;
+
+export interface WireError {
+  readonly reason: ErrorReason;
+  readonly message: string;
+  readonly file?: string;
+  readonly place?: string;
+}
+
+export type ToEngine =
+  | { readonly kind: 'call'; readonly id: number; readonly method: Method; readonly params: unknown }
+  | { readonly kind: 'cancel'; readonly id: number };
+
+export type FromEngine =
+  | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'error'; readonly id: number; readonly error: WireError }
+  | { readonly kind: 'progress'; readonly id: number; readonly fraction: number; readonly message: string };
+
+/** How callers follow and stop a call. */
+export interface CallOptions {
+  readonly onProgress?: (fraction: number, message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** The engine as its callers see it, in this process or another. */
+export interface Engine {
+  call<M extends Method>(method: M, params: Params<M>, options?: CallOptions): Promise<Result<M>>;
+  dispose(): void;
+}

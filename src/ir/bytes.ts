@@ -1,0 +1,70 @@
+import { KerfError } from './errors.ts';
+
+/**
+ * A lazy, immutable run of bytes: a range of a file or memory. Reads are synchronous because all of the
+ * core runs in the engine process, never in the extension host.
+ */
+export interface Bytes {
+  readonly length: number;
+  /**
+   * Up to `length` bytes from `offset`, clamped to the end. The result may share memory with this value: it is not
+   * to be written to. Its `byteOffset` may be unaligned.
+   * Throws `KerfError('missing-weights' | 'io')`.
+   */
+  read(offset?: number, length?: number): Uint8Array;
+  /** A view of a part; copies nothing. */
+  slice(offset: number, length: number): Bytes;
+  /** Why the bytes cannot be read, when that is already known. */
+  readonly missing?: string;
+}
+
+class MemoryBytes implements Bytes {
+  readonly length: number;
+  readonly #bytes: Uint8Array;
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.length = bytes.length;
+  }
+  read(offset = 0, length = this.length - offset): Uint8Array {
+    return this.#bytes.subarray(offset, offset + length);
+  }
+  slice(offset: number, length: number): Bytes {
+    return new MemoryBytes(this.#bytes.subarray(offset, offset + length));
+  }
+}
+
+class MissingBytes implements Bytes {
+  readonly length: number;
+  readonly missing: string;
+  constructor(length: number, missing: string) {
+    this.length = length;
+    this.missing = missing;
+  }
+  read(): Uint8Array {
+    throw new KerfError('missing-weights', this.missing);
+  }
+  slice(_offset: number, length: number): Bytes {
+    return new MissingBytes(length, this.missing);
+  }
+}
+
+/** Bytes held in memory. */
+export function memoryBytes(bytes: Uint8Array): Bytes {
+  return new MemoryBytes(bytes);
+}
+
+/** Bytes whose file is absent: the size is known, reading says why it cannot be done. */
+export function missingBytes(length: number, reason: string): Bytes {
+  return new MissingBytes(length, reason);
+}
+
+/** Calls `visit` with successive pieces of at most `pieceLength` bytes; memory stays bounded by one piece. */
+export function forEachPiece(
+  bytes: Bytes,
+  pieceLength: number,
+  visit: (piece: Uint8Array, offset: number) => void,
+): void {
+  for (let offset = 0; offset < bytes.length; offset += pieceLength) {
+    visit(bytes.read(offset, Math.min(pieceLength, bytes.length - offset)), offset);
+  }
+}

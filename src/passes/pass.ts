@@ -1,0 +1,81 @@
+import type { Dialect, Model, Node, NodeId, ValueId } from '../ir/model.ts';
+
+/** An option of a pass: its form field, its command-line flag and its recipe key all come from this. */
+export type PassOption = {
+  readonly name: string;
+  readonly title: string;
+  readonly unit?: string;
+} & (
+  | {
+      readonly type: 'number' | 'integer';
+      readonly default: number;
+      readonly min: number;
+      readonly max: number;
+    }
+  | { readonly type: 'boolean'; readonly default: boolean }
+  | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
+);
+
+export type OptionValue = number | boolean | string;
+export type OptionValues = Readonly<Record<string, OptionValue>>;
+
+/** Range of one tensor over the calibration samples. */
+export interface ObservedRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** What passes may ask of an inference runtime; the engine provides it. */
+export interface Calibrator {
+  /** Where the samples come from, for reports: a dataset's path, or "seeded random inputs". */
+  readonly source: string;
+  readonly samples: number;
+  /** Minimum and maximum of each float value of the main graph over all samples, computed inside the runtime. */
+  ranges(model: Model, values: readonly ValueId[]): Promise<ReadonlyMap<ValueId, ObservedRange>>;
+}
+
+export interface PassContext {
+  /** Only these layers, when given. */
+  readonly layers?: ReadonlySet<NodeId>;
+  /** Present when the pass declares `calibration`. */
+  readonly calibrator?: Calibrator;
+  readonly seed: number;
+  /** Reports progress (0..1) and lets a cancellation through: throws `KerfError('cancelled')`. */
+  step(fraction: number, message: string): Promise<void>;
+}
+
+export interface PassResult {
+  readonly model: Model;
+  /** Ids of layers changed, added or removed; empty means the model is the same value. */
+  readonly changed: readonly NodeId[];
+  /** One-line remarks for the report: what was left out and why. */
+  readonly notes: readonly string[];
+}
+
+/** A transformation, declared once; every surface (menu, palette, form, CLI, recipe, tool) reads this. */
+export interface Pass {
+  readonly id: string;
+  readonly title: string;
+  /** One sentence for a person who is choosing. */
+  readonly summary: string;
+  /** Dialects it works on; `refusal` says in one line why it cannot work on the other. */
+  readonly dialects: readonly Dialect[];
+  readonly refusal?: string;
+  /** Whether results stay the same up to floating-point rounding. */
+  readonly exact: boolean;
+  readonly calibration: 'none' | 'required';
+  readonly options: readonly PassOption[];
+  /** Whether the pass can do something to this node on its own; absent when it only makes sense for whole models. */
+  appliesTo?(node: Node, model: Model): boolean;
+  run(model: Model, options: OptionValues, context: PassContext): Promise<PassResult>;
+}
+
+/** One step of a recipe: deterministic, so replaying it gives the same bytes. */
+export interface RecipeStep {
+  readonly pass: string;
+  readonly options?: OptionValues;
+  readonly layers?: readonly NodeId[];
+  /** Dataset path the step was calibrated with. */
+  readonly data?: string;
+  readonly seed?: number;
+}

@@ -1,0 +1,51 @@
+import type { Analysis } from '../analysis/report.ts';
+import type { DeviceProfile } from '../devices/profile.ts';
+import type { Model, NodeId } from '../ir/model.ts';
+import type { OptionValues } from '../passes/pass.ts';
+
+export type Severity = 'error' | 'warning' | 'information' | 'hint';
+
+/** A cure that a pass can apply. */
+export interface Fix {
+  readonly pass: string;
+  readonly options: OptionValues;
+  readonly layers?: readonly NodeId[];
+  /** With the predicted gain: "Quantize to int8: about 3.1 MB less". */
+  readonly title: string;
+}
+
+export interface Finding {
+  readonly rule: string;
+  readonly severity: Severity;
+  /** Absent when the finding is about the whole model. */
+  readonly layer?: NodeId;
+  readonly message: string;
+  readonly fixes: readonly Fix[];
+}
+
+/** Limits that rules and `check` enforce; absent means no limit. Bytes, milliseconds, counts, percentage points. */
+export interface Budget {
+  readonly fileBytes?: number;
+  readonly flashBytes?: number;
+  readonly ramBytes?: number;
+  readonly macs?: number;
+  readonly latencyMs?: number;
+  readonly accuracyDrop?: number;
+}
+
+export interface RuleContext {
+  readonly model: Model;
+  readonly analysis: Analysis;
+  readonly device?: DeviceProfile;
+  readonly budget: Budget;
+}
+
+/** A diagnostic, declared once; feeds Problems, the text form, node badges, `check` and the manual. */
+export interface Rule {
+  readonly id: string;
+  readonly severity: Severity;
+  readonly title: string;
+  /** Markdown: what it means, an example, the remedy. */
+  readonly manual: string;
+  check(context: RuleContext): readonly Finding[];
+}
