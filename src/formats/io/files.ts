@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Bytes } from '../../ir/bytes.ts';
+import { forEachPiece } from '../../ir/bytes.ts';
+import { KerfError } from '../../ir/errors.ts';
+
+const pageBytes = 64 * 1024;
+const copyPieceBytes = 8 * 1024 * 1024;
+const idleCloseMs = 1000;
+
+/**
+ * One file, read by position. The descriptor is opened on demand and closed when idle, so that other programs are not
+ * locked out; a file that was replaced meanwhile is refused rather than misread.
+ */
+class OpenFile {
+  readonly path: string;
+  readonly size: number;
+  readonly #stamp: string;
+  #fd: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #page: Uint8Array = new Uint8Array(0);
+  #pageStart = 0;
+
+  constructor(file: string) {
+    this.path = file;
+    const stat = attempt(file, () => fs.statSync(file));
+    if (!stat.isFile()) throw new KerfError('io', 'not a regular file', { file });
+    this.size = stat.size;
+    this.#stamp = stampOf(stat);
+  }
+
+  read(position: number, length: number): Uint8Array {
+    if (length <= 0) return new Uint8Array(0);
+    if (length > pageBytes / 4) return this.#readFromDisk(position, length);
+    const inPage =
+      position >= this.#pageStart && position + length <= this.#pageStart + this.#page.length;
+    if (!inPage) {
+      this.#page = this.#readFromDisk(position, Math.min(pageBytes, this.size - position));
+      this.#pageStart = position;
+    }
+    const start = position - this.#pageStart;
+    return this.#page.subarray(start, start + length);
+  }
+
+  #readFromDisk(position: number, length: number): Uint8Array {
+    const fd = this.#open();
+    const into = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const piece = Math.min(length - done, 1 << 30);
+      const count = attempt(this.path, () => fs.readSync(fd, into, done, piece, position + done));
+      if (count === 0) throw new KerfError('truncated', `ends at byte ${position + done}`, { file: this.path });
+      done += count;
+    }
+    return into;
+  }
+
+  #open(): number {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#close(), idleCloseMs).unref();
+    if (this.#fd === undefined) {
+      const fd = attempt(this.path, () => fs.openSync(this.path, 'r'));
+      if (stampOf(fs.fstatSync(fd)) !== this.#stamp) {
+        fs.closeSync(fd);
+        throw new KerfError('io', 'the file has changed on disk since it was opened', { file: this.path });
+      }
+      this.#fd = fd;
+    }
+    return this.#fd;
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) fs.closeSync(this.#fd);
+    this.#fd = undefined;
+    this.#page = new Uint8Array(0);
+  }
+}
+
+function stampOf(stat: fs.Stats): string {
+  return `${stat.ino}:${stat.size}:${stat.mtimeMs}`;
+}
+
+/** A range of a file. */
+export class FileBytes implements Bytes {
+  readonly length: number;
+  readonly start: number;
+  readonly #file: OpenFile;
+
+  constructor(file: OpenFile, start: number, length: number) {
+    this.#file = file;
+    this.start = start;
+    this.length = length;
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  read(offset = 0, length = this.length - offset): Uint8Array {
+    const clamped = Math.max(0, Math.min(length, this.length - offset));
+    return this.#file.read(this.start + offset, clamped);
+  }
+
+  slice(offset: number, length: number): Bytes {
+    return new FileBytes(this.#file, this.start + offset, Math.min(length, this.length - offset));
+  }
+}
+
+/** The whole file as lazy bytes. Throws `KerfError('io')` when it is absent or unreadable. */
+export function openFile(file: string): FileBytes {
+  const open = new OpenFile(file);
+  return new FileBytes(open, 0, open.size);
+}
+
+/**
+ * Writes the parts one after another through a temporary file in the same folder, then renames: readers see the old
+ * file or the new one. Keeps the mode of an existing file and writes through symbolic links. Returns the size.
+ */
+export async function writeParts(file: string, parts: readonly Bytes[]): Promise<number> {
+  const target = fs.existsSync(file) ? fs.realpathSync(file) : file;
+  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${randomUUID()}.tmp`);
+  let size = 0;
+  try {
+    const handle = await fs.promises.open(temporary, 'wx', modeOf(target));
+    try {
+      for (const part of gathered(parts)) {
+        await writeAll(handle, part);
+        size += part.length;
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await fs.promises.rename(temporary, target);
+  } catch (error) {
+    await fs.promises.rm(temporary, { force: true });
+    throw KerfError.is(error) ? error : ioError(file, error);
+  }
+  return size;
+}
+
+async function writeAll(handle: fs.promises.FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done);
+    done += bytesWritten;
+  }
+}
+
+/** Pieces of bounded size: small parts are gathered, large ones are cut. */
+function* gathered(parts: readonly Bytes[]): Generator<Uint8Array> {
+  let pending: Uint8Array[] = [];
+  let waiting = 0;
+  for (const part of parts) {
+    for (let offset = 0; offset < part.length; offset += copyPieceBytes) {
+      const piece = part.read(offset, Math.min(copyPieceBytes, part.length - offset));
+      pending.push(piece);
+      waiting += piece.length;
+      if (waiting >= copyPieceBytes) {
+        yield Buffer.concat(pending);
+        pending = [];
+        waiting = 0;
+      }
+    }
+  }
+  if (waiting > 0) yield Buffer.concat(pending);
+}
+
+function modeOf(file: string): number {
+  return fs.existsSync(file) ? fs.statSync(file).mode & 0o777 : 0o644;
+}
+
+/** Parts as one buffer in memory; for models that a runtime takes as bytes. */
+export function concatParts(parts: readonly Bytes[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    forEachPiece(part, copyPieceBytes, (piece, offset) => whole.set(piece, at + offset));
+    at += part.length;
+  }
+  return whole;
+}
+
+function attempt<T>(file: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw ioError(file, error);
+  }
+}
+
+function ioError(file: string, error: unknown): KerfError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reason: Record<string, string> = {
+    ENOENT: 'no such file',
+    EACCES: 'permission denied',
+    EISDIR: 'is a folder',
+    ENOSPC: 'no space left on the device',
+    EROFS: 'the file system is read-only',
+  };
+  return new KerfError('io', reason[code] ?? (error instanceof Error ? error.message : String(error)), { file });
+}
