@@ -1,0 +1,162 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Bytes } from '../../ir/bytes.ts';
+import { memoryBytes, missingBytes } from '../../ir/bytes.ts';
+import type { Damage } from '../../ir/errors.ts';
+import { KerfError } from '../../ir/errors.ts';
+import type { Model, OnnxModel } from '../../ir/model.ts';
+import { encodeModel } from '../encode.ts';
+import type { ExternalReference, TensorLeftover } from '../onnx/origin.ts';
+import { readOnnx } from '../onnx/read.ts';
+import type { ExternalResolver } from '../onnx/readTensor.ts';
+import { encodeOnnx } from '../onnx/write.ts';
+import { sniff } from '../sniff.ts';
+import { readTflite } from '../tflite/read.ts';
+import { FileBytes, openFile, writeParts } from './files.ts';
+
+export interface ReadModel {
+  readonly model: Model;
+  readonly damage: readonly Damage[];
+  /** The model file and its external data files. */
+  readonly fileBytes: number;
+}
+
+/** A protocol buffer cannot be longer (protobuf encoding specification). */
+const protobufLimit = 2 ** 31 - 1;
+const externalAlignment = 4096;
+/** Tensors below this stay in the model file when weights move out. */
+const smallestExternal = 1024;
+
+/**
+ * Opens a model file, by content. Structure only: weights stay in the file and are read when someone asks.
+ * Throws `KerfError` naming the file, the place and the reason when nothing can be read.
+ */
+export function readModelFile(file: string): ReadModel {
+  const bytes = openFile(file);
+  try {
+    if (sniff(bytes) === 'tflite') return { ...readTflite(bytes), fileBytes: bytes.length };
+    const external = new ExternalFiles(path.dirname(file));
+    const { model, damage } = readOnnx(bytes, external.resolve);
+    return { model, damage: [...damage, ...external.damage], fileBytes: bytes.length + external.bytes };
+  } catch (error) {
+    if (!KerfError.is(error) || error.file !== undefined) throw error;
+    throw new KerfError(error.reason, error.message, { file, ...(error.place && { place: error.place }) });
+  }
+}
+
+/** The external data files of one ONNX model. A path may not leave the model's folder. */
+class ExternalFiles {
+  readonly damage: Damage[] = [];
+  readonly #folder: string;
+  readonly #files = new Map<string, FileBytes | string>();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  get bytes(): number {
+    let sum = 0;
+    for (const file of this.#files.values()) if (typeof file !== 'string') sum += file.length;
+    return sum;
+  }
+
+  readonly resolve: ExternalResolver = (reference, length) => {
+    const file = this.#open(reference.location);
+    if (typeof file === 'string') return missingBytes(length, file);
+    const { offset } = reference;
+    const inside = Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && offset + length <= file.length;
+    if (inside) return file.slice(offset, length);
+    const problem = `bytes ${offset}..${offset + length} lie outside '${reference.location}' (${file.length} bytes)`;
+    this.#report(problem);
+    return missingBytes(Math.max(0, length), problem);
+  };
+
+  #open(location: string): FileBytes | string {
+    let file = this.#files.get(location);
+    if (file === undefined) {
+      file = this.#tryOpen(location);
+      this.#files.set(location, file);
+      if (typeof file === 'string') this.#report(file);
+    }
+    return file;
+  }
+
+  #tryOpen(location: string): FileBytes | string {
+    const target = path.resolve(this.#folder, location);
+    const relative = path.relative(this.#folder, target);
+    if (location === '' || relative.startsWith('..') || path.isAbsolute(location) || path.isAbsolute(relative)) {
+      return `external data path '${location}' leaves the model's folder`;
+    }
+    try {
+      if (fs.existsSync(target)) {
+        const real = path.relative(fs.realpathSync(this.#folder), fs.realpathSync(target));
+        if (real.startsWith('..')) return `external data path '${location}' leaves the model's folder through a link`;
+      }
+      return openFile(target);
+    } catch (error) {
+      if (!KerfError.is(error)) throw error;
+      return `external data file '${location}' cannot be read: ${error.message}`;
+    }
+  }
+
+  #report(message: string): void {
+    if (this.damage.length < 20) this.damage.push({ severity: 'error', place: 'external data', message });
+  }
+}
+
+/**
+ * Writes a model through a temporary file. Weights of an ONNX model that live in external files, or would make the
+ * model file exceed the 2 GiB limit of protocol buffers, go to `<name>.data` beside it; saved beside its own external
+ * files, an ONNX model keeps referring to them. Returns the bytes of all files the model needs.
+ */
+export async function writeModelFile(model: Model, file: string): Promise<{ fileBytes: number }> {
+  if (model.dialect === 'onnx') {
+    const external = externalTensors(model);
+    const elsewhere = external.some((each) => !staysBeside(each.data, file));
+    if (elsewhere || inlineLength(model) > protobufLimit) return writeWithData(model, file);
+    const fileBytes = await writeParts(file, encodeOnnx(model));
+    return { fileBytes: fileBytes + sizeOfFiles(external.map((each) => each.data)) };
+  }
+  return { fileBytes: await writeParts(file, encodeModel(model)) };
+}
+
+function inlineLength(model: Model): number {
+  return encodeModel(model).reduce((sum, part) => sum + part.length, 0);
+}
+
+/** Tensors of the model that are still stored in an external file. */
+function externalTensors(model: OnnxModel) {
+  return [...model.graphs[0].values.values()]
+    .map((value) => value.constant)
+    .filter((tensor) => tensor !== undefined)
+    .filter((tensor) => (tensor.extra as TensorLeftover | undefined)?.external !== undefined && tensor.data.missing === undefined);
+}
+
+function staysBeside(data: Bytes, file: string): boolean {
+  return data instanceof FileBytes && path.dirname(path.resolve(data.path)) === path.dirname(path.resolve(file));
+}
+
+function sizeOfFiles(all: readonly Bytes[]): number {
+  const paths = new Set(all.map((data) => (data instanceof FileBytes ? data.path : '')));
+  return [...paths].reduce((sum, each) => sum + (each === '' ? 0 : fs.statSync(each).size), 0);
+}
+
+/** Moves every sizeable tensor to one external file, 4096-aligned as the ONNX external-data page asks. */
+async function writeWithData(model: OnnxModel, file: string): Promise<{ fileBytes: number }> {
+  const location = `${path.basename(file)}.data`;
+  const parts: Bytes[] = [];
+  let offset = 0;
+  const place = (tensor: { data: Bytes; dtype: string }): ExternalReference | undefined => {
+    const length = tensor.data.length;
+    if (length < smallestExternal || tensor.data.missing !== undefined || tensor.dtype === 'string') return undefined;
+    const padding = (externalAlignment - (offset % externalAlignment)) % externalAlignment;
+    if (padding > 0) parts.push(memoryBytes(new Uint8Array(padding)));
+    parts.push(tensor.data);
+    const reference = { location, offset: offset + padding, length, checksum: undefined };
+    offset += padding + length;
+    return reference;
+  };
+  const encoded = encodeOnnx(model, place);
+  const dataBytes = await writeParts(path.join(path.dirname(file), location), parts);
+  return { fileBytes: dataBytes + (await writeParts(file, encoded)) };
+}
