@@ -12,8 +12,20 @@ export interface PrecisionProfile {
   readonly depthwise: number;
   readonly dense3x3: number;
   readonly fullyConnected: number;
+  /** These replace the device's own figures when this precision was fitted by itself. Bytes per second, seconds. */
+  readonly bandwidth?: number;
+  readonly opOverhead?: number;
+  readonly invokeOverhead?: number;
+  /** Factor of the interval around estimates in this precision, when it differs from the device's. */
+  readonly uncertainty?: number;
+  /** Watts while computing in this precision. */
+  readonly activeWatts?: number;
   /** Where the numbers were taken from. */
   readonly source: string;
+  /**
+   * `table`: fitted to published measurements of this device and runtime. `estimated`: derived from a relative of the
+   * device or from a data sheet. `calibrated`: scaled by a measurement that was made with this tool.
+   */
   readonly basis: Basis;
 }
 
@@ -46,9 +58,22 @@ export interface DeviceProfile {
   readonly powerScope?: string;
   /** Half-width of the interval around an estimate as a factor: 1.5 means ×/÷ 1.5. */
   readonly uncertainty: number;
-  /** Operators the runtime refuses, when known ("op" or "op:float32"). */
+  /** Operators the runtime refuses, when known: "op", "op:float32", or "*:float32" for a whole precision. */
   readonly unsupported: readonly string[];
   /** True when the device only runs integer models well (int8 NPUs, MCUs). */
   readonly integerOnly: boolean;
+  /** True when every shape must be known before deployment. */
+  readonly staticShapes?: boolean;
+  /** Weights are read from flash in place and take no RAM. Default: microcontrollers do, everyone else does not. */
+  readonly weightsInFlash?: boolean;
+  /** Accelerator memory for weights, bytes; what does not fit is streamed at `streamBandwidth` on every inference. */
+  readonly onChipBytes?: number;
+  readonly streamBandwidth?: number;
+  /** False when the profile must be calibrated by a benchmark before it may predict latency. */
+  readonly calibrated?: boolean;
+  /** Things a person should know about these numbers. */
+  readonly notes?: readonly string[];
   readonly source: string;
+  /** Source of single fields, where it differs from `source`. */
+  readonly sources?: Readonly<Record<string, string>>;
 }

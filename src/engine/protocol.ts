@@ -1,10 +1,15 @@
 import type { LayerCost, MemoryPlan, Unresolved } from '../analysis/report.ts';
+import type { EstimateReport, Fit, LayerEstimate } from '../devices/estimate.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
+import type { TextForm } from '../formats/text/print.ts';
 import type { Damage, ErrorReason } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
+import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
 import type { PassOption, RecipeStep } from '../passes/pass.ts';
 import type { Budget, Finding, Severity } from '../rules/rule.ts';
 import type { GraphView } from './view.ts';
+
+export type { Candidate, EstimateReport, Fit, LayerEstimate, OptimizeReport, SensitivityReport, TextForm };
 
 /** A model value held by the engine. Handles are content-addressed: the same file and steps give the same handle. */
 export type Handle = string;
@@ -115,74 +120,6 @@ export interface BenchReport {
   readonly against?: Omit<BenchReport, 'against'> & { readonly speedup: number };
 }
 
-export interface EstimateReport {
-  readonly device: string;
-  readonly latencyMs: number | null;
-  /** Interval around the latency. */
-  readonly latencyRangeMs: readonly [number, number] | null;
-  readonly basis: string;
-  readonly energyMj: number | null;
-  readonly flashBytes: number;
-  readonly ramBytes: number | null;
-  readonly fits: { readonly flash: Fit; readonly ram: Fit };
-  readonly unsupported: readonly { readonly layer: string; readonly op: string; readonly reason: string }[];
-  readonly layers: readonly {
-    readonly id: string;
-    readonly ms: number | null;
-    readonly bound: 'compute' | 'memory' | 'overhead';
-  }[];
-}
-
-export type Fit = 'fits' | 'tight' | 'does not fit' | 'unknown';
-
-export interface Candidate {
-  readonly title: string;
-  readonly recipe: readonly RecipeStep[];
-  readonly fileBytes: number;
-  /** Bytes after brotli, what an update over the air ships. */
-  readonly compressedBytes: number;
-  readonly macs: number | null;
-  /** Measured on this machine, median. */
-  readonly measuredMs: number | null;
-  /** Estimated on the device. */
-  readonly latencyMs: number | null;
-  readonly energyMj: number | null;
-  readonly ramBytes: number | null;
-  readonly fits: { readonly flash: Fit; readonly ram: Fit };
-  /** Accuracy on labels when there are some, else agreement with the original; 0..1. */
-  readonly score: number | null;
-  readonly scoreKind: 'top1' | 'agreement' | 'none';
-  /** Why this candidate was not built, when it failed. */
-  readonly failure?: string;
-}
-
-export interface OptimizeReport {
-  readonly device: string;
-  readonly data: string;
-  readonly baseline: Candidate;
-  readonly candidates: readonly Candidate[];
-  /** Indexes into `candidates` that no other candidate beats in size, latency and score at once. */
-  readonly pareto: readonly number[];
-  readonly chosen: number | null;
-  readonly out: string | null;
-}
-
-export interface SensitivityReport {
-  readonly scheme: string;
-  readonly metric: string;
-  readonly data: string;
-  readonly layers: readonly {
-    readonly id: string;
-    readonly name: string;
-    readonly sqnrDb: number | null;
-    readonly agreement: number;
-  }[];
-  readonly inferences: number;
-  readonly seconds: number;
-  readonly baselineInferenceSeconds: number;
-  readonly notCovered: readonly string[];
-}
-
 export interface DiffReport {
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -220,19 +157,6 @@ export interface RuleInfo {
   readonly severity: Severity;
   readonly title: string;
   readonly manual: string;
-}
-
-/** The text form; `layerLines[i]` is the zero-based line of the i-th layer. */
-export interface TextForm {
-  readonly text: string;
-  readonly layers: readonly { readonly id: string; readonly line: number }[];
-  /** Where each value is defined and used: line, start and end column. */
-  readonly definitions: readonly {
-    readonly value: string;
-    readonly line: number;
-    readonly start: number;
-    readonly end: number;
-  }[];
 }
 
 export interface NodeDetails {

@@ -17,8 +17,10 @@ export interface Fix {
 export interface Finding {
   readonly rule: string;
   readonly severity: Severity;
-  /** Absent when the finding is about the whole model. */
+  /** Absent when the finding is about the whole model; the first one when it is about several layers. */
   readonly layer?: NodeId;
+  /** Every layer concerned, when the same thing was found on several. */
+  readonly layers?: readonly NodeId[];
   readonly message: string;
   readonly fixes: readonly Fix[];
 }
@@ -38,6 +40,8 @@ export interface RuleContext {
   readonly analysis: Analysis;
   readonly device?: DeviceProfile;
   readonly budget: Budget;
+  /** Bytes of the model file; rules about storage fall back on the weights when it is not known. */
+  readonly fileBytes?: number;
 }
 
 /** A diagnostic, declared once; feeds Problems, the text form, node badges, `check` and the manual. */

@@ -1,0 +1,77 @@
+import type { Attribute } from '../../ir/attribute.ts';
+import type { Node } from '../../ir/model.ts';
+import { formatBytes, formatFloat, formatTensor, formatType, identifier, quoteBytes } from './tokens.ts';
+
+/** Lists longer than this are cut; the count says how much is missing. */
+const shownItems = 16;
+
+/** ` <kernel_shape = [3, 3], alpha = 0.1>`, or nothing. Graph attributes name their body, which follows the node. */
+export function formatAttributes(node: Node): string {
+  if (node.attributes.size === 0) return '';
+  const parts: string[] = [];
+  for (const [name, attribute] of node.attributes) {
+    const text = formatAttribute(attribute);
+    if (text !== undefined) parts.push(`${identifier(name)} = ${text}`);
+  }
+  return parts.length === 0 ? '' : ` <${parts.join(', ')}>`;
+}
+
+/** The value of an attribute, or `undefined` for what only the codec understands. */
+export function formatAttribute(attribute: Attribute): string | undefined {
+  switch (attribute.kind) {
+    case 'int':
+    case 'bool':
+      return String(attribute.value);
+    case 'float':
+      return floatText(attribute.value);
+    case 'enum':
+      return attribute.name;
+    case 'string':
+      return quoteBytes(attribute.value);
+    case 'bytes':
+      return `bytes ${formatBytes(attribute.value.length)}`;
+    case 'tensor':
+      return formatTensor(attribute.value);
+    case 'graph':
+      return `graph ${identifier(attribute.value.name)}`;
+    case 'type':
+      return formatType(attribute.value);
+    case 'ref':
+      return `@${identifier(attribute.value)}`;
+    case 'opaque':
+      return undefined;
+    default:
+      return formatList(attribute);
+  }
+}
+
+type ListAttribute = Extract<Attribute, { readonly value: readonly unknown[] }>;
+
+function formatList(attribute: ListAttribute): string {
+  switch (attribute.kind) {
+    case 'ints':
+      return list(attribute.value, String);
+    case 'floats':
+      return list(attribute.value, floatText);
+    case 'strings':
+      return list(attribute.value, quoteBytes);
+    case 'tensors':
+      return list(attribute.value, formatTensor);
+    case 'graphs':
+      return list(attribute.value, (graph) => `graph ${identifier(graph.name)}`);
+    case 'types':
+      return list(attribute.value, formatType);
+  }
+}
+
+/** Floats keep a decimal point so that they read apart from integers. */
+function floatText(value: number): string {
+  const text = formatFloat(value);
+  return /^-?\d+$/.test(text) ? `${text}.0` : text;
+}
+
+function list<T>(items: readonly T[], format: (item: T) => string): string {
+  const shown = items.slice(0, shownItems).map((item) => format(item));
+  const rest = items.length > shownItems ? `, ... ${items.length} in all` : '';
+  return `[${shown.join(', ')}${rest}]`;
+}

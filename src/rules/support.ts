@@ -1,0 +1,76 @@
+import { byteSize } from '../ir/dtype.ts';
+import type { DType } from '../ir/dtype.ts';
+import type { NodeId } from '../ir/model.ts';
+import { graphsOf } from '../ir/walk.ts';
+import type { Finding, Fix, Rule, RuleContext } from './rule.ts';
+
+/** Bytes for people: "864 B", "1.73 kB", "12.4 MB". */
+export function bytesText(bytes: number): string {
+  if (bytes < 999.5) return `${Math.round(bytes)} B`;
+  if (bytes < 999_500) return `${(bytes / 1e3).toPrecision(3)} kB`;
+  if (bytes < 999_500_000) return `${(bytes / 1e6).toPrecision(3)} MB`;
+  return `${(bytes / 1e9).toPrecision(3)} GB`;
+}
+
+/** The model file's bytes, or its weights' when the file is not known. */
+export function storedBytes(context: RuleContext): number {
+  return context.fileBytes ?? context.analysis.totals.weightBytes;
+}
+
+/** One finding for a thing that was seen on several layers; none when it was seen on none. */
+export function onLayers(
+  rule: Pick<Rule, 'id' | 'severity'>,
+  layers: readonly NodeId[],
+  message: (where: string) => string,
+  fixes: readonly Fix[] = [],
+): readonly Finding[] {
+  const first = layers[0];
+  if (first === undefined) return [];
+  const where = layers.length === 1 ? '' : ` on ${layers.length} nodes`;
+  const finding = { rule: rule.id, severity: rule.severity, layer: first, message: message(where), fixes };
+  return [layers.length === 1 ? finding : { ...finding, layers }];
+}
+
+/** A finding about the model as a whole. */
+export function onModel(
+  rule: Pick<Rule, 'id' | 'severity'>,
+  message: string,
+  fixes: readonly Fix[] = [],
+): readonly Finding[] {
+  return [{ rule: rule.id, severity: rule.severity, message, fixes }];
+}
+
+/** Bytes of all constants of one type, in every graph; shared ones count once. */
+export function constantBytes(context: RuleContext, dtype: DType): number {
+  const seen = new Set<object>();
+  let total = 0;
+  for (const graph of graphsOf(context.model)) {
+    for (const { constant } of graph.values.values()) {
+      if (constant === undefined || constant.dtype !== dtype || seen.has(constant)) continue;
+      seen.add(constant);
+      const count = constant.dims.reduce((product, dim) => product * dim, 1);
+      total += byteSize(dtype, count) ?? 0;
+    }
+  }
+  return total;
+}
+
+/** The cures for weights that take too much room, best first, each with what it would save. */
+export function shrinkingFixes(context: RuleContext, floatBytes: number, layers?: readonly NodeId[]): Fix[] {
+  if (floatBytes === 0) return [];
+  const only = layers === undefined ? {} : { layers };
+  const quarter = `about ${bytesText(floatBytes * 0.75)} less`;
+  const half = `about ${bytesText(floatBytes / 2)} less`;
+  const fixes: Fix[] = [
+    { pass: 'quantize-static', options: {}, ...only, title: `Quantize to int8 with calibration: ${quarter}` },
+    { pass: 'quantize-dynamic', options: {}, ...only, title: `Quantize the weights to int8: ${quarter}` },
+    { pass: 'fp16', options: {}, ...only, title: `Convert to float16: ${half}` },
+  ];
+  const { device } = context;
+  if (device?.integerOnly === true) return fixes.slice(0, 1);
+  const noHalf = device?.unsupported.includes('*:float16') === true;
+  const microcontroller = device?.class === 'mcu';
+  return fixes.filter(
+    (fix) => !(noHalf && fix.pass === 'fp16') && !(microcontroller && fix.pass === 'quantize-dynamic'),
+  );
+}
