@@ -5,6 +5,8 @@ export interface HostTensor {
   readonly dtype: DType;
   readonly dims: readonly number[];
   readonly data: Uint8Array;
+  /** Only for `dtype: 'string'`, which has no flat byte form; `data` is empty then. */
+  readonly strings?: readonly string[];
 }
 
 export type Tensors = Readonly<Record<string, HostTensor>>;
@@ -27,15 +29,20 @@ export interface SessionOptions {
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
   /** Where ONNX Runtime writes its optimized graph. */
   readonly optimizedModelPath?: string;
-  readonly profile?: boolean;
+  /** Only this runtime; without it the model's format decides, and a TFLite model has a second choice. */
+  readonly runtime?: RuntimeId;
 }
 
 export interface SessionInfo {
   readonly runtime: RuntimeId;
   readonly version: string;
+  readonly provider: string;
+  readonly threads: number;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   readonly loadMs: number;
+  /** Why the runtime of first choice does not run this model, when another one does. */
+  readonly refusal?: string;
 }
 
 export interface LayerTime {
@@ -61,6 +68,7 @@ export interface Session {
  * `kill` is the only way to cancel a running inference.
  */
 export interface Runner {
+  /** Starts the process when there is none: after a crash or a `kill`, the next `open` works again. */
   open(modelPath: string, options: SessionOptions): Promise<Session>;
   /**
    * Wall-clock milliseconds of each inference; with several sessions they take turns, run by run, so that a busy

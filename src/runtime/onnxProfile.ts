@@ -1,0 +1,72 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { InferenceSession as OrtSession } from 'onnxruntime-node';
+import { KerfError } from '../ir/errors.ts';
+import type { LayerTime } from './runner.ts';
+
+/** One row of ONNX Runtime's Chrome trace; times in microseconds. */
+interface TraceEvent {
+  readonly cat: string;
+  readonly name: string;
+  readonly ts: number;
+  readonly dur: number;
+  readonly args?: { readonly op_name?: string; readonly provider?: string };
+}
+
+const warmup = 2;
+const kernelSuffix = '_kernel_time';
+
+/**
+ * Mean time of every kernel over `runs` inferences of a session of its own: profiling slows a session down, so the one
+ * that is timed is never the one that is profiled. Names are ONNX Runtime's, after its own fusions.
+ */
+export async function profileOnnx(
+  create: (extra: OrtSession.SessionOptions) => Promise<OrtSession>,
+  run: (session: OrtSession) => Promise<void>,
+  runs: number,
+): Promise<readonly LayerTime[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'kerf-profile-'));
+  try {
+    const session = await create({ enableProfiling: true, profileFilePrefix: join(folder, 'ort') });
+    try {
+      for (let index = 0; index < warmup + runs; index += 1) await run(session);
+    } finally {
+      session.endProfiling();
+      await session.release();
+    }
+    // The runtime puts the date into the name and does not tell it.
+    const [file] = await readdir(folder);
+    if (file === undefined) throw new KerfError('runtime-refused', 'ONNX Runtime wrote no profile');
+    return parseTrace(JSON.parse(await readFile(join(folder, file), 'utf8')) as TraceEvent[], runs);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Kernel times of the last `runs` inferences of a trace, in execution order. */
+export function parseTrace(events: readonly TraceEvent[], runs: number): readonly LayerTime[] {
+  const starts = events
+    .filter((event) => event.cat === 'Session' && event.name === 'model_run')
+    .map((event) => event.ts)
+    .sort((a, b) => a - b)
+    .slice(-runs);
+  const from = starts[0];
+  if (from === undefined) throw new KerfError('runtime-refused', "ONNX Runtime's profile holds no inference");
+  const sums = new Map<string, { name: string; op: string; provider: string; us: number }>();
+  for (const { cat, name, ts, dur, args } of events) {
+    if (cat !== 'Node' || ts < from || !name.endsWith(kernelSuffix)) continue;
+    const op = args?.op_name ?? '';
+    const own = name.slice(0, -kernelSuffix.length);
+    const key = `${own} ${op}`;
+    const sum = sums.get(key);
+    if (sum === undefined) sums.set(key, { name: own, op, provider: args?.provider ?? '', us: dur });
+    else sum.us += dur;
+  }
+  return [...sums.values()].map(({ name, op, provider, us }) => ({
+    name,
+    op,
+    ms: us / 1000 / starts.length,
+    provider: provider.replace('ExecutionProvider', '').toLowerCase(),
+  }));
+}

@@ -1,0 +1,12 @@
+// Node has WebAssembly, but its types are part of the DOM library, which has no place in the host.
+declare namespace WebAssembly {
+  class Module {
+    private constructor();
+  }
+  class Instance {
+    constructor(module: Module, imports: Imports);
+    readonly exports: object;
+  }
+  type Imports = Readonly<Record<string, object>>;
+  function compile(bytes: Uint8Array): Promise<Module>;
+}
