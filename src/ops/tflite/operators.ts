@@ -1,0 +1,4 @@
+import type { Operator } from '../operator.ts';
+
+/** Every TFLite operator that Kerf understands. */
+export const tfliteOperators: readonly Operator[] = [];
