@@ -175,6 +175,8 @@ export interface NodeDetails {
 
 export interface ValueDetails {
   readonly name: string;
+  /** The value's id in its graph, for `tensor`. */
+  readonly value: string;
   readonly role: string;
   readonly type: string;
   readonly constant: boolean;

@@ -231,7 +231,9 @@ function fromSmallFloat(
   const sign = negative ? -1 : 1;
   if (specials === 'ieee' && exponent === exponentMax) return mantissa === 0 ? sign * Infinity : Number.NaN;
   const value =
-    exponent === 0 ? (mantissa / mantissaMax) * 2 ** (1 - bias) : (1 + mantissa / mantissaMax) * 2 ** (exponent - bias);
+    exponent === 0
+      ? (mantissa / mantissaMax) * 2 ** (1 - bias)
+      : (1 + mantissa / mantissaMax) * 2 ** (exponent - bias);
   return sign * value;
 }
 

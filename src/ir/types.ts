@@ -38,3 +38,21 @@ export function formatShape(shape: Shape | undefined): string {
   if (shape.length === 0) return 'scalar';
   return shape.map((dim) => dim ?? '?').join('×');
 }
+
+/** `float32[1×3×32×32]`, `sequence(float32[…])`, or `unknown`. */
+export function describeType(type: ValueType | undefined): string {
+  if (type === undefined) return 'unknown';
+  switch (type.kind) {
+    case 'tensor':
+      return `${type.dtype}[${formatShape(type.shape)}]`;
+    case 'sparse':
+      return `sparse ${type.dtype}[${formatShape(type.shape)}]`;
+    case 'sequence':
+    case 'optional':
+      return `${type.kind}(${describeType(type.element)})`;
+    case 'map':
+      return `map(${type.key}, ${describeType(type.value)})`;
+    case 'opaque':
+      return `${type.domain}.${type.name}`;
+  }
+}

@@ -33,8 +33,7 @@ class OpenFile {
   read(position: number, length: number): Uint8Array {
     if (length <= 0) return new Uint8Array(0);
     if (length > pageBytes / 4) return this.#readFromDisk(position, length);
-    const inPage =
-      position >= this.#pageStart && position + length <= this.#pageStart + this.#page.length;
+    const inPage = position >= this.#pageStart && position + length <= this.#pageStart + this.#page.length;
     if (!inPage) {
       this.#page = this.#readFromDisk(position, Math.min(pageBytes, this.size - position));
       this.#pageStart = position;
@@ -50,7 +49,8 @@ class OpenFile {
     while (done < length) {
       const piece = Math.min(length - done, 1 << 30);
       const count = attempt(this.path, () => fs.readSync(fd, into, done, piece, position + done));
-      if (count === 0) throw new KerfError('truncated', `ends at byte ${position + done}`, { file: this.path });
+      if (count === 0)
+        throw new KerfError('truncated', `ends at byte ${position + done}`, { file: this.path });
       done += count;
     }
     return into;
@@ -198,5 +198,32 @@ function ioError(file: string, error: unknown): KerfError {
     ENOSPC: 'no space left on the device',
     EROFS: 'the file system is read-only',
   };
-  return new KerfError('io', reason[code] ?? (error instanceof Error ? error.message : String(error)), { file });
+  return new KerfError('io', reason[code] ?? (error instanceof Error ? error.message : String(error)), {
+    file,
+  });
+}
+
+/** Files of a folder whose names end with `suffix`, sorted; none when the folder is absent. */
+export function listFiles(folder: string, suffix: string): string[] {
+  if (!fs.existsSync(folder)) return [];
+  const names = attempt(folder, () => fs.readdirSync(folder));
+  return names
+    .filter((name) => name.endsWith(suffix))
+    .sort()
+    .map((name) => path.join(folder, name));
+}
+
+/** A text file. Throws `KerfError('io')`. */
+export function readText(file: string): string {
+  return attempt(file, () => fs.readFileSync(file, 'utf8'));
+}
+
+/** A JSON file. Throws `KerfError('malformed')` naming the file and the place. */
+export function readJson(file: string): unknown {
+  const text = readText(file);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new KerfError('malformed', error instanceof Error ? error.message : String(error), { file });
+  }
 }

@@ -64,7 +64,8 @@ class ExternalFiles {
     const file = this.#open(reference.location);
     if (typeof file === 'string') return missingBytes(length, file);
     const { offset } = reference;
-    const inside = Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && offset + length <= file.length;
+    const inside =
+      Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && offset + length <= file.length;
     if (inside) return file.slice(offset, length);
     const problem = `bytes ${offset}..${offset + length} lie outside '${reference.location}' (${file.length} bytes)`;
     this.#report(problem);
@@ -84,13 +85,19 @@ class ExternalFiles {
   #tryOpen(location: string): FileBytes | string {
     const target = path.resolve(this.#folder, location);
     const relative = path.relative(this.#folder, target);
-    if (location === '' || relative.startsWith('..') || path.isAbsolute(location) || path.isAbsolute(relative)) {
+    if (
+      location === '' ||
+      relative.startsWith('..') ||
+      path.isAbsolute(location) ||
+      path.isAbsolute(relative)
+    ) {
       return `external data path '${location}' leaves the model's folder`;
     }
     try {
       if (fs.existsSync(target)) {
         const real = path.relative(fs.realpathSync(this.#folder), fs.realpathSync(target));
-        if (real.startsWith('..')) return `external data path '${location}' leaves the model's folder through a link`;
+        if (real.startsWith('..'))
+          return `external data path '${location}' leaves the model's folder through a link`;
       }
       return openFile(target);
     } catch (error) {
@@ -129,11 +136,17 @@ function externalTensors(model: OnnxModel) {
   return [...model.graphs[0].values.values()]
     .map((value) => value.constant)
     .filter((tensor) => tensor !== undefined)
-    .filter((tensor) => (tensor.extra as TensorLeftover | undefined)?.external !== undefined && tensor.data.missing === undefined);
+    .filter(
+      (tensor) =>
+        (tensor.extra as TensorLeftover | undefined)?.external !== undefined &&
+        tensor.data.missing === undefined,
+    );
 }
 
 function staysBeside(data: Bytes, file: string): boolean {
-  return data instanceof FileBytes && path.dirname(path.resolve(data.path)) === path.dirname(path.resolve(file));
+  return (
+    data instanceof FileBytes && path.dirname(path.resolve(data.path)) === path.dirname(path.resolve(file))
+  );
 }
 
 function sizeOfFiles(all: readonly Bytes[]): number {
@@ -148,7 +161,8 @@ async function writeWithData(model: OnnxModel, file: string): Promise<{ fileByte
   let offset = 0;
   const place = (tensor: { data: Bytes; dtype: string }): ExternalReference | undefined => {
     const length = tensor.data.length;
-    if (length < smallestExternal || tensor.data.missing !== undefined || tensor.dtype === 'string') return undefined;
+    if (length < smallestExternal || tensor.data.missing !== undefined || tensor.dtype === 'string')
+      return undefined;
     const padding = (externalAlignment - (offset % externalAlignment)) % externalAlignment;
     if (padding > 0) parts.push(memoryBytes(new Uint8Array(padding)));
     parts.push(tensor.data);

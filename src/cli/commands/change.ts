@@ -1,0 +1,205 @@
+import type { Command } from 'commander';
+import type { ApplyReport, Candidate, Handle, OptimizeReport } from '../../engine/protocol.ts';
+import { readRecipe } from '../../engine/recipeFiles.ts';
+import { stepFromText } from '../../engine/steps.ts';
+import { KerfError } from '../../ir/errors.ts';
+import type { RecipeStep } from '../../passes/pass.ts';
+import { anyNumber, keyValue, repeated } from '../arguments.ts';
+import { bytes, change, count, milliseconds, percent, table } from '../format.ts';
+import { print } from '../output.ts';
+import type { Session } from '../session.ts';
+
+interface Json {
+  readonly json?: boolean;
+}
+
+interface ApplyFlags extends Json {
+  readonly pass?: string;
+  readonly set?: Record<string, string>;
+  readonly recipe?: string;
+  readonly data?: string;
+  readonly layer?: string[];
+  readonly output: string;
+}
+
+const jsonFlag = ['--json', 'print one JSON document on stdout'] as const;
+
+/** Commands that write a model. */
+export function addChangeCommands(program: Command, session: Session): void {
+  const { engine, progress } = session;
+
+  program
+    .command('apply <model>')
+    .description('apply a pass or a recipe')
+    .option('--pass <id>', 'the pass')
+    .option('--set <name=value>', 'an option of the pass', keyValue)
+    .option('--recipe <file>', 'replay a recipe (*.kerf.json)')
+    .option('--data <file>', 'calibration dataset')
+    .option('--layer <id>', 'only this layer', repeated)
+    .requiredOption('-o, --output <file>', 'where the result goes')
+    .option(...jsonFlag)
+    .action(async (model: string, options: ApplyFlags) => {
+      const steps = stepsOf(options);
+      const report = await applySteps(session, await session.open(model), steps, options.output);
+      print(options.json, report, () => applyText(report, options.output));
+    });
+
+  program
+    .command('optimize <model>')
+    .description('try recipes for a device, measure each, write the best')
+    .requiredOption('--device <id>', 'target device')
+    .option('--data <file>', 'dataset for calibration and accuracy; without it, seeded random inputs')
+    .option('--max-drop <points>', 'accuracy or agreement that may be lost, in percentage points', anyNumber)
+    .requiredOption('-o, --output <file>', 'where the chosen model goes')
+    .option('--report <file>', 'also write the report as Markdown')
+    .option(...jsonFlag)
+    .action(
+      async (
+        model: string,
+        options: Json & { device: string; data?: string; maxDrop?: number; output: string; report?: string },
+      ) => {
+        const { device, data, maxDrop, output: out, report: reportFile } = options;
+        const report = await engine.call(
+          'optimize',
+          {
+            handle: await session.open(model),
+            device,
+            out,
+            ...(data && { data }),
+            ...(maxDrop !== undefined && { maxDrop }),
+            ...(reportFile && { report: reportFile }),
+          },
+          progress,
+        );
+        session.broken = report.chosen === null;
+        print(options.json, report, () => optimizeText(report));
+      },
+    );
+
+  program
+    .command('convert <model>')
+    .description('convert between ONNX and TFLite')
+    .requiredOption('-o, --output <file>', 'target: *.onnx or *.tflite')
+    .option(...jsonFlag)
+    .action(async (model: string, options: Json & { output: string }) => {
+      const report = await engine.call(
+        'convert',
+        { handle: await session.open(model), path: options.output },
+        progress,
+      );
+      print(options.json, report, () =>
+        [`wrote ${options.output} (${bytes(report.fileBytes)})`, ...report.notes].join('\n'),
+      );
+    });
+
+  program
+    .command('export <model>')
+    .description('export costs or a picture of the model')
+    .requiredOption('--to <what>', 'csv, text or model-explorer')
+    .requiredOption('-o, --output <file>', 'where it goes')
+    .option(...jsonFlag)
+    .action(async (model: string, options: Json & { to: string; output: string }) => {
+      const report = await engine.call('export', {
+        handle: await session.open(model),
+        to: options.to,
+        path: options.output,
+      });
+      print(options.json, report, () => `wrote ${report.path} (${bytes(report.bytes)})`);
+    });
+}
+
+function stepsOf(options: ApplyFlags): readonly RecipeStep[] {
+  const { pass, recipe, data } = options;
+  if ((pass === undefined) === (recipe === undefined)) {
+    throw new KerfError('bad-option', 'apply needs either --pass or --recipe');
+  }
+  if (pass !== undefined) return [stepFromText(pass, options.set ?? {}, options.layer, data)];
+  const steps = readRecipe(recipe as string).steps;
+  return data === undefined ? steps : steps.map((step) => ({ ...step, data }));
+}
+
+/** Applies the steps in order and writes the result; the report spans all of them. */
+async function applySteps(
+  session: Session,
+  start: Handle,
+  steps: readonly RecipeStep[],
+  out: string,
+): Promise<ApplyReport> {
+  let handle = start;
+  const reports: ApplyReport[] = [];
+  for (const step of steps) {
+    const applied = await session.engine.call('apply', { handle, step }, session.progress);
+    handle = applied.handle;
+    reports.push(applied.report);
+  }
+  await session.engine.call('save', { handle, path: out });
+  const [first] = reports;
+  const last = reports.at(-1);
+  if (first === undefined || last === undefined) throw new KerfError('bad-option', 'the recipe has no steps');
+  return {
+    before: first.before,
+    after: last.after,
+    changed: [...new Set(reports.flatMap((report) => report.changed))],
+    notes: reports.flatMap((report) => report.notes),
+    seconds: reports.reduce((sum, report) => sum + report.seconds, 0),
+  };
+}
+
+function applyText(report: ApplyReport, out: string): string {
+  const rows = [
+    ['wrote', out],
+    ['size', change(report.before.fileBytes, report.after.fileBytes, bytes)],
+    ['parameters', change(report.before.params, report.after.params, count)],
+    ['MACs', change(report.before.macs, report.after.macs, count)],
+    ['layers changed', `${report.changed.length}, in ${report.seconds.toFixed(2)} s`],
+  ];
+  for (const note of report.notes) rows.push(['note', note]);
+  return table(rows);
+}
+
+function optimizeText(report: OptimizeReport): string {
+  const cells = (candidate: Candidate, mark: string) => [
+    mark,
+    candidate.title,
+    bytes(candidate.fileBytes),
+    bytes(candidate.compressedBytes),
+    count(candidate.macs),
+    milliseconds(candidate.measuredMs),
+    milliseconds(candidate.latencyMs),
+    bytes(candidate.ramBytes),
+    `${candidate.fits.flash}/${candidate.fits.ram}`,
+    candidate.failure === undefined ? percent(candidate.score) : candidate.failure,
+  ];
+  const score = report.baseline.scoreKind === 'top1' ? 'accuracy' : 'agreement';
+  const head = [
+    '',
+    'recipe',
+    'size',
+    'compressed',
+    'MACs',
+    'measured here',
+    'on device (est.)',
+    'RAM',
+    'flash/RAM',
+    score,
+  ];
+  const mark = (index: number) => (index === report.chosen ? '*' : report.pareto.includes(index) ? '+' : '');
+  const rows = report.candidates.map((candidate, index) => cells(candidate, mark(index)));
+  const lines = [
+    `device ${report.device}, data: ${report.data}`,
+    table([head, cells(report.baseline, ''), ...rows], [2, 3, 4, 5, 6, 7]),
+    '* chosen, + on the Pareto front',
+  ];
+  const chosen = report.chosen === null ? undefined : report.candidates[report.chosen];
+  if (chosen === undefined)
+    return [...lines, 'No candidate fits and keeps the accuracy: nothing was written.'].join('\n');
+  const { baseline } = report;
+  const summary = [
+    ['wrote', report.out ?? ''],
+    ['size', change(baseline.fileBytes, chosen.fileBytes, bytes)],
+    ['MACs', change(baseline.macs, chosen.macs, count)],
+    ['measured latency', change(baseline.measuredMs, chosen.measuredMs, milliseconds)],
+    [score, change(baseline.score, chosen.score, (value) => percent(value))],
+  ];
+  return [...lines, '', table(summary)].join('\n');
+}

@@ -1,0 +1,33 @@
+import { KerfError } from '../ir/errors.ts';
+
+/** What a running call may do besides its work: report, and notice that nobody waits any more. */
+export interface JobContext {
+  readonly signal: AbortSignal;
+  /** Reports progress (0..1) in words, lets other calls run, and throws `KerfError('cancelled')` when cancelled. */
+  step(fraction: number, message: string): Promise<void>;
+}
+
+/** A context whose reports go to `onProgress`. */
+export function jobContext(
+  signal: AbortSignal,
+  onProgress: (fraction: number, message: string) => void,
+): JobContext {
+  return {
+    signal,
+    async step(fraction, message) {
+      onProgress(fraction, message);
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+      if (signal.aborted) throw new KerfError('cancelled', 'cancelled');
+    },
+  };
+}
+
+/** The part `[from, to]` of a longer job. */
+export function partOf(job: JobContext, from: number, to: number, prefix = ''): JobContext {
+  return {
+    signal: job.signal,
+    step: (fraction, message) => job.step(from + (to - from) * fraction, prefix + message),
+  };
+}

@@ -1,0 +1,128 @@
+import { analyse } from '../../analysis/analyse.ts';
+import type { Analysis } from '../../analysis/report.ts';
+import { sparsityOf, tensorStatistics } from '../../analysis/statistics.ts';
+import { estimateOn } from '../../devices/estimate.ts';
+import { printModel } from '../../formats/text/print.ts';
+import { KerfError } from '../../ir/errors.ts';
+import type { Model } from '../../ir/model.ts';
+import { feedsOf } from '../../ir/model.ts';
+import type { ValueType } from '../../ir/types.ts';
+import { describeType } from '../../ir/types.ts';
+import { graphsOf } from '../../ir/walk.ts';
+import { passes } from '../../passes/registry.ts';
+import { checkModel } from '../../rules/registry.ts';
+import type { Budget, Finding } from '../../rules/rule.ts';
+import { deviceNamed } from '../deviceFiles.ts';
+import { graphView } from '../graphView.ts';
+import type { EngineMethods } from '../methods.ts';
+import { layerRow, nodeDetails } from '../nodeDetails.ts';
+import type { InspectReport, TensorSummary } from '../protocol.ts';
+import type { Held, ModelStore } from '../store.ts';
+
+/** Weights up to this size are read to count zeros without being asked. */
+const sparsityLimit = 64 * 1024 * 1024;
+
+type Looks = 'inspect' | 'graph' | 'node' | 'layers' | 'tensor' | 'text' | 'check';
+
+export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
+  const findingsOf = (held: Held, device?: string, budget: Budget = {}): readonly Finding[] => {
+    const profile = device === undefined ? undefined : deviceNamed(device);
+    return checkModel({
+      model: held.model,
+      analysis: analyse(held.model),
+      budget,
+      fileBytes: store.fileBytes(held),
+      ...(profile && { device: profile }),
+    });
+  };
+  return {
+    inspect({ handle, bind, sparsity }) {
+      return inspectReport(store, store.get(handle), bind, sparsity);
+    },
+
+    graph({ handle, device, graph }) {
+      const held = store.get(handle);
+      const analysis = analyse(held.model);
+      const estimate =
+        device === undefined
+          ? undefined
+          : estimateOn(deviceNamed(device), held.model, analysis, { fileBytes: store.fileBytes(held) });
+      return graphView(held.model, analysis, findingsOf(held, device), estimate, graph);
+    },
+
+    node({ handle, id, device }) {
+      const held = store.get(handle);
+      return nodeDetails(held.model, analyse(held.model), id, passes, findingsOf(held, device));
+    },
+
+    layers({ handle }) {
+      const { layers, memory } = analyse(store.get(handle).model);
+      return { layers, memory: memory ?? null };
+    },
+
+    tensor({ handle, graph = 0, value }) {
+      const { model } = store.get(handle);
+      const tensor = [...graphsOf(model)][graph]?.values.get(value)?.constant;
+      if (tensor === undefined) throw new KerfError('not-found', `'${value}' is not a constant of the model`);
+      return tensorStatistics(tensor);
+    },
+
+    text({ handle }) {
+      const { model } = store.get(handle);
+      const { types } = analyse(model);
+      return printModel(model, { types: (graph, value) => types.get(graph)?.get(value) });
+    },
+
+    check({ handle, device, budget }) {
+      return { findings: findingsOf(store.get(handle), device, budget) };
+    },
+  };
+}
+
+/** The numbers of `inspect`. */
+export function inspectReport(
+  store: ModelStore,
+  held: Held,
+  bind?: Readonly<Record<string, number>>,
+  withSparsity?: boolean,
+): InspectReport {
+  const { model } = held;
+  const analysis = analyse(model, bind === undefined ? {} : { bind });
+  const { totals } = analysis;
+  const count = withSparsity ?? totals.weightBytes <= sparsityLimit;
+  return {
+    format: model.dialect,
+    producer: producerOf(model),
+    opset: model.dialect === 'onnx' ? (model.opsets.get('') ?? 0) : model.version,
+    fileBytes: store.fileBytes(held),
+    weightBytes: totals.weightBytes,
+    params: totals.params,
+    macs: totals.macs ?? null,
+    flops: totals.flops ?? null,
+    peakActivationBytes: totals.peakActivationBytes ?? null,
+    sparsity: count ? (sparsityOf(model) ?? null) : null,
+    unresolved: analysis.unresolved,
+    freeDimensions: analysis.freeDimensions,
+    inputs: summaries(model, analysis, 'inputs'),
+    outputs: summaries(model, analysis, 'outputs'),
+    layers: analysis.layers.map(layerRow),
+    damage: held.damage,
+  };
+}
+
+function producerOf(model: Model): string {
+  if (model.dialect === 'onnx')
+    return [model.producerName, model.producerVersion].filter((part) => part !== '').join(' ');
+  return model.description;
+}
+
+function summaries(model: Model, analysis: Analysis, side: 'inputs' | 'outputs'): TensorSummary[] {
+  const graph = model.graphs[0];
+  const ids = side === 'inputs' ? feedsOf(graph).map((value) => value.id) : graph.outputs;
+  return ids.map((id) => summary(graph.values.get(id)?.name ?? id, analysis.types.get(graph)?.get(id)));
+}
+
+function summary(name: string, type: ValueType | undefined): TensorSummary {
+  const tensor = type?.kind === 'tensor' ? type : undefined;
+  return { name, type: describeType(type), shape: tensor?.shape ?? null, dtype: tensor?.dtype ?? 'unknown' };
+}

@@ -1,0 +1,118 @@
+import { KerfError } from '../ir/errors.ts';
+import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
+import { passById } from '../passes/registry.ts';
+import { withCalibrator } from './calibration.ts';
+import type { JobContext } from './context.ts';
+import type { Held, ModelStore } from './store.ts';
+
+export const defaultSeed = 1;
+
+export interface AppliedStep {
+  readonly held: Held;
+  readonly changed: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** The model after one more step; found when it was made before, made otherwise. */
+export async function applyStep(
+  store: ModelStore,
+  held: Held,
+  step: RecipeStep,
+  job: JobContext,
+): Promise<AppliedStep> {
+  const pass = findPass(step.pass);
+  if (!pass.dialects.includes(held.model.dialect)) {
+    throw new KerfError(
+      'unsupported',
+      pass.refusal ?? `${pass.id} does not work on ${held.model.dialect} models`,
+      {
+        file: held.path,
+      },
+    );
+  }
+  const options = completeOptions(pass, step.options ?? {});
+  const steps = [...held.steps, step];
+  const handle = store.handleOf(held.path, steps);
+  const { model, changed, notes } = await withCalibrator(store, held, pass, step, job, (calibrator) =>
+    pass.run(held.model, options, {
+      seed: step.seed ?? defaultSeed,
+      step: job.step,
+      ...(step.layers && { layers: new Set(step.layers) }),
+      ...(calibrator && { calibrator }),
+    }),
+  );
+  const next = store.add({ handle, model, damage: held.damage, path: held.path, steps });
+  return { held: next, changed, notes };
+}
+
+/** Goes to a point of a journal: the file, then the steps, each looked up where it was made before. */
+export async function goTo(
+  store: ModelStore,
+  file: string,
+  steps: readonly RecipeStep[],
+  job: JobContext,
+): Promise<Held> {
+  let known = 0;
+  for (let count = steps.length; count > 0 && known === 0; count -= 1) {
+    if (store.find(store.handleOf(file, steps.slice(0, count))) !== undefined) known = count;
+  }
+  let held = known === 0 ? store.openFile(file) : store.get(store.handleOf(file, steps.slice(0, known)));
+  for (const step of steps.slice(known)) held = (await applyStep(store, held, step, job)).held;
+  return held;
+}
+
+export function findPass(id: string): Pass {
+  const pass = passById(id);
+  if (pass === undefined) throw new KerfError('bad-option', `there is no pass '${id}'; see 'kerf passes'`);
+  return pass;
+}
+
+/** Every declared option with its value or default. Throws `KerfError('bad-option')` on unknown or invalid ones. */
+export function completeOptions(pass: Pass, given: OptionValues): OptionValues {
+  const declared = new Map(pass.options.map((option) => [option.name, option]));
+  for (const name of Object.keys(given)) {
+    if (declared.has(name)) continue;
+    const names = [...declared.keys()].join(', ') || 'none';
+    throw new KerfError('bad-option', `${pass.id} has no option '${name}' (it has: ${names})`);
+  }
+  const values: Record<string, OptionValue> = {};
+  for (const option of pass.options) {
+    values[option.name] = checkedValue(pass.id, option, given[option.name] ?? option.default);
+  }
+  return values;
+}
+
+function checkedValue(pass: string, option: PassOption, value: OptionValue): OptionValue {
+  const fail = (expected: string): never => {
+    throw new KerfError('bad-option', `${pass}: option '${option.name}' must be ${expected}, not '${value}'`);
+  };
+  switch (option.type) {
+    case 'boolean':
+      return typeof value === 'boolean' ? value : fail('true or false');
+    case 'choice':
+      return option.choices.includes(String(value)) ? String(value) : fail(option.choices.join(' | '));
+    case 'integer':
+    case 'number': {
+      const number = typeof value === 'number' ? value : Number.NaN;
+      const whole = option.type === 'number' || Number.isInteger(number);
+      return whole && number >= option.min && number <= option.max
+        ? number
+        : fail(
+            `${option.type === 'integer' ? 'a whole number' : 'a number'} from ${option.min} to ${option.max}`,
+          );
+    }
+  }
+}
+
+/** Option values from text (`k=v` on the command line), typed as the pass declares them. */
+export function optionsFromText(pass: Pass, texts: Readonly<Record<string, string>>): OptionValues {
+  const types = new Map(pass.options.map((option) => [option.name, option.type]));
+  const values: Record<string, OptionValue> = {};
+  for (const [name, text] of Object.entries(texts)) {
+    const type = types.get(name);
+    if (type === 'boolean' && (text === 'true' || text === 'false')) values[name] = text === 'true';
+    else if ((type === 'number' || type === 'integer') && text.trim() !== '') values[name] = Number(text);
+    else values[name] = text;
+  }
+  return completeOptions(pass, values);
+}
