@@ -1,0 +1,2 @@
+export declare function ensureChromium(): Promise<string>;
+export declare const chromiumArguments: readonly string[];

@@ -1,0 +1,92 @@
+import { cp, mkdir, mkdtemp } from 'node:fs/promises';
+import path from 'node:path';
+import { type Browser, type Page, chromium } from 'playwright-core';
+import { afterAll, beforeAll, inject, test } from 'vitest';
+import { root, workbenchUrl } from '../../../scripts/vscodeServer.mjs';
+import { type Workbench, workbench } from './workbench.ts';
+
+export interface Flow extends Workbench {
+  /** The opened folder, on disk. */
+  readonly folder: string;
+  /** Keeps a picture of the whole window; numbered, in the order of the flow. */
+  readonly picture: (what: string) => Promise<void>;
+}
+
+export interface FlowOptions {
+  /** Files copied into the opened folder: paths relative to the repository, and their names there. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly theme?: 'dark' | 'light';
+}
+
+const artifacts = path.join(root, 'test-artifacts');
+
+let browser: Browser | undefined;
+
+/** Connects a test file to the browser that serves all of them. */
+export function useBrowser(): void {
+  beforeAll(async () => {
+    browser = await chromium.connect(inject('browserEndpoint'));
+  });
+  afterAll(async () => {
+    await browser?.close();
+  });
+}
+
+/**
+ * A test in a workbench of its own: a fresh browser profile, a fresh folder with copies of `files`. Pictures go to
+ * `test-artifacts/<flow>/`; a failure leaves one as well.
+ */
+export function flow(name: string, options: FlowOptions, body: (flow: Flow) => Promise<void>): void {
+  test(name, async () => {
+    if (browser === undefined) {
+      throw new Error('useBrowser() was not called in this file');
+    }
+    const folder = await openedFolder(options);
+    const context = await browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      colorScheme: options.theme ?? 'dark',
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(30_000);
+    const picture = pictures(page, slug(name));
+    try {
+      const bench = workbench(page);
+      await page.goto(workbenchUrl(inject('serverPort'), { folder, extension: root }));
+      await bench.ready();
+      await body({ ...bench, folder, picture });
+    } catch (error) {
+      await picture('failed');
+      throw error;
+    } finally {
+      // Leaving the page ends its extension host; closing the window alone would leave it waiting for a reconnection.
+      page.removeAllListeners('dialog');
+      page.on('dialog', (dialog) => void dialog.accept());
+      await page.goto('about:blank');
+      await context.close();
+    }
+  });
+}
+
+async function openedFolder(options: FlowOptions): Promise<string> {
+  const folder = path.join(await mkdtemp(path.join(inject('temporary'), 'flow-')), 'models');
+  await mkdir(folder);
+  for (const [from, to] of Object.entries(options.files)) {
+    await cp(path.join(root, from), path.join(folder, to), { recursive: true });
+  }
+  return folder;
+}
+
+function pictures(page: Page, name: string): (what: string) => Promise<void> {
+  let count = 0;
+  return async (what) => {
+    count++;
+    await page.screenshot({ path: path.join(artifacts, name, `${count}-${slug(what)}.png`) });
+  };
+}
+
+function slug(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+}

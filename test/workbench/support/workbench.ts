@@ -1,0 +1,133 @@
+import type { Locator, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { type ModelEditor, modelEditor } from './modelEditor.ts';
+
+/** The workbench as a person sees it. Everything waits for a condition; nothing waits for time. */
+export interface Workbench {
+  readonly page: Page;
+  /** Until the extension's contributions are there; files opened earlier would open as text. */
+  ready(): Promise<void>;
+  /** The row of a file in the explorer. */
+  file(name: string): Locator;
+  /** Opens a model from the explorer and waits until its graph is drawn. */
+  openModel(name: string): Promise<ModelEditor>;
+  tab(name: string): Locator;
+  isDirty(name: string): Promise<boolean>;
+  /** Runs a command by its title. */
+  command(title: string): Promise<void>;
+  /** Chooses an entry of the quick pick that is open. */
+  pick(entry: string | RegExp): Promise<void>;
+  /** Waits for a message and returns it. */
+  message(text: string | RegExp): Promise<Locator>;
+  /** Opens the Problems panel and returns the rows that contain `text`. */
+  problems(text: string | RegExp): Promise<Locator>;
+  /** Right-clicks and chooses an entry of the menu. */
+  contextMenu(target: Locator, entry: string | RegExp): Promise<void>;
+  /** The modal dialog that is open; chooses one of its buttons. */
+  answer(button: string | RegExp): Promise<void>;
+  /** The text editor that is in front. */
+  textEditor(): Locator;
+  /** Loads the window again as soon as the workbench says that nothing would be lost. */
+  reload(): Promise<void>;
+}
+
+/** Waits until `ask` answers `expected`, with the difference in the failure. */
+export async function eventually<T>(ask: () => Promise<T> | T, expected: T, timeout = 30_000): Promise<void> {
+  await expect.poll(ask, { timeout, interval: 100 }).toEqual(expected);
+}
+
+export function workbench(page: Page): Workbench {
+  const explorer = page.locator('.explorer-folders-view');
+  const quickInput = page.locator('.quick-input-widget');
+
+  const bench: Workbench = {
+    page,
+    async ready() {
+      await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+      await page.locator('.activitybar a.action-label[aria-label^="Kerf"]').waitFor({ timeout: 60_000 });
+    },
+    file: (name) => explorer.getByRole('treeitem', { name, exact: true }),
+    async openModel(name) {
+      await bench.file(name).dblclick();
+      await bench.tab(name).waitFor();
+      const editor = modelEditor(page);
+      await editor.ready();
+      return editor;
+    },
+    tab: (name) => page.locator('.tabs-container .tab').filter({ hasText: name }),
+    async isDirty(name) {
+      return ((await bench.tab(name).first().getAttribute('class')) ?? '').split(' ').includes('dirty');
+    },
+    async command(title) {
+      await page.keyboard.press('F1');
+      const input = quickInput.locator('input[type="text"]');
+      await input.fill(`>${title}`);
+      const label = page.locator('.label-name').getByText(title, { exact: true });
+      await quickInput.getByRole('option').filter({ has: label }).first().click();
+    },
+    async pick(entry) {
+      await quickInput.getByRole('option').filter({ hasText: entry }).first().click();
+    },
+    async message(text) {
+      const toast = page.locator('.notification-toast').filter({ hasText: text }).first();
+      await toast.waitFor({ timeout: 60_000 });
+      return toast;
+    },
+    async problems(text) {
+      const panel = page.locator('.markers-panel');
+      if (!(await panel.isVisible())) {
+        await page.keyboard.press('Control+Shift+M');
+        await panel.waitFor();
+      }
+      const rows = panel.locator('.monaco-list-row').filter({ hasText: text });
+      await rows.first().waitFor();
+      return rows;
+    },
+    async contextMenu(target, entry) {
+      await target.click({ button: 'right' });
+      const item = page.getByRole('menuitem', { name: entry }).first();
+      await item.waitFor();
+      // A menu ignores a click that comes with its opening, so that a slow right click chooses nothing.
+      await expect
+        .poll(
+          async () => {
+            await item.click({ timeout: 2000 }).catch(() => undefined);
+            return item.isVisible();
+          },
+          { timeout: 30_000 },
+        )
+        .toBe(false);
+    },
+    async answer(button) {
+      await page.locator('.monaco-dialog-box').getByRole('button', { name: button }).click();
+    },
+    textEditor: () => page.locator('.editor-group-container.active .monaco-editor').first(),
+    reload: () => reloadWhenBackedUp(page, bench),
+  };
+  return bench;
+}
+
+/**
+ * The workbench refuses to be left while an unsaved document has no backup yet: the browser then asks. Answering "stay"
+ * and asking again until nothing is asked is how one knows that the backup is complete.
+ */
+async function reloadWhenBackedUp(page: Page, bench: Workbench): Promise<void> {
+  for (;;) {
+    const refused = page.waitForEvent('dialog', { timeout: 60_000 }).then(async (dialog) => {
+      await dialog.dismiss();
+      return false;
+    });
+    const left = page.waitForEvent('framenavigated', {
+      predicate: (frame) => frame === page.mainFrame(),
+      timeout: 60_000,
+    });
+    // The loser of the race ends with its own timeout or with the page, which nobody needs to hear about.
+    refused.catch(() => undefined);
+    left.catch(() => undefined);
+    await page.evaluate(() => window.setTimeout(() => window.location.reload(), 0));
+    if (await Promise.race([refused, left.then(() => true)])) {
+      break;
+    }
+  }
+  await bench.ready();
+}
