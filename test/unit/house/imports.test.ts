@@ -1,0 +1,97 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+const source = path.join(root, 'src');
+const page = path.join(root, 'webview-ui');
+
+/** What each room may import besides itself (docs/architecture.md). */
+const allowed: Record<string, readonly string[]> = {
+  ir: [],
+  formats: ['ir'],
+  ops: ['ir'],
+  analysis: ['ir', 'ops'],
+  devices: ['ir', 'ops', 'analysis'],
+  passes: ['ir', 'ops', 'analysis'],
+  rules: ['ir', 'ops', 'analysis', 'devices', 'passes'],
+  runtime: ['ir', 'formats'],
+  optimize: ['ir', 'ops', 'analysis', 'devices', 'passes', 'rules'],
+  engine: ['ir', 'formats', 'ops', 'analysis', 'devices', 'passes', 'rules', 'runtime', 'optimize'],
+  cli: ['ir', 'engine', 'passes', 'rules'],
+  editor: ['ir', 'engine', 'passes', 'rules', 'devices', 'optimize'],
+};
+
+/** The page sees protocol types and the view model only. */
+const pageMayImport = ['src/engine/protocol.ts', 'src/engine/view.ts', 'src/editor/pageProtocol.ts'];
+
+const runtimes = ['onnxruntime-node', 'onnxruntime-common', '@litertjs/core', '@tensorflow/tfjs-tflite'];
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+function importsBelow(folder: string): Import[] {
+  return fs
+    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .flatMap((name) => {
+      const file = path.join(folder, name);
+      const statements = fs.readFileSync(file, 'utf8').matchAll(/^\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'([^']+)'|import\('([^']+)'\)|^import\s+'([^']+)'/gm);
+      return [...statements].map((match) => ({
+        file,
+        typeOnly: match[1] !== undefined,
+        target: (match[2] ?? match[3] ?? match[4]) as string,
+      }));
+    });
+}
+
+const relative = (file: string) => path.relative(root, file);
+const roomOf = (file: string) => path.relative(source, file).split(path.sep)[0] ?? '';
+const resolved = (each: Import) => path.resolve(path.dirname(each.file), each.target);
+
+describe('imports run one way', () => {
+  const all = importsBelow(source);
+
+  it('between the rooms', () => {
+    const wrong = all
+      .filter((each) => each.target.startsWith('.') && roomOf(each.file) !== 'extension.ts')
+      .filter((each) => {
+        const from = roomOf(each.file);
+        const to = roomOf(resolved(each));
+        return from !== to && !(allowed[from] ?? []).includes(to);
+      });
+    expect(wrong.map((each) => `${relative(each.file)} -> ${each.target}`)).toEqual([]);
+  });
+
+  it('only editor/ and extension.ts import vscode', () => {
+    const wrong = all.filter((each) => each.target === 'vscode' && !['editor', 'extension.ts'].includes(roomOf(each.file)));
+    expect(wrong.map((each) => relative(each.file))).toEqual([]);
+  });
+
+  it('only runtime/ imports an inference runtime', () => {
+    const wrong = all.filter((each) => runtimes.some((name) => each.target.startsWith(name)) && roomOf(each.file) !== 'runtime');
+    expect(wrong.map((each) => relative(each.file))).toEqual([]);
+  });
+
+  it('only formats/io, runtime/, engine/ and the faces use the file system', () => {
+    const mayOpen = (file: string) => /^src[/\\](formats[/\\]io|runtime|engine|cli|editor)[/\\]|^src[/\\]extension\.ts$/.test(relative(file));
+    const wrong = all.filter((each) => /^(node:)?fs(\/promises)?$/.test(each.target) && !mayOpen(each.file));
+    expect(wrong.map((each) => relative(each.file))).toEqual([]);
+  });
+
+  it('the page imports protocol types only', () => {
+    const wrong = importsBelow(page)
+      .filter((each) => each.target.startsWith('.') && !resolved(each).startsWith(page + path.sep))
+      .filter((each) => !each.typeOnly || !pageMayImport.includes(relative(resolved(each)).replaceAll(path.sep, '/')));
+    expect(wrong.map((each) => `${relative(each.file)} -> ${each.target}`)).toEqual([]);
+  });
+
+  it('the toolkit is imported in its wrapper only', () => {
+    const wrong = importsBelow(page).filter((each) => each.target.includes('webview-ui-toolkit') && !relative(each.file).startsWith(path.join('webview-ui', 'ui')));
+    expect(wrong.map((each) => relative(each.file))).toEqual([]);
+  });
+});
