@@ -1,0 +1,66 @@
+// Opening a large ONNX file against reading that file once, and the memory it takes.
+// Usage: npm run bench -- open [gigabytes]
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { writeParts } from '../../src/formats/io/files.ts';
+import { readModelFile } from '../../src/formats/io/models.ts';
+import { encodeOnnx } from '../../src/formats/onnx/write.ts';
+import type { Bytes } from '../../src/ir/bytes.ts';
+import { memoryBytes } from '../../src/ir/bytes.ts';
+import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
+import { tensorType } from '../../src/ir/types.ts';
+
+const gigabytes = Number(process.argv[2] ?? 1.5);
+const layers = 384;
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
+const file = path.join(folder, 'large.onnx');
+
+/** A stack of square products whose weights make up the wanted size. */
+function stack(bytes: number): OnnxModel {
+  const width = Math.round(Math.sqrt(bytes / layers / 4));
+  const block = new Uint8Array(width * width * 4).fill(1);
+  const data: Bytes = memoryBytes(block);
+  const values = new Map<string, Value>();
+  const nodes: Node[] = [];
+  const type = tensorType('float32', [1, width]);
+  values.set('x', { id: 'x', name: 'x', type });
+  for (let i = 0; i < layers; i += 1) {
+    const weight = `w${i}`;
+    values.set(weight, { id: weight, name: weight, type: tensorType('float32', [width, width]), constant: { dtype: 'float32', dims: [width, width], data } });
+    const output = i === layers - 1 ? 'y' : `h${i}`;
+    nodes.push({ id: `n${i}`, name: `n${i}`, op: 'MatMul', domain: '', inputs: [i === 0 ? 'x' : `h${i - 1}`, weight], outputs: [output], attributes: new Map() });
+  }
+  values.set('y', { id: 'y', name: 'y', type });
+  const graph = { name: 'stack', inputs: ['x'], outputs: ['y'], nodes, values };
+  return { dialect: 'onnx', graphs: [graph], irVersion: 8, opsets: new Map([['', 17]]), producerName: '', producerVersion: '', metadata: [], functions: [] };
+}
+
+function seconds(work: () => void): number {
+  const start = performance.now();
+  work();
+  return (performance.now() - start) / 1000;
+}
+
+function readOnce(): void {
+  const fd = fs.openSync(file, 'r');
+  const piece = Buffer.alloc(8 << 20);
+  while (fs.readSync(fd, piece, 0, piece.length, null) > 0);
+  fs.closeSync(fd);
+}
+
+try {
+  await writeParts(file, encodeOnnx(stack(gigabytes * 1e9)));
+  readOnce();
+  const read = Math.min(seconds(readOnce), seconds(readOnce));
+  const before = process.memoryUsage().rss;
+  const open = [0, 1, 2].map(() => seconds(() => void readModelFile(file)));
+  const grown = process.memoryUsage().rss - before;
+  const best = Math.min(...open);
+  console.log(`file                    ${(fs.statSync(file).size / 1e9).toFixed(2)} GB, ${layers} weights`);
+  console.log(`read once (page cache)  ${(read * 1000).toFixed(0)} ms`);
+  console.log(`open                    ${(best * 1000).toFixed(1)} ms = ${((best / read) * 100).toFixed(2)} % of reading it`);
+  console.log(`memory while opening    ${(grown / 1e6).toFixed(1)} MB`);
+} finally {
+  fs.rmSync(folder, { recursive: true, force: true });
+}
