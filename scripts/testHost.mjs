@@ -32,7 +32,9 @@ export async function runHostTests() {
     await until('The extension host tests end', MINUTES * 60, () => existsSync(result) && hasEnded(result));
     return JSON.parse(await readFile(result, 'utf8'));
   } catch (error) {
-    throw new Error(`${error.message}\n${(await readFile(server.logFile, 'utf8')).slice(-4000)}`);
+    throw new Error(`${error.message}\n${(await readFile(server.logFile, 'utf8')).slice(-4000)}`, {
+      cause: error,
+    });
   } finally {
     await browser.close();
     await server.stop();
@@ -70,6 +72,16 @@ export function report(outcomes) {
 }
 
 if (process.argv[1] === path.join(root, 'scripts/testHost.mjs')) {
+  await main(process.argv.includes('--bundle-only'));
+}
+
+/** With `bundleOnly`, what the debugger's launch configuration expects is prepared and nothing runs. */
+async function main(bundleOnly) {
+  if (bundleOnly) {
+    await bundleHostTests(path.join(root, '.cache/host/index.cjs'));
+    await cp(path.join(root, 'samples'), path.join(root, '.cache/host/models'), { recursive: true });
+    return;
+  }
   const { passed, failed } = report(await runHostTests());
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
