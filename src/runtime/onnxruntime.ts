@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { InferenceSession as OrtSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type * as OrtModule from 'onnxruntime-node';
 import type { DType } from '../ir/dtype.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { BackendSession } from './backend.ts';
@@ -9,7 +10,7 @@ import type { HostTensor, SessionInfo, SessionOptions, TensorInfo, Tensors } fro
 import { stripAnsi } from './text.ts';
 import { messageOf } from './wire.ts';
 
-export type Ort = typeof import('onnxruntime-node');
+type Ort = typeof OrtModule;
 
 /** Loads an ONNX model into ONNX Runtime, from its path so that external data and files over 2 GB work. */
 export async function openOnnx(path: string, options: SessionOptions): Promise<BackendSession> {

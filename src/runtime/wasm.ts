@@ -83,7 +83,8 @@ async function compile({ folder, file, factory }: WasmFiles) {
 
 /** Copies bytes into the module's memory; the caller frees the pointer. */
 export function copyIn(module: EmscriptenModule, bytes: Uint8Array): number {
-  const pointer = module._malloc(bytes.length);
+  const { _malloc: allocate } = module;
+  const pointer = allocate(bytes.length);
   if (pointer === 0)
     throw new KerfError('runtime-refused', `no memory for ${bytes.length} bytes in the WebAssembly runtime`);
   module.HEAPU8.set(bytes, pointer);

@@ -1,8 +1,6 @@
 // Node has WebAssembly, but its types are part of the DOM library, which has no place in the host.
 declare namespace WebAssembly {
-  class Module {
-    private constructor();
-  }
+  type Module = object;
   class Instance {
     constructor(module: Module, imports: Imports);
     readonly exports: object;

@@ -1,0 +1,90 @@
+import { isFloat } from '../ir/dtype.ts';
+import { encodeNumbers } from '../ir/numbers.ts';
+import { batchOf } from './batch.ts';
+import type { Dataset } from './dataset.ts';
+import { rangeOf } from './preprocess.ts';
+import type { HostTensor, TensorInfo, Tensors } from './runner.ts';
+
+/**
+ * Made-up inputs that depend on nothing but the seed and the sample's number: standard normal floats, quantized
+ * integers over their whole range, other integers and booleans 0 or 1, because they are often indices.
+ * Free dimensions are 1, but for the batch.
+ */
+export function randomDataset(
+  inputs: readonly TensorInfo[],
+  options: { readonly seed: number; readonly count: number },
+): Dataset {
+  const batch = batchOf(
+    inputs,
+    inputs.map((input) => input.dims.length === 0),
+  );
+  const feeds = (first: number, count = batch === 'free' ? 1 : batch): Tensors => {
+    const tensors: Record<string, HostTensor> = {};
+    inputs.forEach((input, place) => {
+      tensors[input.name] = randomTensor(input, { seed: options.seed, place, batch, first, count });
+    });
+    return tensors;
+  };
+  return {
+    source: `seeded random inputs (seed ${options.seed})`,
+    random: true,
+    samples: options.count,
+    batch,
+    feeds,
+  };
+}
+
+interface Position {
+  readonly seed: number;
+  readonly place: number;
+  readonly batch: number | 'free';
+  readonly first: number;
+  readonly count: number;
+}
+
+function randomTensor(input: TensorInfo, { seed, place, batch, first, count }: Position): HostTensor {
+  const rows = batch === 1 ? 1 : count;
+  const sampleDims = input.dims.slice(batch === 1 ? 0 : 1).map((dim) => Math.max(dim, 1));
+  const size = sampleDims.reduce((product, dim) => product * dim, 1);
+  const values = new Float64Array(rows * size);
+  for (let row = 0; row < rows; row += 1) {
+    const next = valueMaker(input, generator(seed, place, first + row));
+    for (let index = 0; index < size; index += 1) values[row * size + index] = next();
+  }
+  const dims = batch === 1 ? sampleDims : [rows, ...sampleDims];
+  if (input.dtype === 'string')
+    return { dtype: 'string', dims, data: new Uint8Array(), strings: Array.from(values, () => '') };
+  return { dtype: input.dtype, dims, data: encodeNumbers(input.dtype, values) };
+}
+
+function valueMaker({ dtype, quantization }: TensorInfo, uniform: () => number): () => number {
+  if (isFloat(dtype)) return () => normal(uniform);
+  const range = rangeOf(dtype);
+  if (range !== undefined && quantization !== undefined) {
+    const [low, high] = range;
+    return () => low + Math.floor(uniform() * (high - low + 1));
+  }
+  return () => Math.floor(uniform() * 2);
+}
+
+/** Standard normal number (Box and Muller 1958). */
+function normal(uniform: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+}
+
+/** Numbers in [0, 1) from a seed of several parts: the splitmix32 sequence over a hash of the parts. */
+export function generator(...parts: readonly number[]): () => number {
+  let state = parts.reduce((hash, part) => mix(hash ^ mix(part + 0x9e3779b9)), 0);
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    return mix(state) / 2 ** 32;
+  };
+}
+
+/** A 32-bit finalizer with good avalanche (MurmurHash3's). */
+function mix(value: number): number {
+  let hash = value | 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
