@@ -23,7 +23,7 @@ export function readStrings(
   const count = bytes.length >= 4 ? view.getInt32(0, true) : -1;
   const strings: Uint8Array[] = [];
   const fits = count >= 0 && 4 * (count + 2) <= bytes.length;
-  for (let index = 0; fits && index < count; index += 1) {
+  for (let index = 0; index < (fits ? count : 0); index += 1) {
     const from = view.getInt32(4 * (index + 1), true);
     const to = view.getInt32(4 * (index + 2), true);
     if (from < 0 || to < from || to > bytes.length) break;

@@ -154,9 +154,8 @@ class Decoder {
         value[index] = this.cursor.number(scalar, at + 4 * index);
       return { kind: 'floats', value };
     }
-    const value = new Array<Scalar>(count);
-    for (let index = 0; index < count; index += 1)
-      value[index] = this.cursor.scalar(scalar, at + width * index);
+    const value: Scalar[] = [];
+    for (let index = 0; index < count; index += 1) value.push(this.cursor.scalar(scalar, at + width * index));
     return { kind: 'integers', value };
   }
 

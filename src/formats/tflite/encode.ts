@@ -114,7 +114,8 @@ class Builder {
   }
 
   #vtable(entries: readonly Entry[], offsets: ReadonlyMap<Entry, number>, length: number): number {
-    const slots = new Array<number>(Math.max(0, ...entries.map((entry) => entry.slot + 1))).fill(0);
+    const slotCount = Math.max(0, ...entries.map((entry) => entry.slot + 1));
+    const slots = Array.from({ length: slotCount }, () => 0);
     for (const [entry, offset] of offsets) slots[entry.slot] = offset;
     const words = [4 + 2 * slots.length, length, ...slots];
     const key = words.join(' ');

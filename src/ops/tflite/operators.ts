@@ -1,4 +1,32 @@
 import type { Operator } from '../operator.ts';
+import { activationOperators } from './activation.ts';
+import { constantOperators, signalOperators } from './constant.ts';
+import { controlOperators } from './control.ts';
+import { convolutionOperators } from './convolution.ts';
+import { elementwiseOperators } from './elementwise.ts';
+import { indexingOperators } from './indexing.ts';
+import { matmulOperators } from './matmul.ts';
+import { movementOperators } from './movement.ts';
+import { poolingOperators } from './pooling.ts';
+import { quantizationOperators } from './quantization.ts';
+import { recurrentOperators } from './recurrent.ts';
+import { reductionOperators } from './reduction.ts';
+import { shapeOperators } from './shape.ts';
 
 /** Every TFLite operator that Kerf understands. */
-export const tfliteOperators: readonly Operator[] = [];
+export const tfliteOperators: readonly Operator[] = [
+  ...activationOperators,
+  ...constantOperators,
+  ...controlOperators,
+  ...convolutionOperators,
+  ...elementwiseOperators,
+  ...indexingOperators,
+  ...matmulOperators,
+  ...movementOperators,
+  ...poolingOperators,
+  ...quantizationOperators,
+  ...recurrentOperators,
+  ...reductionOperators,
+  ...shapeOperators,
+  ...signalOperators,
+];
