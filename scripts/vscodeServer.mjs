@@ -35,7 +35,7 @@ export async function ensureServer({ version = OLDEST, node = process.execPath }
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   await npm(['install', `code-server@${version}`, ...quiet], home, environment);
   await npm(['install', '--omit=dev', ...quiet], server, environment);
-  await buildNatives(server, environment);
+  await buildNatives(server, node, environment);
   await writeFile(ready, `${new Date().toISOString()}\n`);
   return server;
 }
@@ -44,12 +44,12 @@ function npm(args, cwd, env) {
   return run('npm', args, { cwd, env, shell: process.platform === 'win32' });
 }
 
-async function buildNatives(server, environment) {
+async function buildNatives(server, node, environment) {
   const wanted = ['native-watchdog', '@vscode/native-watchdog', '@vscode/spdlog', 'node-pty'];
   const present = wanted.filter((name) => existsSync(path.join(server, 'node_modules', name)));
-  const headers = path.dirname(path.dirname(process.execPath));
+  const headers = path.dirname(path.dirname(node));
   const env = { ...environment };
-  if (!env.npm_config_nodedir && existsSync(path.join(headers, 'include/node/node.h'))) {
+  if (existsSync(path.join(headers, 'include/node/node.h'))) {
     // Otherwise node-gyp downloads the headers of Node.
     env.npm_config_nodedir = headers;
   }
