@@ -58,6 +58,8 @@ export interface OpContext {
 
 export interface CostContext extends OpContext {
   output(index: number): Known;
+  /** Arithmetic of one run of a nested body or called subgraph, with the types of its last `inferBody`. */
+  bodyCost(body: Graph): OpCost;
 }
 
 /** Arithmetic of one node for one inference. `undefined` means unknown, never 0. */
@@ -81,6 +83,8 @@ export interface Operator {
   /** Absent for operators that only move or reinterpret data. */
   cost?(context: CostContext): OpCost;
   weights?(node: Node, model: Model): readonly WeightRole[];
+  /** Inputs that configure the operator (scales, limits, ratios, padding values): constants there are not weights. */
+  readonly settings?: readonly number[];
   /** The output may share the input's memory without copying (Reshape, Identity). */
   readonly view?: true;
   /** The output may overwrite the first input when that dies here (Relu, Add). */

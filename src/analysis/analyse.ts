@@ -1,0 +1,60 @@
+import type { Model } from '../ir/model.ts';
+import type { Bindings } from './bind.ts';
+import { bindDimensions, resized } from './bind.ts';
+import { layerCost, Pricer, total } from './cost.ts';
+import { planMemory } from './memory.ts';
+import type { Analysis } from './report.ts';
+import { inferTypes, typesByGraph } from './types.ts';
+import { findUnresolved } from './unresolved.ts';
+import { allWeightBytes, WeightLedger } from './weights.ts';
+
+export interface AnalyseOptions {
+  /** Numbers for free dimensions: symbol name, input name or `input[axis]` to size. */
+  readonly bind?: Bindings;
+}
+
+const analyses = new WeakMap<Model, Map<string, Analysis>>();
+
+/**
+ * Shapes, costs and the memory plan of a model, for one inference with the free dimensions bound as asked (the batch
+ * is 1 unless bound). Reads no weight bytes. Damaged graphs are analysed as far as they go; nothing throws. The result
+ * is kept with the model value.
+ */
+export function analyse(model: Model, options: AnalyseOptions = {}): Analysis {
+  const bind = options.bind ?? {};
+  const key = JSON.stringify(Object.entries(bind).sort());
+  let kept = analyses.get(model);
+  if (kept === undefined) {
+    kept = new Map();
+    analyses.set(model, kept);
+  }
+  let analysis = kept.get(key);
+  if (analysis === undefined) {
+    analysis = compute(model, bind);
+    kept.set(key, analysis);
+  }
+  return analysis;
+}
+
+function compute(model: Model, bind: Bindings): Analysis {
+  const bound = bindDimensions(model, bind);
+  const inference = inferTypes(model, bound, resized(model.graphs[0], bind));
+  const tools = { pricer: new Pricer(model, bound), ledger: new WeightLedger(model) };
+  const { main } = inference;
+  const layers = main.graph.nodes.map((node) => layerCost(node, main, model, tools));
+  const memory = planMemory(main, model);
+  return {
+    types: typesByGraph(inference),
+    layers,
+    totals: {
+      params: layers.reduce((sum, layer) => sum + layer.params, 0),
+      weightBytes: allWeightBytes(model),
+      macs: total(layers.map((layer) => layer.macs)),
+      flops: total(layers.map((layer) => layer.flops)),
+      peakActivationBytes: memory?.peakBytes,
+    },
+    unresolved: findUnresolved(inference, model),
+    memory,
+    freeDimensions: [...bound.free],
+  };
+}

@@ -1,0 +1,57 @@
+import type { Attribute } from '../ir/attribute.ts';
+import { bodiesOf } from '../ir/attribute.ts';
+import type { FunctionDef, Graph, Model, Node } from '../ir/model.ts';
+import { sameDomain } from '../ops/registry.ts';
+
+const tables = new WeakMap<Model, ReadonlyMap<string, FunctionDef>>();
+
+/** The model-local function a node calls, if it calls one; those take precedence over operators of the same name. */
+export function functionOf(model: Model, node: Node): FunctionDef | undefined {
+  if (model.dialect !== 'onnx' || model.functions.length === 0) return undefined;
+  let table = tables.get(model);
+  if (table === undefined) {
+    table = new Map(model.functions.map((def) => [keyOf(def.domain, def.name, def.overload), def]));
+    tables.set(model, table);
+  }
+  return table.get(keyOf(node.domain, node.op, node.overload ?? ''));
+}
+
+function keyOf(domain: string, name: string, overload: string): string {
+  return `${sameDomain(domain)}\n${name}\n${overload}`;
+}
+
+/** The function's body with references to its attributes replaced by the caller's values or their defaults. */
+export function instantiate(def: FunctionDef, call: Node): Graph {
+  const valueOf = (name: string) => call.attributes.get(name) ?? def.defaults.get(name);
+  return resolveGraph(def.graph, valueOf);
+}
+
+type Lookup = (name: string) => Attribute | undefined;
+
+function resolveGraph(graph: Graph, valueOf: Lookup): Graph {
+  let changed = false;
+  const nodes = graph.nodes.map((node) => {
+    const resolved = resolveNode(node, valueOf);
+    changed ||= resolved !== node;
+    return resolved;
+  });
+  return changed ? { ...graph, nodes } : graph;
+}
+
+function resolveNode(node: Node, valueOf: Lookup): Node {
+  const refers = [...node.attributes.values()].some((attribute) => attribute.kind === 'ref');
+  if (!refers && bodiesOf(node).length === 0) return node;
+  const attributes = new Map<string, Attribute>();
+  let changed = refers;
+  for (const [name, attribute] of node.attributes) {
+    if (attribute.kind === 'ref') {
+      const value = valueOf(attribute.value);
+      if (value !== undefined) attributes.set(name, value);
+    } else if (attribute.kind === 'graph') {
+      const value = resolveGraph(attribute.value, valueOf);
+      changed ||= value !== attribute.value;
+      attributes.set(name, { kind: 'graph', value });
+    } else attributes.set(name, attribute);
+  }
+  return changed ? { ...node, attributes } : node;
+}

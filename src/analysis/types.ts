@@ -1,0 +1,252 @@
+import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
+import type { Dim, Shape, TensorType, ValueType } from '../ir/types.ts';
+import { knownConstant, shapeOf, tensorTypeOf } from '../ops/known.ts';
+import type { CostContext, Known, OpCost } from '../ops/operator.ts';
+import { operatorOf, sameDomain } from '../ops/registry.ts';
+import type { Bound } from './bind.ts';
+import { functionOf, instantiate } from './functions.ts';
+import { executionOrder } from './order.ts';
+
+const nothing: Known = {};
+
+/** Bodies inside bodies, and functions calling functions, are followed this deep. */
+const deepest = 48;
+/** Node inferences in one analysis: hostile functions that call each other twice at every level stop here. */
+const mostSteps = 5_000_000;
+
+/** What inference found in one graph, or in one call of a function or body. */
+export interface Scope {
+  readonly graph: Graph;
+  readonly known: Map<ValueId, Known>;
+  readonly outer: Scope | undefined;
+  readonly opsets: ReadonlyMap<string, number>;
+  /** Scopes of the bodies and functions that each node of this graph runs. */
+  readonly bodies: Map<Node, Map<Graph, Scope>>;
+  readonly depth: number;
+}
+
+/** State shared by all scopes of one analysis. */
+interface Run {
+  readonly model: Model;
+  readonly bound: Bound;
+  steps: number;
+}
+
+export interface Inference {
+  readonly main: Scope;
+  /** Called TFLite subgraphs and never-called ones alike, by graph. */
+  readonly others: readonly Scope[];
+}
+
+/** Infers element types and shapes of every value. Never throws on damaged graphs: what cannot be said is absent. */
+export function inferTypes(model: Model, bound: Bound, resizes: ReadonlyMap<string, Shape>): Inference {
+  const run: Run = { model, bound, steps: 0 };
+  const opsets = model.dialect === 'onnx' ? model.opsets : new Map<string, number>();
+  const main = newScope(model.graphs[0], undefined, opsets);
+  for (const id of main.graph.inputs) {
+    const shape = resizes.get(id) ?? bound.inputs.get(id);
+    const declared = main.graph.values.get(id);
+    if (declared?.constant !== undefined) continue;
+    const type = declared?.type && bound.apply(declared.type);
+    const fits = type?.kind === 'tensor' && shape !== undefined;
+    if (type !== undefined) main.known.set(id, { type: fits ? { ...type, shape } : type });
+  }
+  inferScope(main, run);
+  const reached = new Set<Graph>();
+  collectGraphs(main, reached);
+  const others: Scope[] = [];
+  for (const graph of model.graphs.slice(1)) {
+    if (reached.has(graph)) continue;
+    const scope = newScope(graph, undefined, opsets);
+    declareInputs(scope, [], run);
+    inferScope(scope, run);
+    collectGraphs(scope, reached);
+    others.push(scope);
+  }
+  return { main, others };
+}
+
+function collectGraphs(scope: Scope, into: Set<Graph>): void {
+  into.add(scope.graph);
+  for (const bodies of scope.bodies.values()) for (const body of bodies.values()) collectGraphs(body, into);
+}
+
+function newScope(graph: Graph, outer: Scope | undefined, opsets: ReadonlyMap<string, number>): Scope {
+  const depth = outer === undefined ? 0 : outer.depth + 1;
+  return { graph, known: new Map(), outer, opsets, bodies: new Map(), depth };
+}
+
+function inferScope(scope: Scope, run: Run): void {
+  for (const [id, value] of scope.graph.values) {
+    if (value.constant !== undefined) scope.known.set(id, knownConstant(value.constant));
+  }
+  const { nodes, cyclic } = executionOrder(scope.graph);
+  for (const node of nodes) inferNode(node, scope, run);
+  for (const node of cyclic) inferNode(node, scope, run);
+}
+
+function inferNode(node: Node, scope: Scope, run: Run): void {
+  run.steps += 1;
+  const results = run.steps > mostSteps ? [] : resultsOf(node, scope, run);
+  node.outputs.forEach((id, index) => {
+    if (id === null || id === '') return;
+    const settled = settle(results[index] ?? nothing, scope.graph.values.get(id)?.type, run.bound);
+    if (settled.type !== undefined) scope.known.set(id, settled);
+  });
+}
+
+function resultsOf(node: Node, scope: Scope, run: Run): readonly Known[] {
+  const context = new NodeContext(node, scope, run);
+  const def = functionOf(run.model, node);
+  if (def !== undefined) {
+    const inputs = node.inputs.map((_, index) => context.input(index));
+    return inferNested(node, instantiate(def, node), inputs, {
+      scope,
+      run,
+      opsets: def.opsets,
+      sealed: true,
+    });
+  }
+  return operatorOf(run.model, node)?.infer(context) ?? [];
+}
+
+interface Call {
+  readonly scope: Scope;
+  readonly run: Run;
+  readonly opsets: ReadonlyMap<string, number>;
+  /** Functions and TFLite subgraphs do not see the caller's values. */
+  readonly sealed: boolean;
+}
+
+function inferNested(node: Node, body: Graph, inputs: readonly Known[], call: Call): readonly Known[] {
+  const { scope, run } = call;
+  if (scope.depth >= deepest || run.steps > mostSteps) return [];
+  const inner: Scope = {
+    ...newScope(body, call.sealed ? undefined : scope, call.opsets),
+    depth: scope.depth + 1,
+  };
+  declareInputs(inner, inputs, run);
+  const bodies = scope.bodies.get(node) ?? new Map<Graph, Scope>();
+  bodies.set(body, inner);
+  scope.bodies.set(node, bodies);
+  inferScope(inner, run);
+  return body.outputs.map((id) => lookUp(inner, id) ?? nothing);
+}
+
+/** A body's inputs have the caller's types; its own declarations fill what the caller does not know. */
+function declareInputs(scope: Scope, inputs: readonly Known[], run: Run): void {
+  scope.graph.inputs.forEach((id, index) => {
+    const given = inputs[index] ?? nothing;
+    const settled = settle(given, scope.graph.values.get(id)?.type, run.bound);
+    if (settled.type !== undefined) scope.known.set(id, settled);
+  });
+}
+
+/** What is known of a value, in this scope or an enclosing one. */
+export function lookUp(scope: Scope, id: ValueId): Known | undefined {
+  for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
+    const found = at.known.get(id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Inference wins over the file's declaration, which edits may have outdated; the declaration fills the gaps. */
+function settle(inferred: Known, declared: ValueType | undefined, bound: Bound): Known {
+  if (declared === undefined) return inferred;
+  if (inferred.type === undefined) return { type: bound.apply(declared) };
+  const type = tensorTypeOf(inferred);
+  if (type === undefined || (type.shape !== undefined && complete(type.shape))) return inferred;
+  const other = bound.apply(declared);
+  if (other.kind !== type.kind) return inferred;
+  const shape = fillGaps(type, other as TensorType);
+  if (shape === type.shape || shape === undefined) return inferred;
+  const filled: ValueType = { ...type, shape };
+  return inferred.content === undefined ? { type: filled } : { type: filled, content: inferred.content };
+}
+
+function complete(shape: Shape): boolean {
+  return shape.every((dim) => typeof dim === 'number');
+}
+
+function fillGaps(type: TensorType, declared: TensorType): Shape | undefined {
+  if (type.shape === undefined) return declared.shape;
+  if (declared.shape?.length !== type.shape.length) return type.shape;
+  return type.shape.map((dim, axis): Dim => {
+    const other = declared.shape?.[axis] ?? null;
+    return dim === null || (typeof dim === 'string' && typeof other === 'number') ? other : dim;
+  });
+}
+
+/** The view of one node that operator rules get. */
+class NodeContext implements CostContext {
+  readonly node: Node;
+  readonly #scope: Scope;
+  readonly #run: Run;
+  readonly #bodyCost: ((scope: Scope) => OpCost) | undefined;
+  constructor(node: Node, scope: Scope, run: Run, bodyCost?: (scope: Scope) => OpCost) {
+    this.node = node;
+    this.#scope = scope;
+    this.#run = run;
+    this.#bodyCost = bodyCost;
+  }
+  get graph(): Graph {
+    return this.#scope.graph;
+  }
+  get model(): Model {
+    return this.#run.model;
+  }
+  get version(): number {
+    if (this.#run.model.dialect === 'tflite') return this.node.version ?? 1;
+    const domain = sameDomain(this.node.domain);
+    return this.#scope.opsets.get(domain) ?? (domain === '' ? (this.#scope.opsets.get('ai.onnx') ?? 1) : 1);
+  }
+  input(index: number): Known {
+    const id = this.node.inputs[index];
+    return id === undefined || id === null || id === '' ? nothing : (lookUp(this.#scope, id) ?? nothing);
+  }
+  shape(index: number): Shape | undefined {
+    return shapeOf(this.input(index));
+  }
+  output(index: number): Known {
+    const id = this.node.outputs[index];
+    return id === undefined || id === null ? nothing : (this.#scope.known.get(id) ?? nothing);
+  }
+  inferBody(body: Graph, inputs: readonly Known[]): readonly Known[] {
+    const sealed = this.#run.model.dialect === 'tflite';
+    const call = { scope: this.#scope, run: this.#run, opsets: this.#scope.opsets, sealed };
+    return inferNested(this.node, body, inputs, call);
+  }
+  bodyCost(body: Graph): OpCost {
+    const inner = this.#scope.bodies.get(this.node)?.get(body);
+    const unknown = { macs: undefined, otherOps: undefined, formula: 'unknown: the body was not analysed' };
+    return inner === undefined || this.#bodyCost === undefined ? unknown : this.#bodyCost(inner);
+  }
+}
+
+/** The context for a node's cost rule, after inference. `bodyCost` prices one run of a nested scope. */
+export function costContext(
+  node: Node,
+  scope: Scope,
+  model: Model,
+  bound: Bound,
+  bodyCost: (scope: Scope) => OpCost,
+): CostContext {
+  return new NodeContext(node, scope, { model, bound, steps: 0 }, bodyCost);
+}
+
+/** Inferred types of every graph reached; of several runs of one body the first counts. */
+export function typesByGraph(inference: Inference): Map<Graph, ReadonlyMap<ValueId, ValueType>> {
+  const types = new Map<Graph, ReadonlyMap<ValueId, ValueType>>();
+  const visit = (scope: Scope) => {
+    if (!types.has(scope.graph)) {
+      const own = new Map<ValueId, ValueType>();
+      for (const [id, value] of scope.known) if (value.type !== undefined) own.set(id, value.type);
+      types.set(scope.graph, own);
+    }
+    for (const bodies of scope.bodies.values()) for (const body of bodies.values()) visit(body);
+  };
+  visit(inference.main);
+  inference.others.forEach(visit);
+  return types;
+}

@@ -1,0 +1,190 @@
+import { bodiesOf } from '../ir/attribute.ts';
+import { isFloat } from '../ir/dtype.ts';
+import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
+import type { Tensor } from '../ir/tensor.ts';
+import { elementCount } from '../ir/types.ts';
+import { graphsOf, indexOf } from '../ir/walk.ts';
+import { dtypeOf, shapeOf } from '../ops/known.ts';
+import { storedTensor } from '../ops/onnx/constant.ts';
+import type { Operator, OpFamily } from '../ops/operator.ts';
+import { operatorOf } from '../ops/registry.ts';
+import { executionOrder } from './order.ts';
+import type { Scope } from './types.ts';
+import { lookUp } from './types.ts';
+
+/** Weights a layer reads, in elements and stored bytes. */
+export interface WeightShare {
+  params: number;
+  bytes: number;
+}
+
+/** Families that only move, reinterpret or decode a constant: a weight behind them belongs to whoever reads on. */
+const carriers: ReadonlySet<OpFamily> = new Set<OpFamily>(['movement', 'shape', 'constant', 'quantization']);
+
+const constants = new WeakMap<Graph, ReadonlySet<ValueId>>();
+
+/**
+ * Values that follow from constants alone: constants, and what nodes make of nothing but those. They are not
+ * activations: any runtime can compute them once. Random generators and nodes with bodies do not count.
+ */
+export function constantValues(graph: Graph, model: Model): ReadonlySet<ValueId> {
+  let found = constants.get(graph);
+  if (found === undefined) {
+    found = findConstants(graph, model);
+    constants.set(graph, found);
+  }
+  return found;
+}
+
+function findConstants(graph: Graph, model: Model): ReadonlySet<ValueId> {
+  const derived = new Set<ValueId>();
+  for (const [id, value] of graph.values) {
+    if (value.constant !== undefined && value.variable !== true) derived.add(id);
+  }
+  for (const node of executionOrder(graph).nodes) {
+    if (!isFoldable(node, model)) continue;
+    if (!node.inputs.every((id) => id === null || id === '' || derived.has(id))) continue;
+    for (const output of node.outputs) if (output !== null) derived.add(output);
+  }
+  return derived;
+}
+
+function isFoldable(node: Node, model: Model): boolean {
+  if (bodiesOf(node).length > 0) return false;
+  const operator = operatorOf(model, node);
+  if (operator === undefined || operator.family === 'control') return false;
+  return node.inputs.length > 0 || (model.dialect === 'onnx' && node.op === 'Constant');
+}
+
+/** Assigns every constant to the first layer that computes with it. */
+export class WeightLedger {
+  readonly #model: Model;
+  /** Constants and carrier nodes already assigned. */
+  readonly #seen = new Set<object>();
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  /** What `node` reads for the first time, its nested bodies included. */
+  shareOf(node: Node, scope: Scope): WeightShare {
+    const share = { params: 0, bytes: 0 };
+    this.#addNode(node, scope, share);
+    return share;
+  }
+
+  #addNode(node: Node, scope: Scope, share: WeightShare): void {
+    if (!this.#carries(node, scope)) {
+      const operator = operatorOf(this.#model, node);
+      node.inputs.forEach((id, index) => {
+        if (id !== null && id !== '')
+          this.#follow(id, scope, share, standing(operator, node, index, this.#model));
+      });
+    }
+    for (const bodies of scope.bodies.get(node)?.values() ?? []) {
+      for (const inner of bodies.graph.nodes) this.#addNode(inner, bodies, share);
+    }
+  }
+
+  /** A carrier of constants passes them on instead of reading them. */
+  #carries(node: Node, scope: Scope): boolean {
+    const operator = operatorOf(this.#model, node);
+    if (operator === undefined || !carriers.has(operator.family)) return false;
+    const derived = constantValues(scope.graph, this.#model);
+    return node.outputs.some((id) => id !== null && derived.has(id));
+  }
+
+  #follow(id: ValueId, scope: Scope, share: WeightShare, as: Standing): void {
+    for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
+      const value = at.graph.values.get(id);
+      if (value?.constant !== undefined) {
+        const quantized = (value.quantization?.scale.length ?? 0) > 0;
+        return this.#addTensor(value.constant, share, quantized && as === 'operand' ? 'quantized' : as);
+      }
+      const producer = indexOf(at.graph).producer.get(id);
+      if (producer !== undefined) {
+        if (this.#carries(producer, at)) this.#addCarrier(producer, at, share, as);
+        return;
+      }
+    }
+  }
+
+  #addCarrier(node: Node, scope: Scope, share: WeightShare, as: Standing): void {
+    if (this.#seen.has(node)) return;
+    this.#seen.add(node);
+    const tensor = node.op === 'Constant' ? storedTensor(node) : undefined;
+    if (tensor !== undefined) return this.#addTensor(tensor, share, as);
+    if (node.op === 'ConstantOfShape') this.#addFilled(node, scope, share, as);
+    const operator = operatorOf(this.#model, node);
+    const decodes = operator?.family === 'quantization';
+    node.inputs.forEach((id, index) => {
+      if (id === null || id === '') return;
+      const setting = operator?.settings?.includes(index) === true;
+      this.#follow(id, scope, share, setting ? 'setting' : decodes && as !== 'setting' ? 'quantized' : as);
+    });
+  }
+
+  /** A weight that the file describes by its shape only. */
+  #addFilled(node: Node, scope: Scope, share: WeightShare, as: Standing): void {
+    const output = node.outputs[0];
+    const made = typeof output === 'string' ? lookUp(scope, output) : undefined;
+    const dtype = made && dtypeOf(made);
+    if (made === undefined || dtype === undefined || !isFloat(dtype)) return;
+    const shape = shapeOf(made);
+    if (as === 'setting' || shape?.length === 0) return;
+    share.params += elementCount(shape) ?? 0;
+  }
+
+  #addTensor(tensor: Tensor, share: WeightShare, as: Standing): void {
+    const identity = storageOf(tensor);
+    if (this.#seen.has(identity)) return;
+    this.#seen.add(identity);
+    share.bytes += storedBytes(tensor);
+    if (isWeight(tensor, as)) share.params += elementCount(tensor.dims) ?? 0;
+  }
+}
+
+/** How a constant is read: as a described weight or bias, behind a dequantization, as an operand, or as a setting. */
+type Standing = 'weight' | 'quantized' | 'operand' | 'setting';
+
+function standing(operator: Operator | undefined, node: Node, index: number, model: Model): Standing {
+  const roles = operator?.weights?.(node, model) ?? [];
+  if (roles.some((role) => role.input === index || role.bias === index)) return 'weight';
+  return operator?.settings?.includes(index) === true ? 'setting' : 'operand';
+}
+
+/**
+ * Integer operands are indices and shapes unless a role or a scale makes them weights; a scalar float is a number in
+ * a formula (an exponent, an epsilon), not something that was learned.
+ */
+function isWeight(tensor: Tensor, as: Standing): boolean {
+  if (as === 'setting') return false;
+  if (as === 'weight' || as === 'quantized') return tensor.dtype !== 'string' && tensor.dtype !== 'bool';
+  return isFloat(tensor.dtype) && tensor.dims.length > 0;
+}
+
+/** Tensors over the same bytes are one weight. */
+function storageOf(tensor: Tensor): object {
+  return tensor.data.length > 0 ? tensor.data : tensor;
+}
+
+export function storedBytes(tensor: Tensor): number {
+  if (tensor.strings !== undefined) return tensor.strings.reduce((sum, text) => sum + text.length, 0);
+  return tensor.data.length;
+}
+
+/** Stored bytes of all constants of a model, shared ones once, read or not. */
+export function allWeightBytes(model: Model): number {
+  const seen = new Set<object>();
+  let bytes = 0;
+  const add = (tensor: Tensor | undefined) => {
+    if (tensor === undefined || seen.has(storageOf(tensor))) return;
+    seen.add(storageOf(tensor));
+    bytes += storedBytes(tensor);
+  };
+  for (const graph of graphsOf(model)) {
+    for (const value of graph.values.values()) add(value.constant);
+    for (const node of graph.nodes) if (node.op === 'Constant') add(storedTensor(node));
+  }
+  return bytes;
+}

@@ -1,0 +1,140 @@
+import type { Dim, Shape } from '../../ir/types.ts';
+import type { Known, OpContext, Operator } from '../operator.ts';
+import {
+  axisOf,
+  combine,
+  contribDomain,
+  dtypeAt,
+  intAttribute,
+  known,
+  numbersOf,
+  onnx,
+  perOutput,
+  scalarOf,
+} from './kit.ts';
+import { smallContent } from './shape.ts';
+
+function inferGather(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const indices = context.shape(1);
+  const dtype = dtypeAt(context, 0);
+  const axis = x && axisOf(intAttribute(context.node, 'axis', 0), x.length);
+  if (x === undefined || indices === undefined || axis === undefined) return [known(dtype, undefined)];
+  const content = x.length === 1 ? smallContent(context, 0) : undefined;
+  return [
+    known(
+      dtype,
+      [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)],
+      content && gathered(context, content),
+    ),
+  ];
+}
+
+function gathered(context: OpContext, content: readonly Dim[]): readonly Dim[] | undefined {
+  const at = smallContent(context, 1) && numbersOf(context.input(1));
+  return at?.map((index) => content[index < 0 ? index + content.length : index] ?? null);
+}
+
+/** One element for each index. */
+const likeIndices = (context: OpContext): readonly Known[] => [known(dtypeAt(context, 0), context.shape(1))];
+
+/** The last dimension of the indices addresses that many axes after the batch dimensions. */
+function inferGatherND(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const indices = context.shape(1);
+  const depth = indices?.at(-1);
+  const dtype = dtypeAt(context, 0);
+  if (x === undefined || indices === undefined || typeof depth !== 'number') return [known(dtype, undefined)];
+  const batch = intAttribute(context.node, 'batch_dims', 0);
+  return [known(dtype, [...indices.slice(0, -1), ...x.slice(batch + depth)])];
+}
+
+const sameAsData = (context: OpContext): readonly Known[] => [known(dtypeAt(context, 0), context.shape(0))];
+
+/** Depth is a scalar input; the new axis is last by default. */
+function inferOneHot(context: OpContext): readonly Known[] {
+  const indices = context.shape(0);
+  const dtype = dtypeAt(context, 2);
+  if (indices === undefined) return [known(dtype, undefined)];
+  const rank = indices.length + 1;
+  const axis = axisOf(intAttribute(context.node, 'axis', -1), rank) ?? rank - 1;
+  const depth = scalarOf(context.input(1)) ?? context.input(1).content?.[0] ?? null;
+  return [known(dtype, [...indices.slice(0, axis), depth, ...indices.slice(axis)])];
+}
+
+/** How many elements are not zero depends on the data. */
+const inferNonZero = (context: OpContext): readonly Known[] => {
+  const x = context.shape(0);
+  return [known('int64', [x === undefined ? null : Math.max(1, x.length), null])];
+};
+
+/** The number of selected elements depends on the condition's data. */
+function inferCompress(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const axis = context.node.attributes.get('axis');
+  if (axis?.kind !== 'int') return [known(dtypeAt(context, 0), [null])];
+  const at = x && axisOf(Number(axis.value), x.length);
+  return [
+    known(
+      dtypeAt(context, 0),
+      x?.map((dim, index) => (index === at ? null : dim)),
+    ),
+  ];
+}
+
+function inferUnique(context: OpContext): readonly Known[] {
+  const [values = {}] = inferCompress(context);
+  const counts = known('int64', [null]);
+  return [values, counts, counts, counts];
+}
+
+/** Rows (batch, class, box); how many survive depends on the scores. */
+const inferSuppression = (): readonly Known[] => [known('int64', [null, 3])];
+
+/** TensorScatter (a key-value cache update) and the scatter operators keep the data's shape. */
+const scatter = ['Scatter', 'ScatterElements', 'ScatterND', 'TensorScatter'];
+
+function embeddingShape(x: Shape | undefined, width: Dim): Shape | undefined {
+  return x && [...x, width];
+}
+
+/** com.microsoft GatherBlockQuantized looks up rows of a packed table; `bits` values share one uint8. */
+function inferBlockGather(context: OpContext): readonly Known[] {
+  const table = context.shape(0);
+  const packed = dtypeAt(context, 0) === 'uint8' ? 8 / intAttribute(context.node, 'bits', 4) : 1;
+  const width = combine(table?.at(-1) ?? null, '*', packed);
+  return [known(dtypeAt(context, 2), embeddingShape(context.shape(1), width))];
+}
+
+export const indexingOperators: readonly Operator[] = [
+  onnx('Gather', 'movement', inferGather, {
+    weights: (node) => [
+      {
+        input: 0,
+        kind: 'embedding',
+        outputAxis: intAttribute(node, 'axis', 0),
+        activation: 1,
+      },
+    ],
+  }),
+  onnx('GatherElements', 'movement', likeIndices),
+  onnx('GatherND', 'movement', inferGatherND),
+  ...scatter.map((name) => onnx(name, 'movement', sameAsData)),
+  onnx('OneHot', 'movement', inferOneHot, { settings: [2] }),
+  onnx('NonZero', 'reduction', inferNonZero, { cost: perOutput(1) }),
+  onnx('Compress', 'movement', inferCompress),
+  onnx('Unique', 'reduction', inferUnique, { cost: perOutput(1) }),
+  onnx('NonMaxSuppression', 'reduction', inferSuppression, {
+    settings: [2, 3, 4],
+    cost: () => ({
+      macs: 0,
+      otherOps: undefined,
+      formula: 'unknown: the work depends on the scores',
+    }),
+  }),
+  onnx('GatherBlockQuantized', 'movement', inferBlockGather, {
+    domain: contribDomain,
+    settings: [2, 3],
+    weights: () => [{ input: 0, kind: 'embedding', outputAxis: 0, activation: 1 }],
+  }),
+];

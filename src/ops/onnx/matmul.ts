@@ -1,0 +1,221 @@
+import type { Dim, Shape } from '../../ir/types.ts';
+import { elementCount } from '../../ir/types.ts';
+import type { CostContext, Known, OpContext, OpCost, Operator, WeightRole } from '../operator.ts';
+import {
+  broadcast,
+  contribDomain,
+  dtypeAt,
+  has,
+  intAttribute,
+  known,
+  macs,
+  onnx,
+  outputCount,
+  stringAttribute,
+  unknownCost,
+} from './kit.ts';
+
+/** NumPy matmul: 1-D operands get a dimension that the result loses again; leading dimensions broadcast. */
+export function matmulShape(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
+  if (a === undefined || b === undefined || a.length === 0 || b.length === 0) return undefined;
+  const left: Shape = a.length === 1 ? [1, ...a] : a;
+  const right: Shape = b.length === 1 ? [...b, 1] : b;
+  const batch = broadcast([left.slice(0, -2), right.slice(0, -2)]);
+  const rows = a.length === 1 ? [] : left.slice(-2, -1);
+  const columns = b.length === 1 ? [] : right.slice(-1);
+  return [...batch, ...rows, ...columns];
+}
+
+/** Every output is a dot product along the last axis of `a`. */
+export function matmulCost(context: CostContext, a: Shape | undefined): OpCost {
+  const outputs = outputCount(context);
+  const depth = a?.at(-1);
+  if (outputs === undefined || typeof depth !== 'number') return unknownCost;
+  return macs(outputs * depth, `${outputs} outputs × ${depth} products`);
+}
+
+function swapLast(shape: Shape | undefined, swap: boolean): Shape | undefined {
+  if (!swap || shape === undefined || shape.length < 2) return shape;
+  return [...shape.slice(0, -2), shape.at(-1) as Dim, shape.at(-2) as Dim];
+}
+
+const rightWeight = (input: number, activation: number, bias?: number): readonly WeightRole[] => [
+  { input, kind: 'matmul', outputAxis: 1, inputAxis: 0, activation, ...(bias !== undefined && { bias }) },
+];
+
+function gemmShape(context: OpContext, a: number, b: number): Shape | undefined {
+  const left = context.shape(a);
+  const right = context.shape(b);
+  if (left?.length !== 2 || right?.length !== 2) return [null, null];
+  const rows = left[intAttribute(context.node, 'transA', 0) ? 1 : 0] ?? null;
+  const columns = right[intAttribute(context.node, 'transB', 0) ? 0 : 1] ?? null;
+  return [rows, columns];
+}
+
+function gemmCost(context: CostContext): OpCost {
+  const outputs = outputCount(context);
+  const depth = context.shape(0)?.[intAttribute(context.node, 'transA', 0) ? 0 : 1];
+  if (outputs === undefined || typeof depth !== 'number') return unknownCost;
+  return macs(outputs * depth, `${outputs} outputs × ${depth} products`);
+}
+
+const gemmWeights: Operator['weights'] = (node) => {
+  const transposed = intAttribute(node, 'transB', 0) !== 0;
+  const axes = transposed ? { outputAxis: 0, inputAxis: 1 } : { outputAxis: 1, inputAxis: 0 };
+  return [{ input: 1, kind: 'matmul', ...axes, bias: 2, activation: 0 }];
+};
+
+/** com.microsoft FusedMatMul and TransposeMatMul. */
+const fusedLeft = (context: OpContext) =>
+  swapLast(context.shape(0), intAttribute(context.node, 'transA', 0) !== 0);
+const fusedRight = (context: OpContext) =>
+  swapLast(context.shape(1), intAttribute(context.node, 'transB', 0) !== 0);
+
+/** Weights quantized in blocks (MatMulNBits): the shape is in the attributes N and K. */
+function inferNBits(context: OpContext): readonly Known[] {
+  const a = context.shape(0);
+  return [known(dtypeAt(context, 0), a && [...a.slice(0, -1), intAttribute(context.node, 'N', 0)])];
+}
+
+interface Equation {
+  readonly inputs: readonly string[];
+  readonly output: string;
+}
+
+/** The terms of an Einsum equation, without an ellipsis; the implicit output has the labels that occur once. */
+function equationOf(text: string): Equation | undefined {
+  const [left = '', right] = text.replaceAll(' ', '').split('->');
+  if (left.includes('.')) return undefined;
+  const inputs = left.split(',');
+  if (right !== undefined) return { inputs, output: right };
+  const labels = [...inputs.join('')].sort();
+  const output = labels.filter((label) => labels.indexOf(label) === labels.lastIndexOf(label)).join('');
+  return { inputs, output };
+}
+
+function labelSizes(context: OpContext, equation: Equation): ReadonlyMap<string, Dim> {
+  const sizes = new Map<string, Dim>();
+  equation.inputs.forEach((labels, index) => {
+    context.shape(index)?.forEach((dim, axis) => {
+      const label = labels[axis];
+      const former = label === undefined ? undefined : sizes.get(label);
+      if (label !== undefined && (typeof former !== 'number' || former === 1)) sizes.set(label, dim);
+    });
+  });
+  return sizes;
+}
+
+function inferEinsum(context: OpContext): readonly Known[] {
+  const equation = equationOf(stringAttribute(context.node, 'equation', ''));
+  if (equation === undefined) return [known(dtypeAt(context, 0), undefined)];
+  const sizes = labelSizes(context, equation);
+  return [
+    known(
+      dtypeAt(context, 0),
+      [...equation.output].map((label) => sizes.get(label) ?? null),
+    ),
+  ];
+}
+
+/** One product per combination of all labels, as a single loop nest. */
+function einsumCost(context: CostContext): OpCost {
+  const equation = equationOf(stringAttribute(context.node, 'equation', ''));
+  const sizes = equation && [...labelSizes(context, equation).values()];
+  const count = elementCount(sizes);
+  if (equation === undefined || count === undefined) return unknownCost;
+  if (equation.inputs.length === 1) return { macs: 0, otherOps: count, formula: `${count} additions` };
+  const terms = equation.inputs.length - 1;
+  return macs(count * terms, `${sizes?.join('·')} index combinations × ${terms}`);
+}
+
+export const matmulOperators: readonly Operator[] = [
+  onnx(
+    'MatMul',
+    'matmul',
+    (context) => [known(dtypeAt(context, 0), matmulShape(context.shape(0), context.shape(1)))],
+    { cost: (context) => matmulCost(context, context.shape(0)), weights: () => rightWeight(1, 0) },
+  ),
+  onnx(
+    'MatMulInteger',
+    'matmul',
+    (context) => [known('int32', matmulShape(context.shape(0), context.shape(1)))],
+    {
+      cost: (context) => matmulCost(context, context.shape(0)),
+      weights: () => rightWeight(1, 0),
+      settings: [2, 3],
+    },
+  ),
+  ...['MatMulIntegerToFloat', 'DynamicQuantizeMatMul'].map((name) => {
+    const dynamic = name === 'DynamicQuantizeMatMul';
+    return onnx(
+      name,
+      'matmul',
+      (context) => [known('float32', matmulShape(context.shape(0), context.shape(1)))],
+      {
+        domain: contribDomain,
+        cost: (context) => matmulCost(context, context.shape(0)),
+        weights: () => rightWeight(1, 0, dynamic ? 4 : 6),
+        settings: dynamic ? [2, 3] : [2, 3, 4, 5],
+      },
+    );
+  }),
+  onnx(
+    'QLinearMatMul',
+    'matmul',
+    (context) => [
+      known(dtypeAt(context, 7) ?? dtypeAt(context, 0), matmulShape(context.shape(0), context.shape(3))),
+    ],
+    {
+      cost: (context) => matmulCost(context, context.shape(0)),
+      weights: () => rightWeight(3, 0),
+      settings: [1, 2, 4, 5, 6, 7],
+    },
+  ),
+  onnx('Gemm', 'matmul', (context) => [known(dtypeAt(context, 0), gemmShape(context, 0, 1))], {
+    cost: gemmCost,
+    weights: gemmWeights,
+  }),
+  onnx('FusedGemm', 'matmul', (context) => [known(dtypeAt(context, 0), gemmShape(context, 0, 1))], {
+    domain: contribDomain,
+    cost: gemmCost,
+    weights: gemmWeights,
+  }),
+  onnx(
+    'QGemm',
+    'matmul',
+    (context) => [known(has(context.node, 7) ? dtypeAt(context, 0) : 'float32', gemmShape(context, 0, 3))],
+    {
+      domain: contribDomain,
+      cost: gemmCost,
+      weights: (node) => {
+        const transposed = intAttribute(node, 'transB', 0) !== 0;
+        const axes = transposed ? { outputAxis: 0, inputAxis: 1 } : { outputAxis: 1, inputAxis: 0 };
+        return [{ input: 3, kind: 'matmul', ...axes, bias: 6, activation: 0 }];
+      },
+      settings: [1, 2, 4, 5, 7, 8],
+    },
+  ),
+  ...['FusedMatMul', 'TransposeMatMul'].map((name) =>
+    onnx(
+      name,
+      'matmul',
+      (context) => [known(dtypeAt(context, 0), matmulShape(fusedLeft(context), fusedRight(context)))],
+      {
+        domain: contribDomain,
+        cost: (context) => matmulCost(context, fusedLeft(context)),
+        weights: (node) => {
+          const transposed = intAttribute(node, 'transB', 0) !== 0;
+          const axes = transposed ? { outputAxis: 0, inputAxis: 1 } : { outputAxis: 1, inputAxis: 0 };
+          return [{ input: 1, kind: 'matmul', ...axes, activation: 0 }];
+        },
+      },
+    ),
+  ),
+  onnx('MatMulNBits', 'matmul', inferNBits, {
+    domain: contribDomain,
+    cost: (context) => matmulCost(context, context.shape(0)),
+    weights: () => [{ input: 1, kind: 'matmul', outputAxis: 0, inputAxis: 1, bias: 5, activation: 0 }],
+    settings: [2, 3, 4],
+  }),
+  onnx('Einsum', 'matmul', inferEinsum, { cost: einsumCost }),
+];

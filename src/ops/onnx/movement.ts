@@ -1,0 +1,302 @@
+import type { Dim, Shape } from '../../ir/types.ts';
+import { elementCount } from '../../ir/types.ts';
+import { fitsContent } from '../known.ts';
+import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
+import {
+  axisOf,
+  combine,
+  contribDomain,
+  dtypeAt,
+  has,
+  intAttribute,
+  intsAttribute,
+  known,
+  listParameter,
+  numbersOf,
+  onnx,
+  outputCount,
+  presentInputs,
+  replaceDim,
+  scalarOf,
+  shapesOf,
+  stringAttribute,
+  sumOf,
+  unknownCost,
+  unknownDims,
+} from './kit.ts';
+import { smallContent } from './shape.ts';
+
+function inferConcat(context: OpContext, inputs: readonly number[]): readonly Known[] {
+  const dtype = dtypeAt(context, inputs[0] ?? 0);
+  const shapes = shapesOf(context, inputs);
+  const first = shapes?.[0];
+  const axis = first && axisOf(intAttribute(context.node, 'axis', 1), first.length);
+  if (shapes === undefined || first === undefined || axis === undefined) return [known(dtype, undefined)];
+  const shape = first.map((dim, index) => {
+    const along = shapes.map((each) => each[index] ?? null);
+    return index === axis ? sumOf(along) : (along.find((each) => typeof each === 'number') ?? dim);
+  });
+  return [known(dtype, shape, first.length === 1 ? joined(context, inputs, shape) : undefined)];
+}
+
+function joined(context: OpContext, inputs: readonly number[], shape: Shape): readonly Dim[] | undefined {
+  const dtype = dtypeAt(context, inputs[0] ?? 0);
+  if (dtype === undefined || !fitsContent(dtype, elementCount(shape))) return undefined;
+  const parts = inputs.map((index) => context.input(index).content);
+  // An input of known length and unknown content leaves holes, not ignorance of its neighbours.
+  return parts.flatMap((part, at) => part ?? unknownDims(context.shape(inputs[at] as number)?.[0] as number));
+}
+
+/** QLinearConcat: result scale and zero point, then (tensor, scale, zero point) triples. */
+function qlinearInputs(context: OpContext): readonly number[] {
+  return presentInputs(context.node).filter((index) => index >= 2 && (index - 2) % 3 === 0);
+}
+
+/** Sizes: an attribute before version 13, an input since; otherwise equal parts, the last one smaller. */
+function inferSplit(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const dtype = dtypeAt(context, 0);
+  const outputs = context.node.outputs.length;
+  const axis = x && axisOf(intAttribute(context.node, 'axis', 0), x.length);
+  if (x === undefined || axis === undefined)
+    return Array.from({ length: outputs }, () => known(dtype, undefined));
+  const sizes = splitSizes(context, x[axis] ?? null, outputs);
+  const content = x.length === 1 ? smallContent(context, 0) : undefined;
+  let start = 0;
+  return Array.from({ length: outputs }, (_, index) => {
+    const size = sizes[index] ?? null;
+    const part = content && typeof size === 'number' ? content.slice(start, start + size) : undefined;
+    start += typeof size === 'number' ? size : 0;
+    return known(dtype, replaceDim(x, axis, size), part);
+  });
+}
+
+function splitSizes(context: OpContext, size: Dim, outputs: number): readonly Dim[] {
+  const given = listParameter(context, 'split', 1);
+  if (given === 'unknown') return [];
+  if (given !== 'missing') return given;
+  const parts = intAttribute(context.node, 'num_outputs', outputs);
+  if (typeof size !== 'number') return Array.from({ length: outputs }, () => combine(size, '/', parts));
+  const each = Math.ceil(size / parts);
+  return Array.from({ length: outputs }, (_, index) => Math.max(0, Math.min(each, size - index * each)));
+}
+
+interface SliceRange {
+  readonly start: number;
+  readonly end: number;
+  readonly step: number;
+}
+
+/** Starts, ends, axes and steps are attributes before version 10 and inputs since. */
+function inferSlice(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const dtype = dtypeAt(context, 0);
+  if (x === undefined) return [known(dtype, undefined)];
+  const starts = sliceList(context, 'starts', 1);
+  const ends = sliceList(context, 'ends', 2);
+  const axes = sliceAxes(context, starts?.length, x.length);
+  if (axes === undefined) return [known(dtype, unknownDims(x.length))];
+  const steps = has(context.node, 4) ? context.input(4).content : undefined;
+  let shape: Shape = x;
+  let content = x.length === 1 ? smallContent(context, 0) : undefined;
+  axes.forEach((axis, at) => {
+    const step = steps === undefined ? (has(context.node, 4) ? null : 1) : (steps[at] ?? null);
+    const range = sliceRange(x[axis] ?? null, starts?.[at] ?? null, ends?.[at] ?? null, step);
+    const dim =
+      range === undefined ? symbolicSlice(x[axis] ?? null, starts?.[at], ends?.[at], step) : lengthOf(range);
+    shape = replaceDim(shape, axis, dim);
+    content = range && content && pick(content, range);
+  });
+  return [known(dtype, shape, content)];
+}
+
+function sliceList(context: OpContext, name: string, index: number): readonly Dim[] | undefined {
+  return intsAttribute(context.node, name) ?? context.input(index).content;
+}
+
+function sliceAxes(
+  context: OpContext,
+  count: number | undefined,
+  rank: number,
+): readonly number[] | undefined {
+  const given = listParameter(context, 'axes', 3);
+  if (given === 'unknown') return undefined;
+  if (given !== 'missing') {
+    const axes = given.map((axis) => axisOf(axis, rank));
+    return axes.every((axis) => axis !== undefined) ? (axes as readonly number[]) : undefined;
+  }
+  return count === undefined ? undefined : Array.from({ length: Math.min(count, rank) }, (_, axis) => axis);
+}
+
+function sliceRange(size: Dim, start: Dim, end: Dim, step: Dim): SliceRange | undefined {
+  if (typeof size !== 'number' || typeof start !== 'number' || typeof end !== 'number') return undefined;
+  if (typeof step !== 'number' || step === 0) return undefined;
+  const low = step < 0 ? -1 : 0;
+  const high = step < 0 ? size - 1 : size;
+  const clamp = (value: number) => Math.min(high, Math.max(low, value < 0 ? value + size : value));
+  return { start: Math.min(size - (step < 0 ? 1 : 0), Math.max(0, clamp(start))), end: clamp(end), step };
+}
+
+function lengthOf({ start, end, step }: SliceRange): number {
+  return Math.max(0, Math.ceil((end - start) / step));
+}
+
+function pick(content: readonly Dim[], range: SliceRange): readonly Dim[] {
+  return Array.from(
+    { length: lengthOf(range) },
+    (_, index) => content[range.start + index * range.step] ?? null,
+  );
+}
+
+/** Slices of symbolic sizes that can still be named: all of it, all but the first or last few, the first few. */
+function symbolicSlice(size: Dim, start: Dim | undefined, end: Dim | undefined, step: Dim): Dim {
+  if (step !== 1 || typeof start !== 'number' || end === undefined || end === null) return null;
+  if (typeof end === 'string') return start === 0 && typeof size === 'string' && size === end ? size : null;
+  const toTheEnd = end >= 2 ** 31 - 1;
+  if (toTheEnd && start >= 0) return combine(size, '-', start);
+  if (toTheEnd) return null;
+  if (end < 0 && start >= 0) return combine(size, '-', start - end);
+  return null;
+}
+
+/** Padding amounts are an attribute before version 11 and an input since; axes may be given since 18. */
+function inferPad(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const dtype = dtypeAt(context, 0);
+  if (x === undefined) return [known(dtype, undefined)];
+  const attribute = intsAttribute(context.node, 'pads') ?? intsAttribute(context.node, 'paddings');
+  const pads = attribute ?? context.input(1).content;
+  const axes = has(context.node, 3) ? numbersOf(context.input(3)) : x.map((_, axis) => axis);
+  if (pads === undefined || axes === undefined) return [known(dtype, unknownDims(x.length))];
+  let shape: Shape = x;
+  axes.forEach((given, at) => {
+    const axis = axisOf(given, x.length);
+    if (axis === undefined) return;
+    const padding = combine(pads[at] ?? null, '+', pads[at + axes.length] ?? null);
+    shape = replaceDim(shape, axis, combine(x[axis] ?? null, '+', padding));
+  });
+  return [known(dtype, shape)];
+}
+
+/** Repeats per axis; version 1 had a count and an axis instead. */
+function inferTile(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const repeats = context.input(1).content;
+  if (x === undefined) return [known(dtypeAt(context, 0), undefined)];
+  if (context.version < 6) {
+    const axis = scalarOf(context.input(2));
+    const shape = x.map((dim, at) =>
+      axis === undefined ? null : at === axis ? combine(dim, '*', repeats?.[0] ?? null) : dim,
+    );
+    return [known(dtypeAt(context, 0), shape)];
+  }
+  return [
+    known(
+      dtypeAt(context, 0),
+      x.map((dim, axis) => combine(dim, '*', repeats?.[axis] ?? null)),
+    ),
+  ];
+}
+
+function inferDepthToSpace(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const block = intAttribute(context.node, 'blocksize', 1);
+  if (x?.length !== 4) return [known(dtypeAt(context, 0), x)];
+  const [n = null, c = null, h = null, w = null] = x;
+  return [
+    known(dtypeAt(context, 0), [
+      n,
+      combine(c, '/', block * block),
+      combine(h, '*', block),
+      combine(w, '*', block),
+    ]),
+  ];
+}
+
+function inferSpaceToDepth(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const block = intAttribute(context.node, 'blocksize', 1);
+  if (x?.length !== 4) return [known(dtypeAt(context, 0), x)];
+  const [n = null, c = null, h = null, w = null] = x;
+  return [
+    known(dtypeAt(context, 0), [
+      n,
+      combine(c, '*', block * block),
+      combine(h, '/', block),
+      combine(w, '/', block),
+    ]),
+  ];
+}
+
+function sameShape(context: OpContext): readonly Known[] {
+  return [known(dtypeAt(context, 0), context.shape(0))];
+}
+
+/** Col2Im folds column blocks back into an image of the given size. */
+function inferCol2Im(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const image = context.input(1).content;
+  const block = context.input(2).content;
+  if (x === undefined || image === undefined || block === undefined)
+    return [known(dtypeAt(context, 0), undefined)];
+  const taps = block.reduce<Dim>((product, dim) => combine(product, '*', dim), 1);
+  return [known(dtypeAt(context, 0), [x[0] ?? null, combine(x[1] ?? null, '/', taps), ...image])];
+}
+
+/** CenterCropPad brings the named axes to the given sizes. */
+function inferCropPad(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const sizes = context.input(1).content;
+  if (x === undefined) return [known(dtypeAt(context, 0), undefined)];
+  const axes = intsAttribute(context.node, 'axes') ?? x.map((_, axis) => axis);
+  let shape: Shape = x;
+  axes.forEach((given, at) => {
+    const axis = axisOf(given, x.length);
+    if (axis !== undefined) shape = replaceDim(shape, axis, sizes?.[at] ?? null);
+  });
+  return [known(dtypeAt(context, 0), shape)];
+}
+
+/** AffineGrid: theta [N, 2, 3] and a size [N, C, H, W] give coordinates [N, H, W, 2]; likewise in 3-D. */
+function inferAffineGrid(context: OpContext): readonly Known[] {
+  const size = context.input(1).content;
+  return [known(dtypeAt(context, 0), size && [size[0] ?? null, ...size.slice(2), size.length - 2])];
+}
+
+/** The grid gives the spatial sizes; channels come from the image. */
+function inferGridSample(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const grid = context.shape(1);
+  return [known(dtypeAt(context, 0), x && grid && [x[0] ?? null, x[1] ?? null, ...grid.slice(1, -1)])];
+}
+
+const gridWork: Readonly<Record<string, number>> = { nearest: 0, cubic: 35, bicubic: 35 };
+
+/** Interpolation per output, counted as for Resize. */
+function gridCost(context: CostContext, mode: string): OpCost {
+  const outputs = outputCount(context);
+  const each = gridWork[mode] ?? 8;
+  if (outputs === undefined) return unknownCost;
+  return { macs: 0, otherOps: outputs * each, formula: `${outputs} outputs × ${each} (${mode})` };
+}
+
+export const movementOperators: readonly Operator[] = [
+  onnx('Concat', 'movement', (context) => inferConcat(context, presentInputs(context.node))),
+  onnx('QLinearConcat', 'movement', (context) => inferConcat(context, qlinearInputs(context)), {
+    domain: contribDomain,
+  }),
+  onnx('Split', 'movement', inferSplit),
+  onnx('Slice', 'movement', inferSlice),
+  onnx('Pad', 'movement', inferPad, { settings: [2] }),
+  onnx('Tile', 'movement', inferTile),
+  onnx('DepthToSpace', 'movement', inferDepthToSpace),
+  onnx('SpaceToDepth', 'movement', inferSpaceToDepth),
+  onnx('ReverseSequence', 'movement', sameShape),
+  onnx('Trilu', 'movement', sameShape),
+  onnx('Col2Im', 'movement', inferCol2Im),
+  onnx('CenterCropPad', 'movement', inferCropPad),
+  onnx('AffineGrid', 'movement', inferAffineGrid),
+  onnx('GridSample', 'movement', inferGridSample, {
+    cost: (context) => gridCost(context, stringAttribute(context.node, 'mode', 'linear')),
+  }),
+];

@@ -1,0 +1,67 @@
+import type { Dialect, Model, Node } from '../ir/model.ts';
+import { activationOperators } from './onnx/activation.ts';
+import { attentionOperators } from './onnx/attention.ts';
+import { constantOperators } from './onnx/constant.ts';
+import { controlOperators } from './onnx/control.ts';
+import { convolutionOperators } from './onnx/convolution.ts';
+import { elementwiseOperators } from './onnx/elementwise.ts';
+import { indexingOperators } from './onnx/indexing.ts';
+import { matmulOperators } from './onnx/matmul.ts';
+import { movementOperators } from './onnx/movement.ts';
+import { normalizationOperators } from './onnx/normalization.ts';
+import { poolingOperators } from './onnx/pooling.ts';
+import { quantizationOperators } from './onnx/quantization.ts';
+import { recurrentOperators } from './onnx/recurrent.ts';
+import { reductionOperators } from './onnx/reduction.ts';
+import { resizeOperators } from './onnx/resize.ts';
+import { sequenceOperators } from './onnx/sequence.ts';
+import { shapeOperators } from './onnx/shape.ts';
+import { signalOperators } from './onnx/signal.ts';
+import type { Operator } from './operator.ts';
+import { tfliteOperators } from './tflite/operators.ts';
+
+const all: readonly (readonly Operator[])[] = [
+  activationOperators,
+  attentionOperators,
+  constantOperators,
+  controlOperators,
+  convolutionOperators,
+  elementwiseOperators,
+  indexingOperators,
+  matmulOperators,
+  movementOperators,
+  normalizationOperators,
+  poolingOperators,
+  quantizationOperators,
+  recurrentOperators,
+  reductionOperators,
+  resizeOperators,
+  sequenceOperators,
+  shapeOperators,
+  signalOperators,
+  tfliteOperators,
+];
+
+const byKey = new Map<string, Operator>();
+for (const list of all) {
+  for (const operator of list) byKey.set(keyOf(operator.dialect, operator.domain, operator.name), operator);
+}
+
+/** ONNX spells its default domain both '' and 'ai.onnx'. */
+export function sameDomain(domain: string): string {
+  return domain === 'ai.onnx' ? '' : domain;
+}
+
+function keyOf(dialect: Dialect, domain: string, name: string): string {
+  return `${dialect}:${sameDomain(domain)}:${name}`;
+}
+
+/** What is known of a node's operator; `undefined` for operators nobody described. */
+export function operatorOf(model: Model, node: Node): Operator | undefined {
+  return byKey.get(keyOf(model.dialect, node.domain, node.op));
+}
+
+/** Every described operator. */
+export function describedOperators(): readonly Operator[] {
+  return [...byKey.values()];
+}
