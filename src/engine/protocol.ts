@@ -7,9 +7,21 @@ import type { Dialect } from '../ir/model.ts';
 import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
 import type { PassOption, RecipeStep } from '../passes/pass.ts';
 import type { Budget, Finding, Severity } from '../rules/rule.ts';
+import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
 import type { GraphView } from './view.ts';
 
-export type { Candidate, EstimateReport, Fit, LayerEstimate, OptimizeReport, SensitivityReport, TextForm };
+export type {
+  BenchReport,
+  Candidate,
+  EstimateReport,
+  EvalReport,
+  Fit,
+  LatencyStats,
+  LayerEstimate,
+  OptimizeReport,
+  SensitivityReport,
+  TextForm,
+};
 
 /** A model value held by the engine. Handles are content-addressed: the same file and steps give the same handle. */
 export type Handle = string;
@@ -75,49 +87,6 @@ export interface ApplyReport {
   readonly changed: readonly string[];
   readonly notes: readonly string[];
   readonly seconds: number;
-}
-
-export interface EvalReport {
-  readonly samples: number;
-  readonly data: string;
-  readonly top1?: number;
-  readonly top5?: number;
-  readonly reference?: {
-    /** Share of samples whose arg-max agrees. */
-    readonly agreement: number;
-    /** Signal to quantization-noise ratio of the outputs, dB; null when outputs are identical. */
-    readonly sqnrDb: number | null;
-    readonly cosine: number;
-    readonly klDiv: number;
-  };
-}
-
-export interface LatencyStats {
-  readonly min: number;
-  readonly median: number;
-  readonly mean: number;
-  readonly p90: number;
-  readonly p99: number;
-}
-
-export interface BenchReport {
-  readonly runtime: string;
-  readonly provider: string;
-  readonly threads: number;
-  readonly runs: number;
-  readonly loadMs: number;
-  readonly latencyMs: LatencyStats;
-  readonly peakRssBytes: number;
-  /** `id` is null when the runtime's operator maps to no single layer. */
-  readonly layers: readonly {
-    readonly id: string | null;
-    readonly name: string;
-    readonly ms: number;
-    readonly share: number;
-  }[];
-  readonly fallback: readonly { readonly id: string; readonly reason: string }[];
-  readonly inputs: string;
-  readonly against?: Omit<BenchReport, 'against'> & { readonly speedup: number };
 }
 
 export interface DiffReport {
