@@ -11,7 +11,9 @@ const [name, ...rest] = process.argv.slice(2);
 const source = path.join(folder, `${name}.bench.ts`);
 if (name === undefined || !existsSync(source)) {
   const names = readdirSync(folder).filter((file) => file.endsWith('.bench.ts'));
-  console.error(`usage: npm run bench -- NAME\n${names.map((file) => `  ${file.replace('.bench.ts', '')}`).join('\n')}`);
+  console.error(
+    `usage: npm run bench -- NAME\n${names.map((file) => `  ${file.replace('.bench.ts', '')}`).join('\n')}`,
+  );
   process.exit(2);
 }
 const outfile = path.join(root, 'node_modules/.cache/kerf', `${name}.bench.mjs`);

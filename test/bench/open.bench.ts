@@ -27,13 +27,35 @@ function stack(bytes: number): OnnxModel {
   values.set('x', { id: 'x', name: 'x', type });
   for (let i = 0; i < layers; i += 1) {
     const weight = `w${i}`;
-    values.set(weight, { id: weight, name: weight, type: tensorType('float32', [width, width]), constant: { dtype: 'float32', dims: [width, width], data } });
+    values.set(weight, {
+      id: weight,
+      name: weight,
+      type: tensorType('float32', [width, width]),
+      constant: { dtype: 'float32', dims: [width, width], data },
+    });
     const output = i === layers - 1 ? 'y' : `h${i}`;
-    nodes.push({ id: `n${i}`, name: `n${i}`, op: 'MatMul', domain: '', inputs: [i === 0 ? 'x' : `h${i - 1}`, weight], outputs: [output], attributes: new Map() });
+    nodes.push({
+      id: `n${i}`,
+      name: `n${i}`,
+      op: 'MatMul',
+      domain: '',
+      inputs: [i === 0 ? 'x' : `h${i - 1}`, weight],
+      outputs: [output],
+      attributes: new Map(),
+    });
   }
   values.set('y', { id: 'y', name: 'y', type });
   const graph = { name: 'stack', inputs: ['x'], outputs: ['y'], nodes, values };
-  return { dialect: 'onnx', graphs: [graph], irVersion: 8, opsets: new Map([['', 17]]), producerName: '', producerVersion: '', metadata: [], functions: [] };
+  return {
+    dialect: 'onnx',
+    graphs: [graph],
+    irVersion: 8,
+    opsets: new Map([['', 17]]),
+    producerName: '',
+    producerVersion: '',
+    metadata: [],
+    functions: [],
+  };
 }
 
 function seconds(work: () => void): number {
@@ -59,7 +81,9 @@ try {
   const best = Math.min(...open);
   console.log(`file                    ${(fs.statSync(file).size / 1e9).toFixed(2)} GB, ${layers} weights`);
   console.log(`read once (page cache)  ${(read * 1000).toFixed(0)} ms`);
-  console.log(`open                    ${(best * 1000).toFixed(1)} ms = ${((best / read) * 100).toFixed(2)} % of reading it`);
+  console.log(
+    `open                    ${(best * 1000).toFixed(1)} ms = ${((best / read) * 100).toFixed(2)} % of reading it`,
+  );
   console.log(`memory while opening    ${(grown / 1e6).toFixed(1)} MB`);
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });

@@ -40,7 +40,11 @@ function importsBelow(folder: string): Import[] {
     .filter((name) => name.endsWith('.ts'))
     .flatMap((name) => {
       const file = path.join(folder, name);
-      const statements = fs.readFileSync(file, 'utf8').matchAll(/^\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'([^']+)'|import\('([^']+)'\)|^import\s+'([^']+)'/gm);
+      const statements = fs
+        .readFileSync(file, 'utf8')
+        .matchAll(
+          /^\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'([^']+)'|import\('([^']+)'\)|^import\s+'([^']+)'/gm,
+        );
       return [...statements].map((match) => ({
         file,
         typeOnly: match[1] !== undefined,
@@ -68,17 +72,22 @@ describe('imports run one way', () => {
   });
 
   it('only editor/ and extension.ts import vscode', () => {
-    const wrong = all.filter((each) => each.target === 'vscode' && !['editor', 'extension.ts'].includes(roomOf(each.file)));
+    const wrong = all.filter(
+      (each) => each.target === 'vscode' && !['editor', 'extension.ts'].includes(roomOf(each.file)),
+    );
     expect(wrong.map((each) => relative(each.file))).toEqual([]);
   });
 
   it('only runtime/ imports an inference runtime', () => {
-    const wrong = all.filter((each) => runtimes.some((name) => each.target.startsWith(name)) && roomOf(each.file) !== 'runtime');
+    const wrong = all.filter(
+      (each) => runtimes.some((name) => each.target.startsWith(name)) && roomOf(each.file) !== 'runtime',
+    );
     expect(wrong.map((each) => relative(each.file))).toEqual([]);
   });
 
   it('only formats/io, runtime/, engine/ and the faces use the file system', () => {
-    const mayOpen = (file: string) => /^src[/\\](formats[/\\]io|runtime|engine|cli|editor)[/\\]|^src[/\\]extension\.ts$/.test(relative(file));
+    const mayOpen = (file: string) =>
+      /^src[/\\](formats[/\\]io|runtime|engine|cli|editor)[/\\]|^src[/\\]extension\.ts$/.test(relative(file));
     const wrong = all.filter((each) => /^(node:)?fs(\/promises)?$/.test(each.target) && !mayOpen(each.file));
     expect(wrong.map((each) => relative(each.file))).toEqual([]);
   });
@@ -86,12 +95,19 @@ describe('imports run one way', () => {
   it('the page imports protocol types only', () => {
     const wrong = importsBelow(page)
       .filter((each) => each.target.startsWith('.') && !resolved(each).startsWith(page + path.sep))
-      .filter((each) => !each.typeOnly || !pageMayImport.includes(relative(resolved(each)).replaceAll(path.sep, '/')));
+      .filter(
+        (each) =>
+          !each.typeOnly || !pageMayImport.includes(relative(resolved(each)).replaceAll(path.sep, '/')),
+      );
     expect(wrong.map((each) => `${relative(each.file)} -> ${each.target}`)).toEqual([]);
   });
 
   it('the toolkit is imported in its wrapper only', () => {
-    const wrong = importsBelow(page).filter((each) => each.target.includes('webview-ui-toolkit') && !relative(each.file).startsWith(path.join('webview-ui', 'ui')));
+    const wrong = importsBelow(page).filter(
+      (each) =>
+        each.target.includes('webview-ui-toolkit') &&
+        !relative(each.file).startsWith(path.join('webview-ui', 'ui')),
+    );
     expect(wrong.map((each) => relative(each.file))).toEqual([]);
   });
 });

@@ -11,7 +11,8 @@ import { KerfError } from '../../../../src/ir/errors.ts';
 import { samples } from '../../support/models.ts';
 
 const digits = new Uint8Array(fs.readFileSync(path.join(samples, 'digits.onnx')));
-const read = (bytes: Uint8Array) => readOnnx(memoryBytes(bytes), (reference, length) => missingBytes(length, reference.location));
+const read = (bytes: Uint8Array) =>
+  readOnnx(memoryBytes(bytes), (reference, length) => missingBytes(length, reference.location));
 
 /** A reader may refuse with a KerfError or report damage; anything else is a bug. */
 function attempt(bytes: Uint8Array) {
@@ -57,7 +58,8 @@ describe('hostile bytes', () => {
     const next = random(7);
     for (let round = 0; round < 300; round += 1) {
       const copy = digits.slice(0, 20_000);
-      for (let flips = 0; flips < 8; flips += 1) copy[Math.floor(next() * copy.length)] = Math.floor(next() * 256);
+      for (let flips = 0; flips < 8; flips += 1)
+        copy[Math.floor(next() * copy.length)] = Math.floor(next() * 256);
       attempt(copy);
     }
   });
@@ -104,10 +106,18 @@ describe('wiring damage', () => {
   it.each([
     ['a dangling name', [node('Relu', ['nowhere'], ['y'])], /'nowhere', which nothing produces/],
     ['a duplicate name', [node('Relu', ['x'], ['y']), node('Tanh', ['x'], ['y'])], /more than one producer/],
-    ['a cycle', [node('Add', ['x', 'b'], ['a']), node('Relu', ['a'], ['b']), node('Relu', ['b'], ['y'])], /cycle/],
+    [
+      'a cycle',
+      [node('Add', ['x', 'b'], ['a']), node('Relu', ['a'], ['b']), node('Relu', ['b'], ['y'])],
+      /cycle/,
+    ],
     ['a missing output', [node('Relu', ['x'], ['z'])], /output 'y' is never produced/],
   ])('%s is reported', (_, nodes, expected) => {
-    expect(model(...nodes).damage.map((each) => each.message).join('\n')).toMatch(expected);
+    expect(
+      model(...nodes)
+        .damage.map((each) => each.message)
+        .join('\n'),
+    ).toMatch(expected);
   });
 });
 

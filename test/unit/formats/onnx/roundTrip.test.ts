@@ -10,7 +10,8 @@ import { GraphEditor } from '../../../../src/ir/edit.ts';
 import { withMainGraph } from '../../../../src/ir/model.ts';
 import { modelFiles } from '../../support/models.ts';
 
-const read = (file: string) => readOnnx(openFile(file), (reference, length) => missingBytes(length, reference.location));
+const read = (file: string) =>
+  readOnnx(openFile(file), (reference, length) => missingBytes(length, reference.location));
 
 describe.each(modelFiles('.onnx').map((file) => [path.basename(file), file]))('%s', (_, file) => {
   it('is written back byte for byte when unchanged', () => {
@@ -20,7 +21,10 @@ describe.each(modelFiles('.onnx').map((file) => [path.basename(file), file]))('%
 
   it('keeps everything when every message is re-encoded', () => {
     const { model, damage } = read(file);
-    const touched = { ...model, graphs: model.graphs.map((graph) => ({ ...graph, nodes: graph.nodes.map((node) => ({ ...node })) })) };
+    const touched = {
+      ...model,
+      graphs: model.graphs.map((graph) => ({ ...graph, nodes: graph.nodes.map((node) => ({ ...node })) })),
+    };
     const bytes = concatParts(encodeOnnx(touched as unknown as typeof model));
     const copy = path.join(fs.mkdtempSync('/tmp/kerf-'), 'copy.onnx');
     fs.writeFileSync(copy, bytes);
