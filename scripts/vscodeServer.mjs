@@ -2,7 +2,7 @@
 // the package registry is needed, and nothing at all once they are installed.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { capture, freePort, run, stopGroup, until } from './processes.mjs';
@@ -35,6 +35,7 @@ export async function ensureServer({ version = OLDEST, node = process.execPath }
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   await npm(['install', `code-server@${version}`, ...quiet], home, environment);
   await npm(['install', '--omit=dev', ...quiet], server, environment);
+  await addRipgrep(home, server, quiet, environment);
   await buildNatives(server, node, environment);
   await writeFile(ready, `${new Date().toISOString()}\n`);
   return server;
@@ -42,6 +43,17 @@ export async function ensureServer({ version = OLDEST, node = process.execPath }
 
 function npm(args, cwd, env) {
   return run('npm', args, { cwd, env, shell: process.platform === 'win32' });
+}
+
+/** File search needs ripgrep, which the older server downloads in an install script; its binary is on npm as well. */
+async function addRipgrep(home, server, quiet, environment) {
+  const bin = path.join(server, 'node_modules/@vscode/ripgrep/bin');
+  if (!existsSync(path.dirname(bin)) || existsSync(bin)) {
+    return;
+  }
+  const name = `@vscode/ripgrep-${process.platform}-${process.arch}`;
+  await npm(['install', `${name}@1.18.0`, '--no-save', ...quiet], home, environment);
+  await cp(path.join(home, 'node_modules', name, 'bin'), bin, { recursive: true });
 }
 
 async function buildNatives(server, node, environment) {
