@@ -168,11 +168,10 @@ function cutOf(
 ): { from: number; count: Dim } {
   if (single) return { from: from ?? 0, count: 1 };
   if (typeof dim !== 'number') {
-    const all = step === 1 && (from === undefined || from === 0);
-    if (all && to === undefined) return { from: 0, count: dim };
-    if (step === 1 && from !== undefined && from >= 0 && to !== undefined && to >= from && from > 0)
-      return { from, count: null };
-    return { from: from ?? 0, count: all && to !== undefined && to < 0 ? combine(dim, '+', to) : null };
+    const whole = step === 1 && (from ?? 0) === 0;
+    const count =
+      whole && to === undefined ? dim : whole && to !== undefined && to < 0 ? combine(dim, '+', to) : null;
+    return { from: from ?? 0, count };
   }
   const low = step > 0 ? 0 : -1;
   const high = step > 0 ? dim : dim - 1;
