@@ -1,0 +1,101 @@
+import { KerfError } from '../../ir/errors.ts';
+import type { Graph, Model, Node, OnnxModel, ValueId } from '../../ir/model.ts';
+import { withMainGraph } from '../../ir/model.ts';
+import { operatorOf } from '../../ops/registry.ts';
+import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass.ts';
+import { factsOf } from '../support/facts.ts';
+import { changedNodes, isOnnxOp, opsetOf, resultOf } from '../support/graph.ts';
+import { raisedOpset, raiseOpset } from '../support/opset.ts';
+import { prepared } from '../support/prepare.ts';
+import type { Encoding } from '../support/quantization.ts';
+import { activationEncoding } from '../support/quantization.ts';
+import { meanToPool } from './meanToPool.ts';
+import { emitOnnx } from './onnxEmit.ts';
+import type { OnnxPlan } from './onnxPlan.ts';
+import { planOnnx } from './onnxPlan.ts';
+
+export interface OnnxStaticOptions {
+  /** Type of the activations: uint8 for x86, int8 for ARM (facts: fusion table of ONNX Runtime 1.30). */
+  readonly activations: 'uint8' | 'int8';
+  readonly perChannel: boolean;
+}
+
+/** Quantizes weights and activations of an ONNX model to 8 bits in the QDQ form. */
+export async function quantizeOnnx(
+  model: OnnxModel,
+  options: OnnxStaticOptions,
+  context: PassContext & { readonly calibrator: Calibrator },
+): Promise<PassResult> {
+  const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
+  if (model.graphs[0].nodes.some((node) => isOnnxOp(node, 'QuantizeLinear'))) {
+    throw new KerfError('unsupported', 'the model already has quantized activations');
+  }
+  const ready = await prepared(model, context);
+  const raised = raiseOpset(ready.model);
+  if ('refusal' in raised) {
+    throw new KerfError('unsupported', `opset ${raisedOpset} is needed: ${raised.refusal}`);
+  }
+  const start = meanToPool(raised.model, factsOf(raised.model), allowed);
+  const facts = factsOf(start);
+  const draft = planOnnx(start, facts, allowed, () => true);
+  const wanted = rootsOf(draft);
+  await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
+  const ranges = await context.calibrator.ranges(start, wanted);
+  await context.step(0.8, 'writing quantized weights');
+  const usable = (id: ValueId) => isUsable(ranges.get(id));
+  const plan = planOnnx(start, facts, allowed, usable);
+  if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);
+  const graph = emitOnnx(start, plan, encodingsOf(plan, ranges, options.activations), options.perChannel);
+  const result = withMainGraph(start, graph);
+  const notes = [...ready.notes];
+  if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
+  notes.push(...planNotes(start, plan, context.calibrator));
+  return resultOf(model, result, changedNodes(model.graphs[0], graph), notes);
+}
+
+function isUsable(range: ObservedRange | undefined): boolean {
+  return range !== undefined && Number.isFinite(range.min) && Number.isFinite(range.max);
+}
+
+function rootsOf(plan: OnnxPlan): ValueId[] {
+  const roots = new Set<ValueId>();
+  for (const value of plan.values.values()) if (value.fixed === undefined) roots.add(value.root);
+  return [...roots];
+}
+
+function encodingsOf(
+  plan: OnnxPlan,
+  ranges: ReadonlyMap<ValueId, ObservedRange>,
+  dtype: 'uint8' | 'int8',
+): ReadonlyMap<ValueId, Encoding> {
+  const encodings = new Map<ValueId, Encoding>();
+  for (const { root, cap, fixed } of plan.values.values()) {
+    if (encodings.has(root)) continue;
+    const lowest = dtype === 'uint8' ? 0 : -128;
+    if (fixed) encodings.set(root, { scale: 1 / 256, zeroPoint: lowest, dtype });
+    else encodings.set(root, activationEncoding(ranges.get(root) as ObservedRange, dtype, cap));
+  }
+  return encodings;
+}
+
+/** What stayed float, by operator, and where the ranges come from. */
+function planNotes(model: Model, plan: OnnxPlan, calibrator: Calibrator): string[] {
+  const graph: Graph = model.graphs[0];
+  const left = new Map<string, number>();
+  let weighted = 0;
+  let quantized = 0;
+  for (const node of graph.nodes) {
+    const hasWeight = (operatorOf(model, node)?.weights?.(node, model) ?? []).some(
+      (role) => graph.values.get(node.inputs[role.input] ?? '')?.constant !== undefined,
+    );
+    if (hasWeight) weighted += 1;
+    if (hasWeight && plan.nodes.has(node.id)) quantized += 1;
+    if (hasWeight && !plan.nodes.has(node.id)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
+  }
+  const notes = [`${quantized} of ${weighted} weighted layers run on int8, ranges from ${calibrator.source}`];
+  if (left.size > 0) {
+    const list = [...left].map(([op, count]) => `${count} ${op}`).join(', ');
+    notes.push(`kept in float, as the runtime has no integer kernel for them: ${list}`);
+  }
+  return notes;
+}

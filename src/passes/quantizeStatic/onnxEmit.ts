@@ -1,0 +1,215 @@
+import type { Attribute } from '../../ir/attribute.ts';
+import { attr } from '../../ir/attribute.ts';
+import { GraphEditor } from '../../ir/edit.ts';
+import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
+import { floatTensor, intTensor, readFloats } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import { indexOf } from '../../ir/walk.ts';
+import type { WeightRole } from '../../ops/operator.ts';
+import { readableConstant } from '../support/constants.ts';
+import type { Encoding } from '../support/quantization.ts';
+import {
+  activationEncoding,
+  quantizeBias,
+  quantizeConstant,
+  quantizeWeight,
+  rangeOf,
+  smallestScales,
+} from '../support/quantization.ts';
+import type { NodePlan, OnnxPlan } from './onnxPlan.ts';
+
+interface Emitter {
+  readonly graph: Graph;
+  readonly editor: GraphEditor;
+  readonly plan: OnnxPlan;
+  readonly encodings: ReadonlyMap<ValueId, Encoding>;
+  readonly perChannel: boolean;
+  /** The state of nodes that were replaced so far. */
+  readonly current: Map<NodeId, Node>;
+  readonly parameters: Map<ValueId, readonly [ValueId, ValueId]>;
+  readonly weights: Map<string, StoredWeight>;
+}
+
+interface StoredWeight {
+  readonly ids: readonly [ValueId, ValueId, ValueId];
+  readonly scales: Float32Array;
+}
+
+/** Writes the plan as QuantizeLinear / DequantizeLinear pairs. `encodings` has an entry per root of the plan. */
+export function emitOnnx(
+  model: OnnxModel,
+  plan: OnnxPlan,
+  encodings: ReadonlyMap<ValueId, Encoding>,
+  perChannel: boolean,
+): Graph {
+  const graph = model.graphs[0];
+  const emitter: Emitter = {
+    graph,
+    editor: new GraphEditor(graph, model),
+    plan,
+    encodings,
+    perChannel,
+    current: new Map(),
+    parameters: new Map(),
+    weights: new Map(),
+  };
+  const dequantized = new Map<ValueId, ValueId>();
+  for (const id of plan.values.keys()) dequantized.set(id, insertPair(emitter, id));
+  for (const nodePlan of plan.nodes.values()) rewire(emitter, nodePlan, dequantized);
+  return emitter.editor.finish();
+}
+
+function update(emitter: Emitter, node: Node, before: readonly Node[] = []): void {
+  emitter.current.set(node.id, node);
+  emitter.editor.replaceNode(node.id, [...before, node]);
+}
+
+/** Puts the pair behind a value; gives the value that integer readers read. */
+function insertPair(emitter: Emitter, id: ValueId): ValueId {
+  const { editor, graph, plan, current } = emitter;
+  const valuePlan = plan.values.get(id);
+  const maker = indexOf(graph).producer.get(id);
+  const root = valuePlan?.root ?? id;
+  const [scale, zeroPoint] = parametersOf(emitter, root);
+  const codes = editor.freshValue(`${id}_quantized`);
+  let source = id;
+  let result = id;
+  if (valuePlan?.required === true && maker !== undefined) {
+    source = editor.freshValue(`${id}_float`);
+    const made = current.get(maker.id) ?? maker;
+    const type = graph.values.get(id)?.type;
+    editor.setValue({ id: source, name: source, ...(type && { type }) });
+    const outputs = made.outputs.map((output) => (output === id ? source : output));
+    update(emitter, { ...made, outputs });
+  } else {
+    result = editor.freshValue(`${id}_dequantized`);
+  }
+  const pair = [
+    qdq(editor, 'QuantizeLinear', [source, scale, zeroPoint], codes),
+    qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result),
+  ];
+  if (maker === undefined) editor.insertFirst(pair);
+  else editor.insertAfter(maker.id, pair);
+  return result;
+}
+
+function qdq(
+  editor: GraphEditor,
+  op: string,
+  inputs: readonly ValueId[],
+  output: ValueId,
+  attributes: ReadonlyMap<string, Attribute> = new Map(),
+): Node {
+  const id = editor.freshNode(`${output}/${op}`);
+  return { id, name: id, op, domain: '', inputs, outputs: [output], attributes };
+}
+
+/** Scale and zero point of a root, stored once. */
+function parametersOf(emitter: Emitter, root: ValueId): readonly [ValueId, ValueId] {
+  let stored = emitter.parameters.get(root);
+  if (stored === undefined) {
+    const encoding = emitter.encodings.get(root) as Encoding;
+    stored = storeEncoding(emitter.editor, root, encoding);
+    emitter.parameters.set(root, stored);
+  }
+  return stored;
+}
+
+function storeEncoding(editor: GraphEditor, base: ValueId, encoding: Encoding): readonly [ValueId, ValueId] {
+  return [
+    editor.addConstant(`${base}_scale`, floatTensor([], Float32Array.of(encoding.scale))),
+    editor.addConstant(`${base}_zero_point`, intTensor(encoding.dtype, [], [encoding.zeroPoint])),
+  ];
+}
+
+function rewire(
+  emitter: Emitter,
+  { node, weight, activations, constants }: NodePlan,
+  dequantized: ReadonlyMap<ValueId, ValueId>,
+): void {
+  const { editor, graph } = emitter;
+  const now = emitter.current.get(node.id) ?? node;
+  const inputs = [...now.inputs];
+  const before: Node[] = [];
+  for (const index of activations) {
+    const id = node.inputs[index] as ValueId;
+    inputs[index] = dequantized.get(id) ?? id;
+  }
+  for (const index of constants) {
+    const id = node.inputs[index] as ValueId;
+    const tensor = readableConstant(graph, id) as Tensor;
+    const dtype = emitter.encodings.values().next().value?.dtype ?? 'uint8';
+    const encoding = activationEncoding(rangeOf(tensor), dtype);
+    const [scale, zeroPoint] = storeEncoding(editor, id, encoding);
+    const codes = editor.addConstant(`${id}_quantized`, quantizeConstant(tensor, encoding));
+    const result = editor.freshValue(`${id}_dequantized`);
+    before.push(qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result));
+    inputs[index] = result;
+  }
+  if (weight !== undefined) before.push(...weightNodes(emitter, node, weight, inputs));
+  update(emitter, { ...now, inputs }, before);
+}
+
+/** Replaces weight and bias among `inputs` by dequantized constants; gives the nodes that do it. */
+function weightNodes(
+  emitter: Emitter,
+  node: Node,
+  role: WeightRole,
+  inputs: (ValueId | null)[],
+): readonly Node[] {
+  const { editor, graph, encodings, plan } = emitter;
+  const id = node.inputs[role.input] as ValueId;
+  const activation = node.inputs[role.activation] as ValueId;
+  const inputScale = (encodings.get(plan.values.get(activation)?.root ?? activation) as Encoding).scale;
+  const biasId = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
+  const bias = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
+  const stored = storeWeight(emitter, id, role, bias && smallestScales(bias, inputScale));
+  const result = editor.freshValue(`${id}_dequantized`);
+  const axis = stored.scales.length > 1 ? new Map([['axis', attr.int(role.outputAxis)]]) : undefined;
+  const nodes = [qdq(editor, 'DequantizeLinear', stored.ids, result, axis)];
+  inputs[role.input] = result;
+  if (bias === undefined || biasId === null || role.bias === undefined) return nodes;
+  const quantized = quantizeBias(bias, inputScale, stored.scales);
+  const perChannel = quantized.scales.length > 1;
+  const codes = editor.addConstant(`${biasId}_quantized`, quantized.tensor);
+  const scale = editor.addConstant(
+    `${biasId}_scale`,
+    floatTensor(perChannel ? [quantized.scales.length] : [], quantized.scales),
+  );
+  const output = editor.freshValue(`${biasId}_dequantized`);
+  const along = perChannel ? new Map([['axis', attr.int(0)]]) : undefined;
+  nodes.push(qdq(editor, 'DequantizeLinear', [codes, scale], output, along));
+  inputs[role.bias] = output;
+  return nodes;
+}
+
+/** A weight read by several layers is stored once, unless a bias needs larger scales than its codes have. */
+function storeWeight(
+  emitter: Emitter,
+  id: ValueId,
+  role: WeightRole,
+  atLeast: Float64Array | undefined,
+): StoredWeight {
+  const { editor, graph, weights, perChannel } = emitter;
+  const known = weights.get(`${id}|${role.outputAxis}`);
+  if (known !== undefined && !(atLeast?.some((least, c) => least > scaleOf(known, c)) ?? false)) return known;
+  const tensor = readableConstant(graph, id) as Tensor;
+  const floor = perChannel || atLeast === undefined ? atLeast : [Math.max(...atLeast)];
+  const { tensor: codes, scales } = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
+  const dims = perChannel ? [scales.length] : [];
+  const zeros = new Array<number>(scales.length).fill(0);
+  const stored: StoredWeight = {
+    ids: [
+      editor.addConstant(`${id}_quantized`, codes),
+      editor.addConstant(`${id}_scale`, floatTensor(dims, scales)),
+      editor.addConstant(`${id}_zero_point`, intTensor('int8', dims, zeros)),
+    ],
+    scales,
+  };
+  weights.set(`${id}|${role.outputAxis}`, stored);
+  return stored;
+}
+
+function scaleOf({ scales }: StoredWeight, channel: number): number {
+  return scales[scales.length === 1 ? 0 : channel] as number;
+}

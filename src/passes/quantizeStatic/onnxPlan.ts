@@ -1,0 +1,225 @@
+import { floatAttribute, intAttribute, stringAttribute } from '../../ir/attribute.ts';
+import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
+import { readFloats } from '../../ir/numbers.ts';
+import { indexOf } from '../../ir/walk.ts';
+import type { WeightRole } from '../../ops/operator.ts';
+import { operatorOf } from '../../ops/registry.ts';
+import { readableConstant } from '../support/constants.ts';
+import type { Facts } from '../support/facts.ts';
+import { isOnnxOp, soleReader } from '../support/graph.ts';
+
+/** How a value is encoded. */
+export interface ValuePlan {
+  /** The value whose observed range counts; others with the same root share its scale and zero point. */
+  readonly root: ValueId;
+  /**
+   * True when the producer only becomes an integer kernel if its result is quantized at once: then every reader sees
+   * the dequantized value. Otherwise only integer readers do.
+   */
+  readonly required: boolean;
+  /** Upper bound from a Clip that the encoding makes superfluous. */
+  readonly cap?: number;
+  /** Softmax: the range is known without looking. */
+  readonly fixed?: true;
+}
+
+export interface NodePlan {
+  readonly node: Node;
+  readonly weight?: WeightRole;
+  /** Input indices that read an encoded value. */
+  readonly activations: readonly number[];
+  /** Input indices that hold a constant which takes part as an activation. */
+  readonly constants: readonly number[];
+}
+
+export interface OnnxPlan {
+  readonly nodes: ReadonlyMap<NodeId, NodePlan>;
+  readonly values: ReadonlyMap<ValueId, ValuePlan>;
+}
+
+/** Operators with an integer kernel for which all inputs must be encoded (facts: fusion table of ONNX Runtime 1.30). */
+const surrounded = new Set([
+  'Add',
+  'Mul',
+  'Concat',
+  'AveragePool',
+  'GlobalAveragePool',
+  'Sigmoid',
+  'LeakyRelu',
+  'Softmax',
+]);
+
+/** Operators that run on codes as they are, so that scale and zero point pass from input to output. */
+const sameScale = new Set([
+  'MaxPool',
+  'Reshape',
+  'Flatten',
+  'Transpose',
+  'Squeeze',
+  'Unsqueeze',
+  'Slice',
+  'Gather',
+  'Expand',
+  'Tile',
+  'ReduceMax',
+  'ReduceMin',
+  'DepthToSpace',
+  'Resize',
+  'Split',
+]);
+
+interface Planner {
+  readonly model: OnnxModel;
+  readonly graph: Graph;
+  readonly facts: Facts;
+  readonly values: Map<ValueId, ValuePlan>;
+  readonly nodes: Map<NodeId, NodePlan>;
+  /** Whether a value's range is known or may be asked for. */
+  readonly encodable: (id: ValueId) => boolean;
+}
+
+/**
+ * Decides what runs on integers, following what ONNX Runtime fuses into integer kernels: weighted layers always, other
+ * operators only between encoded values, everything else stays float.
+ */
+export function planOnnx(
+  model: OnnxModel,
+  facts: Facts,
+  allowed: (node: Node) => boolean,
+  encodable: (id: ValueId) => boolean,
+): OnnxPlan {
+  const graph = model.graphs[0];
+  const planner: Planner = { model, graph, facts, values: new Map(), nodes: new Map(), encodable };
+  for (const node of graph.nodes) {
+    if (!allowed(node) || (node.domain !== '' && node.domain !== 'ai.onnx')) continue;
+    if (facts.dtypeOf(node.outputs[0]) !== 'float32') continue;
+    const weight = weightedLayer(planner, node);
+    if (weight !== undefined) planWeighted(planner, node, weight);
+    else if (node.op === 'MatMul' || surrounded.has(node.op)) planSurrounded(planner, node);
+    else if (sameScale.has(node.op)) planSameScale(planner, node);
+  }
+  return { nodes: planner.nodes, values: planner.values };
+}
+
+/** The weight of a layer that has an integer kernel here, when it is a readable float constant of a usable form. */
+export function weightedLayer(
+  { model, graph }: { readonly model: OnnxModel; readonly graph: Graph },
+  node: Node,
+): WeightRole | undefined {
+  if (!isOnnxOp(node, 'Conv', 'Gemm', 'MatMul')) return undefined;
+  const role = operatorOf(model, node)
+    ?.weights?.(node, model)
+    .find((each) => each.input === 1);
+  const tensor = role && readableConstant(graph, node.inputs[role.input]);
+  if (role === undefined || tensor === undefined || tensor.dtype !== 'float32') return undefined;
+  if (node.op !== 'Conv' && tensor.dims.length !== 2) return undefined;
+  if (node.op === 'MatMul') return role;
+  const bias = node.inputs[2];
+  if (bias != null) {
+    const values = readableConstant(graph, bias);
+    if (values === undefined || values.dims.length !== 1 || values.dtype !== 'float32') return undefined;
+    if (values.dims[0] !== tensor.dims[role.outputAxis]) return undefined;
+  }
+  if (node.op === 'Gemm') {
+    const plain = floatAttribute(node, 'alpha', 1) === 1 && floatAttribute(node, 'beta', 1) === 1;
+    if (!plain || intAttribute(node, 'transA', 0) !== 0) return undefined;
+  }
+  return role;
+}
+
+function planWeighted(planner: Planner, node: Node, weight: WeightRole): void {
+  const [input] = node.inputs;
+  const [output] = node.outputs;
+  if (input == null || output == null || readableConstant(planner.graph, input) !== undefined) return;
+  const carrier = carrierOf(planner.graph, output);
+  // A convolution without a quantized result falls back to float; Gemm and MatMul may give floats.
+  const required = node.op === 'Conv';
+  if (required && !planner.values.has(carrier.value) && !planner.encodable(carrier.value)) return;
+  if (!encodeInput(planner, input)) return;
+  planner.nodes.set(node.id, { node, weight, activations: [0], constants: [] });
+  if (required) encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier) });
+}
+
+function planSurrounded(planner: Planner, node: Node): void {
+  const { graph, values, facts } = planner;
+  const [output] = node.outputs;
+  if (output == null) return;
+  const activations: number[] = [];
+  const constants: number[] = [];
+  for (const [index, id] of node.inputs.entries()) {
+    if (id === null) return;
+    const constant = readableConstant(graph, id);
+    if (values.has(id)) activations.push(index);
+    else if (constant?.dtype === 'float32') constants.push(index);
+    else return;
+    if (facts.dtypeOf(id) !== 'float32') return;
+  }
+  if (activations.length === 0) return;
+  const head = node.op === 'Softmax' || node.op === 'Sigmoid';
+  // A probability that leaves the model keeps its precision; the runtime gains nothing there.
+  if (head && indexOf(graph).isOutput.has(output)) return;
+  if (node.op === 'MatMul' && constants.length > 0) return;
+  if (node.op === 'AveragePool' && intAttribute(node, 'ceil_mode', 0) !== 0) return;
+  const carrier = head ? { value: output } : carrierOf(graph, output);
+  if (node.op !== 'Softmax' && !planner.encodable(carrier.value)) return;
+  planner.nodes.set(node.id, { node, activations, constants });
+  const fixed = node.op === 'Softmax' ? ({ fixed: true } as const) : {};
+  encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier), ...fixed });
+}
+
+function planSameScale(planner: Planner, node: Node): void {
+  const [input] = node.inputs;
+  const plan = input == null ? undefined : planner.values.get(input);
+  if (plan === undefined || node.outputs.some((id) => id !== null && planner.values.has(id))) return;
+  if (node.op === 'Resize' && stringAttribute(node, 'mode', 'nearest') !== 'nearest') return;
+  if (node.op === 'MaxPool' && node.outputs.length > 1) return;
+  planner.nodes.set(node.id, { node, activations: [0], constants: [] });
+  for (const output of node.outputs) {
+    if (output !== null) encode(planner, output, { ...plan, required: true });
+  }
+}
+
+function encodeInput(planner: Planner, id: ValueId): boolean {
+  if (planner.values.has(id)) return true;
+  if (planner.facts.dtypeOf(id) !== 'float32' || !planner.encodable(id)) return false;
+  const maker = indexOf(planner.graph).producer.get(id);
+  const cap = maker === undefined ? undefined : upperBound(planner.graph, maker);
+  encode(planner, id, { root: id, required: false, ...(cap !== undefined && { cap }) });
+  return true;
+}
+
+function encode(planner: Planner, id: ValueId, plan: ValuePlan): void {
+  planner.values.set(id, plan);
+}
+
+interface Carrier {
+  readonly value: ValueId;
+  readonly cap?: number;
+}
+
+function capOf({ cap }: Carrier): { readonly cap?: number } {
+  return cap === undefined ? {} : { cap };
+}
+
+/** The value that is quantized for a result: after a Relu or Clip that follows alone, as the runtime merges those. */
+function carrierOf(graph: Graph, output: ValueId): Carrier {
+  const reader = soleReader(graph, output);
+  const after = reader?.outputs[0];
+  if (reader === undefined || after == null || reader.inputs[0] !== output) return { value: output };
+  if (isOnnxOp(reader, 'Relu')) return { value: after };
+  const cap = upperBound(graph, reader);
+  return cap === undefined ? { value: output } : { value: after, cap };
+}
+
+/** The upper bound of a Clip from 0 to a constant. */
+function upperBound(graph: Graph, node: Node): number | undefined {
+  if (!isOnnxOp(node, 'Clip')) return undefined;
+  const bound = (index: number, name: string) => {
+    const attribute = node.attributes.get(name);
+    if (attribute?.kind === 'float') return attribute.value;
+    const tensor = readableConstant(graph, node.inputs[index]);
+    return tensor && readFloats(tensor)[0];
+  };
+  const high = bound(2, 'max');
+  return bound(1, 'min') === 0 && high !== undefined && high > 0 ? high : undefined;
+}

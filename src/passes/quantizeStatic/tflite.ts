@@ -1,0 +1,82 @@
+import { KerfError } from '../../ir/errors.ts';
+import type { Node, TfliteModel, ValueId } from '../../ir/model.ts';
+import { withMainGraph } from '../../ir/model.ts';
+import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass.ts';
+import { factsOf } from '../support/facts.ts';
+import { changedNodes, resultOf } from '../support/graph.ts';
+import { prepared } from '../support/prepare.ts';
+import type { Encoding } from '../support/quantization.ts';
+import { activationEncoding } from '../support/quantization.ts';
+import { emitTflite } from './tfliteEmit.ts';
+import type { Group, TflitePlan } from './tflitePlan.ts';
+import { groupRoot, planTflite } from './tflitePlan.ts';
+
+export interface TfliteStaticOptions {
+  readonly floatBorder: boolean;
+  readonly perChannel: boolean;
+  readonly perChannelDense: boolean;
+}
+
+/** Full-integer int8 quantization of a float TFLite model. */
+export async function quantizeTflite(
+  model: TfliteModel,
+  options: TfliteStaticOptions,
+  context: PassContext & { readonly calibrator: Calibrator },
+): Promise<PassResult> {
+  const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
+  const ready = await prepared(model, context);
+  const start = ready.model;
+  const facts = factsOf(start);
+  const draft = planTflite(start, facts, allowed, () => true);
+  const wanted = [...draft.groups.keys()];
+  if (wanted.length === 0) {
+    throw new KerfError('unsupported', 'there is no float operator with an integer kernel in this model');
+  }
+  await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
+  const ranges = await context.calibrator.ranges(start, wanted);
+  await context.step(0.8, 'writing quantized weights');
+  const plan = planTflite(start, facts, allowed, (id) => isUsable(ranges.get(id)));
+  if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);
+  const encodings = new Map<Group, Encoding>();
+  const encodingOf = (group: Group): Encoding => {
+    let encoding = encodings.get(group);
+    if (encoding === undefined) {
+      encoding = encodeGroup(group, ranges);
+      encodings.set(group, encoding);
+    }
+    return encoding;
+  };
+  const graph = emitTflite(start, { plan, encodingOf, ...options });
+  const notes = [...ready.notes, ...planNotes(start, plan, context.calibrator)];
+  return resultOf(model, withMainGraph(start, graph), changedNodes(model.graphs[0], graph), notes);
+}
+
+function isUsable(range: ObservedRange | undefined): boolean {
+  return range !== undefined && Number.isFinite(range.min) && Number.isFinite(range.max);
+}
+
+function encodeGroup(group: Group, ranges: ReadonlyMap<ValueId, ObservedRange>): Encoding {
+  const root = groupRoot(group);
+  if (root.fixed !== undefined) return { ...root.fixed, dtype: 'int8' };
+  let min = 0;
+  let max = 0;
+  for (const range of [...root.members.map((id) => ranges.get(id)), ...root.constants]) {
+    min = Math.min(min, range?.min ?? 0);
+    max = Math.max(max, range?.max ?? 0);
+  }
+  return activationEncoding({ min, max }, 'int8');
+}
+
+function planNotes(model: TfliteModel, plan: TflitePlan, calibrator: Calibrator): string[] {
+  const left = new Map<string, number>();
+  for (const node of model.graphs[0].nodes) {
+    if (!plan.nodes.has(node.id)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
+  }
+  const total = model.graphs[0].nodes.length;
+  const notes = [`${plan.nodes.size} of ${total} operators run on int8, ranges from ${calibrator.source}`];
+  if (left.size > 0) {
+    const list = [...left].map(([op, count]) => `${count} ${op}`).join(', ');
+    notes.push(`kept in float between DEQUANTIZE and QUANTIZE: ${list}`);
+  }
+  return notes;
+}

@@ -1,0 +1,184 @@
+import { GraphEditor } from '../../ir/edit.ts';
+import type { Graph, Node, Quantization, TfliteModel, Value, ValueId } from '../../ir/model.ts';
+import { readFloats } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import { tensorType } from '../../ir/types.ts';
+import { indexOf } from '../../ir/walk.ts';
+import type { WeightRole } from '../../ops/operator.ts';
+import { readableConstant } from '../support/constants.ts';
+import type { Encoding } from '../support/quantization.ts';
+import { quantizeBias, quantizeConstant, quantizeWeight, smallestScales } from '../support/quantization.ts';
+import { perTensor, plainNode, symmetric } from '../support/tflite.ts';
+import type { Group, TfliteNodePlan, TflitePlan } from './tflitePlan.ts';
+import { groupRoot } from './tflitePlan.ts';
+
+export interface TfliteEmission {
+  readonly plan: TflitePlan;
+  readonly encodingOf: (group: Group) => Encoding;
+  /** True keeps float inputs and outputs of the model. */
+  readonly floatBorder: boolean;
+  readonly perChannel: boolean;
+  readonly perChannelDense: boolean;
+}
+
+interface Emitter extends TfliteEmission {
+  readonly graph: Graph;
+  readonly editor: GraphEditor;
+  /** Codes of a value: the value itself, or what a QUANTIZE makes of it. */
+  readonly codes: Map<ValueId, ValueId>;
+  /** Floats of a value that is made as codes. */
+  readonly floats: Map<ValueId, ValueId>;
+  readonly requantized: Map<string, ValueId>;
+}
+
+/** Writes the plan: encoded values change their type, QUANTIZE and DEQUANTIZE stand at the borders to float. */
+export function emitTflite(model: TfliteModel, emission: TfliteEmission): Graph {
+  const graph = model.graphs[0];
+  const emitter: Emitter = {
+    ...emission,
+    graph,
+    editor: new GraphEditor(graph, model),
+    codes: new Map(),
+    floats: new Map(),
+    requantized: new Map(),
+  };
+  for (const id of emission.plan.groups.keys()) encodeValue(emitter, id);
+  for (const node of graph.nodes) {
+    const plan = emission.plan.nodes.get(node.id);
+    if (plan !== undefined) emitInteger(emitter, plan);
+    else emitFloat(emitter, node);
+  }
+  return emitter.editor.finish();
+}
+
+/** Chooses which of the two forms of a value keeps its name, and makes the other where somebody reads it. */
+function encodeValue(emitter: Emitter, id: ValueId): void {
+  const { editor, graph, plan, floatBorder, encodingOf } = emitter;
+  const group = plan.groups.get(id) as Group;
+  const { scale, zeroPoint } = encodingOf(groupRoot(group));
+  const quantization = perTensor(scale, zeroPoint);
+  const value = graph.values.get(id) as Value;
+  const { producer, isOutput, uses } = indexOf(graph);
+  const maker = producer.get(id);
+  const isFeed = maker === undefined;
+  const readers = (uses.get(id) ?? []).map(
+    (use) => plan.nodes.get(use.node.id)?.inputs.has(use.index) ?? false,
+  );
+  const madeAsCodes =
+    plan.made.has(id) || (isFeed && !floatBorder && !readers.includes(false) && !isOutput.has(id));
+  if (!madeAsCodes) {
+    const codes = addTyped(editor, `${id}_quantized`, 'int8', value, quantization);
+    const node = plainNode(editor, 'QUANTIZE', [id], codes, id);
+    if (maker === undefined) editor.insertFirst([node]);
+    else editor.insertAfter(maker.id, [node]);
+    emitter.codes.set(id, codes);
+    return;
+  }
+  const keepsFloat = isOutput.has(id) && floatBorder;
+  if (!keepsFloat) {
+    editor.setValue({ ...value, type: retyped(value, 'int8'), quantization });
+    emitter.codes.set(id, id);
+  } else {
+    emitter.codes.set(id, addTyped(editor, `${id}_quantized`, 'int8', value, quantization));
+    emitter.floats.set(id, id);
+  }
+  if (maker !== undefined && (keepsFloat || readers.includes(false))) {
+    const floats = keepsFloat ? id : addTyped(editor, `${id}_float`, 'float32', value);
+    emitter.floats.set(id, floats);
+    const node = plainNode(editor, 'DEQUANTIZE', [emitter.codes.get(id) as ValueId], floats, id);
+    editor.insertAfter(maker.id, [node]);
+  }
+}
+
+function retyped(value: Value, dtype: 'int8' | 'float32') {
+  const shape = value.type?.kind === 'tensor' ? value.type.shape : undefined;
+  return tensorType(dtype, shape);
+}
+
+function addTyped(
+  editor: GraphEditor,
+  base: string,
+  dtype: 'int8' | 'float32',
+  like: Value,
+  quantization?: Quantization,
+): ValueId {
+  return editor.addValue(base, {
+    type: retyped(like, dtype),
+    ...(quantization && { quantization }),
+    ...(like.signature && { signature: like.signature }),
+  });
+}
+
+/** A float operator reads floats: of values that are made as codes, what DEQUANTIZE gives. */
+function emitFloat({ editor, floats, codes }: Emitter, node: Node): void {
+  const inputs = node.inputs.map((id) => (id !== null && codes.get(id) === id ? (floats.get(id) ?? id) : id));
+  if (inputs.some((id, i) => id !== node.inputs[i])) editor.replaceNode(node.id, [{ ...node, inputs }]);
+}
+
+function emitInteger(emitter: Emitter, { node, weight, inputs: groups }: TfliteNodePlan): void {
+  const { editor, plan, codes } = emitter;
+  const inputs = [...node.inputs];
+  const before: Node[] = [];
+  for (const [index, group] of groups) {
+    inputs[index] = codesFor(emitter, node.inputs[index] as ValueId, group, before);
+  }
+  if (weight !== undefined) encodeWeight(emitter, node, weight, groups, inputs);
+  const outputs = node.outputs.map((id) => (id !== null && plan.made.has(id) ? (codes.get(id) ?? id) : id));
+  const { version: _stale, ...rest } = node;
+  editor.replaceNode(node.id, [...before, { ...rest, inputs, outputs }]);
+}
+
+/** The codes of an input in the encoding of `group`. */
+function codesFor(emitter: Emitter, id: ValueId, group: Group, before: Node[]): ValueId {
+  const { editor, graph, plan, encodingOf } = emitter;
+  const encoding = encodingOf(groupRoot(group));
+  const constant = readableConstant(graph, id);
+  const key = `${id}|${encoding.scale}|${encoding.zeroPoint}`;
+  const quantization = perTensor(encoding.scale, encoding.zeroPoint);
+  const known = emitter.requantized.get(key);
+  if (known !== undefined) return known;
+  if (constant !== undefined) {
+    const added = editor.addConstant(`${id}_quantized`, quantizeConstant(constant, encoding), quantization);
+    emitter.requantized.set(key, added);
+    return added;
+  }
+  const own = encodingOf(groupRoot(plan.groups.get(id) as Group));
+  const codes = emitter.codes.get(id) as ValueId;
+  if (own.scale === encoding.scale && own.zeroPoint === encoding.zeroPoint) return codes;
+  const value = graph.values.get(id) as Value;
+  const added = addTyped(editor, `${id}_requantized`, 'int8', value, quantization);
+  before.push(plainNode(editor, 'QUANTIZE', [codes], added, id));
+  emitter.requantized.set(key, added);
+  return added;
+}
+
+function encodeWeight(
+  emitter: Emitter,
+  node: Node,
+  role: WeightRole,
+  groups: ReadonlyMap<number, Group>,
+  inputs: (ValueId | null)[],
+): void {
+  const { editor, graph, encodingOf } = emitter;
+  const id = node.inputs[role.input] as ValueId;
+  const inputScale = encodingOf(groupRoot(groups.get(role.activation) as Group)).scale;
+  const biasId = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
+  const bias = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
+  const perChannel = role.kind === 'matmul' ? emitter.perChannelDense : emitter.perChannel;
+  const tensor = readableConstant(graph, id) as Tensor;
+  const least = bias && smallestScales(bias, inputScale);
+  const floor = perChannel || least === undefined ? least : [Math.max(0, ...least)];
+  const key = `${id}|${perChannel}|${floor === undefined ? '' : Array.from(floor).join()}`;
+  let stored = emitter.requantized.get(key);
+  if (stored === undefined) {
+    const weight = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
+    stored = editor.addConstant(`${id}_int8`, weight.tensor, symmetric(weight.scales, role.outputAxis));
+    emitter.requantized.set(key, stored);
+  }
+  inputs[role.input] = stored;
+  if (bias === undefined || role.bias === undefined) return;
+  const { scale } = editor.value(stored)?.quantization as Quantization;
+  const quantized = quantizeBias(bias, inputScale, scale);
+  // Every runtime wants axis 0 for a bias, although the specification says 3 for depthwise convolutions.
+  inputs[role.bias] = editor.addConstant(`${biasId}_int32`, quantized.tensor, symmetric(quantized.scales, 0));
+}

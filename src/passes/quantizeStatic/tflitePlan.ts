@@ -1,0 +1,176 @@
+import type { Graph, Node, NodeId, TfliteModel, ValueId } from '../../ir/model.ts';
+import { feedsOf } from '../../ir/model.ts';
+import type { WeightRole } from '../../ops/operator.ts';
+import { operatorOf } from '../../ops/registry.ts';
+import type { ObservedRange } from '../pass.ts';
+import { readableConstant } from '../support/constants.ts';
+import type { Facts } from '../support/facts.ts';
+import { rangeOf } from '../support/quantization.ts';
+import { tfliteRule } from './tfliteRules.ts';
+
+/** Values of one group share scale and zero point. */
+export interface Group {
+  members: ValueId[];
+  /** Ranges of constants that take part. */
+  constants: ObservedRange[];
+  fixed?: { readonly scale: number; readonly zeroPoint: number };
+  /** Set when the group was merged into another. */
+  into?: Group;
+}
+
+export interface TfliteNodePlan {
+  readonly node: Node;
+  readonly weight?: WeightRole;
+  /** Float inputs that are read as codes: index to group; a member elsewhere is requantized on the way. */
+  readonly inputs: ReadonlyMap<number, Group>;
+}
+
+export interface TflitePlan {
+  readonly nodes: ReadonlyMap<NodeId, TfliteNodePlan>;
+  /** The group of every value that exists as codes. */
+  readonly groups: ReadonlyMap<ValueId, Group>;
+  /** Values whose producer makes codes. */
+  readonly made: ReadonlySet<ValueId>;
+}
+
+export function groupRoot(group: Group): Group {
+  let root = group;
+  while (root.into !== undefined) root = root.into;
+  return root;
+}
+
+interface Planner {
+  readonly model: TfliteModel;
+  readonly graph: Graph;
+  readonly facts: Facts;
+  readonly groups: Map<ValueId, Group>;
+  readonly nodes: Map<NodeId, TfliteNodePlan>;
+  readonly made: Set<ValueId>;
+  readonly feeds: ReadonlySet<ValueId>;
+  readonly encodable: (id: ValueId) => boolean;
+}
+
+/** Decides which operators run on int8 and which values share an encoding. */
+export function planTflite(
+  model: TfliteModel,
+  facts: Facts,
+  allowed: (node: Node) => boolean,
+  encodable: (id: ValueId) => boolean,
+): TflitePlan {
+  const graph = model.graphs[0];
+  const planner: Planner = {
+    model,
+    graph,
+    facts,
+    groups: new Map(),
+    nodes: new Map(),
+    made: new Set(),
+    feeds: new Set(feedsOf(graph).map((value) => value.id)),
+    encodable,
+  };
+  for (const node of graph.nodes) if (node.domain === '' && allowed(node)) planNode(planner, node);
+  return { nodes: planner.nodes, groups: planner.groups, made: planner.made };
+}
+
+function planNode(planner: Planner, node: Node): void {
+  const rule = tfliteRule(node.op);
+  if (rule === undefined || node.intermediates !== undefined) return;
+  const weight = rule.kind === 'weighted' ? weightRole(planner, node) : undefined;
+  if (rule.kind === 'weighted' && weight === undefined) return;
+  const floats = floatInputs(planner, node, weight);
+  if (floats === undefined) return;
+  const outputs = node.outputs.filter((id): id is ValueId => id !== null);
+  const flowing = floats.filter((index) => constantAt(planner, node, index) === undefined);
+  const lead = rule.kind === 'same' ? rule.from : flowing[0];
+  if (flowing.length === 0 || lead === undefined || !floats.includes(lead)) return;
+  const source = node.inputs[lead] as ValueId;
+  // Moving data between float neighbours would only add conversions.
+  if (rule.kind === 'same' || rule.kind === 'sink') {
+    if (!planner.made.has(source) && !(planner.feeds.has(source) && rule.kind === 'same')) return;
+  }
+  if (rule.kind !== 'sink' && !outputs.every((id) => isPlainFloat(planner, id) && planner.encodable(id)))
+    return;
+  const inputs = new Map<number, Group>();
+  for (const index of floats) inputs.set(index, groupOfInput(planner, node, index));
+  if (rule.kind !== 'sink') planOutputs(planner, rule, outputs, inputs, lead);
+  planner.nodes.set(node.id, { node, ...(weight && { weight }), inputs });
+}
+
+function planOutputs(
+  planner: Planner,
+  rule: NonNullable<ReturnType<typeof tfliteRule>>,
+  outputs: readonly ValueId[],
+  inputs: Map<number, Group>,
+  lead: number,
+): void {
+  for (const output of outputs) {
+    planner.made.add(output);
+    if (rule.kind === 'same') {
+      const group = groupRoot(inputs.get(lead) as Group);
+      group.members.push(output);
+      planner.groups.set(output, group);
+      continue;
+    }
+    const group: Group = { members: [output], constants: [] };
+    if (rule.kind === 'fixed') group.fixed = { scale: rule.scale, zeroPoint: rule.zeroPoint };
+    planner.groups.set(output, group);
+    if (rule.kind !== 'all') continue;
+    for (const [index, input] of inputs) {
+      const root = groupRoot(input);
+      // A fixed encoding cannot be stretched: such an input is requantized on its way in.
+      if (root.fixed === undefined) merge(root, groupRoot(group));
+      inputs.set(index, group);
+    }
+  }
+}
+
+function merge(from: Group, to: Group): void {
+  if (from === to) return;
+  to.members.push(...from.members);
+  to.constants.push(...from.constants);
+  from.into = to;
+}
+
+/** Indices of the float32 inputs apart from weight and bias; `undefined` when one of them cannot be encoded. */
+function floatInputs(planner: Planner, node: Node, weight: WeightRole | undefined): number[] | undefined {
+  const found: number[] = [];
+  for (const [index, id] of node.inputs.entries()) {
+    if (id === null || index === weight?.input || index === weight?.bias) continue;
+    if (planner.facts.dtypeOf(id) !== 'float32') continue;
+    const known = planner.groups.has(id) || constantAt(planner, node, index) !== undefined;
+    if (!known && !(isPlainFloat(planner, id) && planner.encodable(id))) return undefined;
+    found.push(index);
+  }
+  return found;
+}
+
+function constantAt({ graph }: Planner, node: Node, index: number) {
+  return readableConstant(graph, node.inputs[index]);
+}
+
+function isPlainFloat({ graph, facts }: Planner, id: ValueId): boolean {
+  return facts.dtypeOf(id) === 'float32' && graph.values.get(id)?.variable !== true;
+}
+
+function groupOfInput(planner: Planner, node: Node, index: number): Group {
+  const id = node.inputs[index] as ValueId;
+  const constant = constantAt(planner, node, index);
+  // A constant is encoded for this reader alone: other readers may need another scale.
+  if (constant !== undefined) return { members: [], constants: [rangeOf(constant)] };
+  let group = planner.groups.get(id);
+  if (group === undefined) {
+    group = { members: [id], constants: [] };
+    planner.groups.set(id, group);
+  }
+  return group;
+}
+
+/** Weight of a layer whose weight and bias are readable float constants. */
+function weightRole({ model, graph, facts }: Planner, node: Node): WeightRole | undefined {
+  const role = operatorOf(model, node)?.weights?.(node, model)[0];
+  const weight = role && readableConstant(graph, node.inputs[role.input]);
+  if (role === undefined || weight?.dtype !== 'float32') return undefined;
+  const bias = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
+  if (bias !== null && readableConstant(graph, bias)?.dtype !== 'float32') return undefined;
+  return facts.dtypeOf(node.inputs[role.activation]) === 'float32' ? role : undefined;
+}

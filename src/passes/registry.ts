@@ -1,0 +1,12 @@
+import { fuse } from './fuse/fuse.ts';
+import type { Pass } from './pass.ts';
+import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
+import { simplify } from './simplify/simplify.ts';
+
+/** Every transformation there is, in the order in which people usually apply them. */
+export const passes: readonly Pass[] = [simplify, fuse, quantizeStatic];
+
+/** The pass with this id, or `undefined`. */
+export function passById(id: string): Pass | undefined {
+  return passes.find((pass) => pass.id === id);
+}

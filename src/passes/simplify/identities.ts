@@ -1,0 +1,218 @@
+import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
+import type { Graph, Model, Node, ValueId } from '../../ir/model.ts';
+import { indexOf } from '../../ir/walk.ts';
+import { isFloat } from '../../ir/dtype.ts';
+import { readableConstant } from '../support/constants.ts';
+import type { Facts } from '../support/facts.ts';
+import { isOnnxOp, opsetOf } from '../support/graph.ts';
+import { numbersOf } from './numbers.ts';
+
+/** Where rules look things up. */
+export interface View {
+  readonly model: Model;
+  readonly graph: Graph;
+  readonly facts: Facts;
+}
+
+const reshapers = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
+const tfliteReshapers = new Set(['RESHAPE', 'SQUEEZE', 'EXPAND_DIMS']);
+
+/** True for operators that only give the same elements other dimensions. */
+export function isReshaper(model: Model, node: Node): boolean {
+  if (node.domain !== '' && node.domain !== 'ai.onnx') return false;
+  return (model.dialect === 'onnx' ? reshapers : tfliteReshapers).has(node.op);
+}
+
+/** Index of the input that the node's first output equals element by element, or `undefined`. */
+export function passedThrough(view: View, node: Node): number | undefined {
+  if (node.domain !== '' && node.domain !== 'ai.onnx') return undefined;
+  if (node.inputs[0] == null || node.outputs[0] == null) return undefined;
+  return view.model.dialect === 'onnx' ? onnxPassed(view, node) : tflitePassed(view, node);
+}
+
+function onnxPassed(view: View, node: Node): number | undefined {
+  switch (node.op) {
+    case 'Identity':
+      return 0;
+    case 'Dropout':
+      return isInferenceDropout(view, node) ? 0 : undefined;
+    case 'Cast':
+      return sameDtype(view, node) ? 0 : undefined;
+    case 'Transpose':
+      return isIdentityOrder(intsAttribute(node, 'perm')) ? 0 : undefined;
+    case 'Concat':
+    case 'Sum':
+    case 'Max':
+    case 'Min':
+    case 'Mean':
+      return node.inputs.length === 1 ? 0 : undefined;
+    case 'Split':
+      return node.outputs.length === 1 && sameDims(view, node) ? 0 : undefined;
+    case 'Reshape':
+    case 'Flatten':
+    case 'Squeeze':
+    case 'Unsqueeze':
+    case 'Expand':
+      return sameDims(view, node) ? 0 : undefined;
+    case 'Slice':
+      return sameDims(view, node) && hasUnitSteps(view, node) ? 0 : undefined;
+    case 'Pad':
+      return isZeroPad(view, node) && sameDims(view, node) ? 0 : undefined;
+    case 'Add':
+    case 'Sub':
+    case 'Mul':
+    case 'Div':
+      return neutralPassed(view, node);
+    default:
+      return undefined;
+  }
+}
+
+function tflitePassed(view: View, node: Node): number | undefined {
+  const [x] = node.inputs as [ValueId];
+  const [y] = node.outputs as [ValueId];
+  if (!sameQuantization(view.graph, x, y) || !sameSignature(view.graph, x, y)) return undefined;
+  switch (node.op) {
+    case 'RESHAPE':
+    case 'SQUEEZE':
+      return sameDims(view, node) && sameDtype(view, node) ? 0 : undefined;
+    case 'CAST':
+    case 'QUANTIZE':
+      return sameDtype(view, node) ? 0 : undefined;
+    case 'TRANSPOSE': {
+      const order = readableConstant(view.graph, node.inputs[1]);
+      return order && isIdentityOrder(Array.from(numbersOf(order)?.values ?? [1])) ? 0 : undefined;
+    }
+    case 'PAD':
+      return isAllZero(view, node.inputs[1]) ? 0 : undefined;
+    case 'CONCATENATION':
+      return node.inputs.length === 1 && intAttribute(node, 'fused_activation_function', 0) === 0
+        ? 0
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function sameDtype({ facts }: View, node: Node): boolean {
+  const from = facts.dtypeOf(node.inputs[0]);
+  return from !== undefined && from === facts.dtypeOf(node.outputs[0]);
+}
+
+/** Both shapes are fully known and equal; a symbol stands for one number, so equal symbols are equal dimensions. */
+function sameDims({ facts }: View, node: Node): boolean {
+  const from = facts.typeOf(node.inputs[0])?.shape;
+  const to = facts.typeOf(node.outputs[0])?.shape;
+  if (from === undefined || to === undefined || from.length !== to.length) return false;
+  return from.every((dim, i) => dim !== null && dim === to[i]);
+}
+
+function isIdentityOrder(perm: readonly number[] | undefined): boolean {
+  return perm !== undefined && perm.every((axis, i) => axis === i);
+}
+
+/** Opset 12 made training an input; before 7 it was `is_test`. The mask output must not be wanted. */
+function isInferenceDropout({ model, graph }: View, node: Node): boolean {
+  const mask = node.outputs[1];
+  if (mask != null && (indexOf(graph).uses.has(mask) || indexOf(graph).isOutput.has(mask))) return false;
+  if (model.dialect === 'onnx' && opsetOf(model) < 7) return intAttribute(node, 'is_test', 0) === 1;
+  const training = node.inputs[2];
+  if (training == null) return true;
+  const constant = readableConstant(graph, training);
+  return constant !== undefined && numbersOf(constant)?.values[0] === 0;
+}
+
+function hasUnitSteps({ graph }: View, node: Node): boolean {
+  const steps = node.inputs[4];
+  if (steps == null) return true;
+  const constant = readableConstant(graph, steps);
+  return constant !== undefined && (numbersOf(constant)?.values.every((step) => step === 1) ?? false);
+}
+
+function isZeroPad(view: View, node: Node): boolean {
+  const pads = intsAttribute(node, 'pads') ?? intsAttribute(node, 'paddings');
+  return pads === undefined ? isAllZero(view, node.inputs[1]) : pads.every((pad) => pad === 0);
+}
+
+function isAllZero({ graph }: View, id: ValueId | null | undefined): boolean {
+  const constant = readableConstant(graph, id);
+  return constant !== undefined && (numbersOf(constant)?.values.every((value) => value === 0) ?? false);
+}
+
+/** `x + 0`, `x - 0`, `x * 1` and `x / 1`, when broadcasting does not change the shape either. */
+function neutralPassed(view: View, node: Node): number | undefined {
+  const neutral = node.op === 'Mul' || node.op === 'Div' ? 1 : 0;
+  const commutes = node.op === 'Add' || node.op === 'Mul';
+  for (const side of commutes ? [1, 0] : [1]) {
+    const constant = readableConstant(view.graph, node.inputs[side]);
+    if (constant === undefined || constant.data.length > 65_536) continue;
+    if (!isFloat(constant.dtype) && neutral === 1 && node.op === 'Div') continue;
+    const values = numbersOf(constant)?.values;
+    const other = view.facts.typeOf(node.inputs[1 - side])?.shape;
+    const out = view.facts.typeOf(node.outputs[0])?.shape;
+    if (values === undefined || other === undefined || out === undefined) continue;
+    const same = other.length === out.length && other.every((dim, i) => dim !== null && dim === out[i]);
+    if (same && values.every((value) => value === neutral)) return 1 - side;
+  }
+  return undefined;
+}
+
+function sameQuantization(graph: Graph, a: ValueId, b: ValueId): boolean {
+  const first = graph.values.get(a)?.quantization;
+  const second = graph.values.get(b)?.quantization;
+  if (first === undefined || second === undefined) return first === second;
+  if (first.details !== undefined || second.details !== undefined) return false;
+  if (first.scale.length !== second.scale.length || first.scale.length > 1) return false;
+  return first.scale[0] === second.scale[0] && first.zeroPoint[0] === second.zeroPoint[0];
+}
+
+function sameSignature(graph: Graph, a: ValueId, b: ValueId): boolean {
+  const first = graph.values.get(a)?.signature;
+  const second = graph.values.get(b)?.signature;
+  if (first === undefined && second === undefined) return true;
+  return first?.length === second?.length && (first ?? []).every((dim, i) => dim === second?.[i]);
+}
+
+/**
+ * A cheaper node that computes the same: two transposes become one, a reshape of a reshape reads the source.
+ * `undefined` when there is nothing to gain.
+ */
+export function shortened(view: View, node: Node): Node | undefined {
+  const source = node.inputs[0];
+  if (source == null || view.model.dialect !== 'onnx') return undefined;
+  const before = indexOf(view.graph).producer.get(source);
+  if (before === undefined || before.inputs[0] == null) return undefined;
+  if (isOnnxOp(node, 'Transpose') && isOnnxOp(before, 'Transpose')) {
+    const outer = intsAttribute(node, 'perm');
+    const inner = intsAttribute(before, 'perm');
+    if (outer === undefined || inner === undefined || inner.length !== outer.length) return undefined;
+    const perm = outer.map((axis) => inner[axis] as number);
+    const attributes = new Map(node.attributes).set('perm', { kind: 'ints', value: perm });
+    return { ...node, inputs: [before.inputs[0]], attributes };
+  }
+  if (isOnnxOp(node, 'Reshape') && isReshaper(view.model, before)) {
+    const shape = readableConstant(view.graph, node.inputs[1]);
+    const values = shape && numbersOf(shape)?.values;
+    if (values === undefined || values.includes(0)) return undefined;
+    return { ...node, inputs: [before.inputs[0], ...node.inputs.slice(1)] };
+  }
+  return undefined;
+}
+
+/** The value at the start of a chain of reshapers that has the same shape as this reshaper's output. */
+export function undoneReshape(view: View, node: Node): ValueId | undefined {
+  if (!isReshaper(view.model, node) || view.model.dialect !== 'onnx') return undefined;
+  const wanted = view.facts.typeOf(node.outputs[0])?.shape;
+  if (wanted === undefined || wanted.includes(null)) return undefined;
+  const { producer } = indexOf(view.graph);
+  let at = node.inputs[0];
+  while (at != null) {
+    const before = producer.get(at);
+    if (before === undefined || !isReshaper(view.model, before)) return undefined;
+    at = before.inputs[0];
+    const shape = view.facts.typeOf(at)?.shape;
+    if (at != null && shape?.length === wanted.length && shape.every((dim, i) => dim === wanted[i]))
+      return at;
+  }
+  return undefined;
+}

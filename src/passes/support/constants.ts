@@ -1,0 +1,114 @@
+import type { Attribute } from '../../ir/attribute.ts';
+import { memoryBytes } from '../../ir/bytes.ts';
+import type { Graph, Node, ValueId } from '../../ir/model.ts';
+import { floatTensor, intTensor } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import { indexOf } from '../../ir/walk.ts';
+
+/** The constant behind a value: an initializer, what an ONNX `Constant` node holds, or an `Identity` of either. */
+export function constantOf(graph: Graph, id: ValueId | null | undefined): Tensor | undefined {
+  let at = id;
+  for (let hops = 0; hops < 8 && at !== null && at !== undefined; hops += 1) {
+    const stored = graph.values.get(at)?.constant;
+    if (stored !== undefined) return stored;
+    const producer = indexOf(graph).producer.get(at);
+    if (producer === undefined || producer.domain !== '') return undefined;
+    if (producer.op === 'Constant') return tensorOfConstant(producer);
+    if (producer.op !== 'Identity') return undefined;
+    at = producer.inputs[0];
+  }
+  return undefined;
+}
+
+/** Like `constantOf`, but only when its bytes are there to be read. */
+export function readableConstant(graph: Graph, id: ValueId | null | undefined): Tensor | undefined {
+  const tensor = constantOf(graph, id);
+  return tensor !== undefined && tensor.data.missing === undefined ? tensor : undefined;
+}
+
+/** What an ONNX `Constant` node holds; `undefined` for sparse values and function references. */
+export function tensorOfConstant(node: Node): Tensor | undefined {
+  for (const [name, attribute] of node.attributes) {
+    const tensor = tensorOfAttribute(name, attribute);
+    if (tensor !== undefined) return tensor;
+  }
+  return undefined;
+}
+
+function tensorOfAttribute(name: string, attribute: Attribute): Tensor | undefined {
+  switch (attribute.kind) {
+    case 'tensor':
+      return name === 'value' ? attribute.value : undefined;
+    case 'float':
+      return floatTensor([], Float32Array.of(attribute.value));
+    case 'floats':
+      return floatTensor([attribute.value.length], Float32Array.from(attribute.value));
+    case 'int':
+      return typeof attribute.value === 'bigint' ? undefined : intTensor('int64', [], [attribute.value]);
+    case 'ints': {
+      const values = attribute.value.map(Number);
+      return values.every(Number.isSafeInteger) ? intTensor('int64', [values.length], values) : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** True when both constants hold the same elements; reads both. */
+export function sameTensor(a: Tensor, b: Tensor): boolean {
+  if (a === b) return true;
+  if (a.dtype !== b.dtype || a.strings !== undefined || b.strings !== undefined) return false;
+  if (a.dims.length !== b.dims.length || a.dims.some((dim, i) => dim !== b.dims[i])) return false;
+  if (a.data === b.data) return true;
+  if (a.data.length !== b.data.length) return false;
+  const piece = 1 << 20;
+  for (let offset = 0; offset < a.data.length; offset += piece) {
+    const length = Math.min(piece, a.data.length - offset);
+    if (!sameBytes(a.data.read(offset, length), b.data.read(offset, length))) return false;
+  }
+  return true;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** The same elements under other dimensions; shares the bytes. */
+export function reshaped(tensor: Tensor, dims: readonly number[]): Tensor {
+  return { dtype: tensor.dtype, dims, data: tensor.data };
+}
+
+/** Moves elements without looking at them: output axis `i` is input axis `perm[i]`. Byte-sized types only. */
+export function transposed(tensor: Tensor, perm: readonly number[]): Tensor {
+  const dims = perm.map((axis) => tensor.dims[axis] as number);
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  const source = tensor.data.read();
+  const width = count === 0 ? 1 : source.length / count;
+  const strides = stridesOf(tensor.dims);
+  const steps = perm.map((axis) => (strides[axis] as number) * width);
+  const out = new Uint8Array(count * width);
+  const position = dims.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < out.length; to += width) {
+    for (let byte = 0; byte < width; byte += 1) out[to + byte] = source[from + byte] as number;
+    for (let axis = dims.length - 1; axis >= 0; axis -= 1) {
+      position[axis] = (position[axis] as number) + 1;
+      from += steps[axis] as number;
+      if ((position[axis] as number) < (dims[axis] as number)) break;
+      from -= (steps[axis] as number) * (dims[axis] as number);
+      position[axis] = 0;
+    }
+  }
+  return { dtype: tensor.dtype, dims, data: memoryBytes(out) };
+}
+
+/** Elements to skip per step along each axis, row-major. */
+export function stridesOf(dims: readonly number[]): number[] {
+  const strides = dims.map(() => 1);
+  for (let axis = dims.length - 2; axis >= 0; axis -= 1) {
+    strides[axis] = (strides[axis + 1] as number) * (dims[axis + 1] as number);
+  }
+  return strides;
+}

@@ -1,0 +1,147 @@
+import type { DType } from '../../ir/dtype.ts';
+import { memoryBytes } from '../../ir/bytes.ts';
+import { readFloats } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import type { ObservedRange } from '../pass.ts';
+import { stridesOf } from './constants.ts';
+
+/** Per-tensor affine encoding: real = scale * (q - zeroPoint). */
+export interface Encoding {
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly dtype: 'uint8' | 'int8';
+}
+
+const low = { uint8: 0, int8: -128 } as const;
+
+/**
+ * Encodes a range so that zero is exact, as padding and ReLU need it. A range without extent gets the scale 1, a range
+ * that does not reach zero is stretched to it. `cap` is an upper bound of a following Clip: the largest code stays at
+ * or below it, so that runtimes see that the Clip has nothing left to do.
+ */
+export function activationEncoding(range: ObservedRange, dtype: 'uint8' | 'int8', cap?: number): Encoding {
+  const min = Math.min(0, range.min);
+  const max = Math.max(0, range.max);
+  if (!(max - min > 1e-30)) return { scale: 1, zeroPoint: low[dtype], dtype };
+  let scale = Math.fround((max - min) / 255);
+  if (cap !== undefined && min === 0) while (Math.fround(scale * 255) > cap) scale = previousFloat(scale);
+  const offset = Math.min(255, Math.max(0, roundHalfEven(-min / scale)));
+  return { scale, zeroPoint: low[dtype] + offset, dtype };
+}
+
+function previousFloat(value: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setFloat32(0, value);
+  view.setInt32(0, view.getInt32(0) - 1);
+  return view.getFloat32(0);
+}
+
+/** Rounds to nearest, ties to even, as QuantizeLinear does. */
+export function roundHalfEven(value: number): number {
+  const rounded = Math.round(value);
+  return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+export interface QuantizedWeight {
+  readonly tensor: Tensor;
+  /** One scale, or one per index of the axis. */
+  readonly scales: Float32Array;
+}
+
+/**
+ * Symmetric int8 in [-127, 127], per tensor or along `axis`. A channel of zeros gets the scale 1. `atLeast` raises
+ * scales from below (for biases that would overflow otherwise).
+ */
+export function quantizeWeight(
+  tensor: Tensor,
+  axis: number | undefined,
+  atLeast?: ArrayLike<number>,
+): QuantizedWeight {
+  const values = readFloats(tensor);
+  const channels = axis === undefined ? 1 : (tensor.dims[axis] as number);
+  const inner = axis === undefined ? Math.max(1, values.length) : (stridesOf(tensor.dims)[axis] as number);
+  const scales = new Float32Array(channels);
+  forEachChannel(values.length, inner, channels, (i, c) => {
+    const size = Math.abs(values[i] as number);
+    if (size > (scales[c] as number)) scales[c] = size;
+  });
+  for (let c = 0; c < channels; c += 1) {
+    const scale = (scales[c] as number) / 127;
+    // Below the smallest normal float32 the division would lose its precision.
+    scales[c] = Math.max(scale > 1.2e-38 ? scale : 1, atLeast?.[c] ?? 0);
+  }
+  const codes = new Int8Array(values.length);
+  forEachChannel(values.length, inner, channels, (i, c) => {
+    const code = roundHalfEven((values[i] as number) / (scales[c] as number));
+    codes[i] = Math.min(127, Math.max(-127, code));
+  });
+  return { tensor: int8Tensor(tensor.dims, codes), scales };
+}
+
+function int8Tensor(dims: readonly number[], codes: Int8Array): Tensor {
+  return { dtype: 'int8', dims, data: memoryBytes(new Uint8Array(codes.buffer)) };
+}
+
+function forEachChannel(
+  length: number,
+  inner: number,
+  channels: number,
+  visit: (index: number, channel: number) => void,
+): void {
+  let index = 0;
+  while (index < length) {
+    for (let c = 0; c < channels; c += 1) {
+      for (let i = 0; i < inner && index < length; i += 1, index += 1) visit(index, c);
+    }
+  }
+}
+
+const largestBias = 2 ** 31 - 1;
+
+/** Weight scales below which a bias would not fit into int32 with the scale `inputScale * weightScale`. */
+export function smallestScales(bias: Float32Array, inputScale: number): Float64Array {
+  return Float64Array.from(bias, (value) => Math.abs(value) / (inputScale * largestBias * 0.999));
+}
+
+/** Bias in int32 with scale `inputScale * weightScales[c]` and zero point 0. */
+export function quantizeBias(
+  bias: Float32Array,
+  inputScale: number,
+  weightScales: Float32Array,
+): { readonly tensor: Tensor; readonly scales: Float32Array } {
+  const scales = weightScales.map((scale) => scale * inputScale);
+  const codes = new Int32Array(bias.length);
+  for (let c = 0; c < bias.length; c += 1) {
+    const scale = inputScale * (weightScales[weightScales.length === 1 ? 0 : c] as number);
+    const code = roundHalfEven((bias[c] as number) / scale);
+    codes[c] = Math.min(largestBias, Math.max(-largestBias, code));
+  }
+  const tensor: Tensor = {
+    dtype: 'int32',
+    dims: [bias.length],
+    data: memoryBytes(new Uint8Array(codes.buffer)),
+  };
+  return { tensor, scales };
+}
+
+/** Codes of a constant activation. */
+export function quantizeConstant(tensor: Tensor, encoding: Encoding): Tensor {
+  const floor = low[encoding.dtype];
+  const codes = new Uint8Array(readFloats(tensor).length);
+  readFloats(tensor).forEach((value, i) => {
+    const code = roundHalfEven(value / encoding.scale) + encoding.zeroPoint;
+    codes[i] = Math.min(floor + 255, Math.max(floor, code));
+  });
+  return { dtype: encoding.dtype satisfies DType, dims: tensor.dims, data: memoryBytes(codes) };
+}
+
+/** Smallest and largest element; an empty tensor gives 0..0. */
+export function rangeOf(tensor: Tensor): ObservedRange {
+  let min = 0;
+  let max = 0;
+  for (const value of readFloats(tensor)) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return { min, max };
+}
