@@ -110,7 +110,7 @@ export function latencyOf(device: DeviceProfile, works: readonly LayerWork[]): L
   const notes = unknownNotes(device, unknown);
   return {
     ms: unknown.length > 0 || device.calibrated === false ? null : sum,
-    uncertainty: Math.max(device.uncertainty, ...used.map((each) => each.uncertainty ?? 1)),
+    uncertainty: Math.max(...used.map((each) => each.uncertainty ?? device.uncertainty), 1),
     basis: used.some((each) => each.basis === 'estimated') ? 'estimated' : (dominant?.basis ?? 'estimated'),
     watts: dominant?.activeWatts ?? device.activeWatts,
     layers,

@@ -7,7 +7,10 @@ import type { Shape, TensorType, ValueType } from '../ir/types.ts';
 import { graphsOf, indexOf } from '../ir/walk.ts';
 import type { Analysis, LayerCost } from '../analysis/report.ts';
 
-/** Classes of operators whose speed differs by a constant factor on one device. */
+/**
+ * Classes of operators whose speed differs by a constant factor on one device. `depthwise` stands for every convolution
+ * with at most three input channels per group: there is nothing to vectorise along, so first layers belong here too.
+ */
 export type OpClass = 'generic' | 'dense3x3' | 'depthwise' | 'fullyConnected' | 'other' | 'free';
 
 export type Precision = 'float32' | 'float16' | 'int8';
@@ -250,20 +253,22 @@ function classOf(layer: LayerCost, place: Place, reader: Reader): OpClass {
 
 function convolutionClass(node: Node, reader: Reader): OpClass {
   if (node.op === 'DEPTHWISE_CONV_2D') return 'depthwise';
-  const tflite = node.op === 'CONV_2D' || node.op === 'CONV_3D';
-  const weight = reader.shape(node.op === 'QLinearConv' ? 3 : 1);
+  const tflite = node.op === 'CONV_2D' || node.op === 'CONV_3D' || node.op === 'TRANSPOSE_CONV';
+  const weight = reader.shape(weightInputOf(node));
   if (weight === undefined) return 'generic';
-  const group = intAttribute(node, 'group', 1);
-  if (group > 1 && weight[1] === 1) return 'depthwise';
+  const perGroup = Number(tflite ? weight.at(-1) : weight[1]);
+  if (perGroup <= 3) return 'depthwise';
   const kernel = tflite ? weight.slice(1, -1) : weight.slice(2);
-  const inputChannels = Number(tflite ? weight.at(-1) : weight[1]) * group;
   const strides = tflite
     ? [intAttribute(node, 'stride_h', 1), intAttribute(node, 'stride_w', 1)]
     : (intsAttribute(node, 'strides') ?? [1]);
   const is3x3 = kernel.length === 2 && kernel.every((size) => size === 3);
-  return is3x3 && group === 1 && inputChannels >= 16 && strides.every((step) => step === 1)
-    ? 'dense3x3'
-    : 'generic';
+  const ungrouped = intAttribute(node, 'group', 1) === 1;
+  return is3x3 && ungrouped && perGroup >= 16 && strides.every((step) => step === 1) ? 'dense3x3' : 'generic';
+}
+
+function weightInputOf(node: Node): number {
+  return node.op === 'QLinearConv' ? 3 : 1;
 }
 
 /** One row of activations against a matrix of weights: every weight is read once and used once. */
