@@ -1,0 +1,127 @@
+import type { Attribute } from '../../ir/attribute.ts';
+import { attr } from '../../ir/attribute.ts';
+import type { DType } from '../../ir/dtype.ts';
+import type { Node, OnnxModel, Quantization, Value, ValueId } from '../../ir/model.ts';
+import { floatTensor, intTensor } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import { tensorType } from '../../ir/types.ts';
+
+const irVersion = 10;
+/** The first opset whose QuantizeLinear takes int16 and int4. */
+const opset = 21;
+
+/** Builds an ONNX graph node by node. */
+export class OnnxBuilder {
+  readonly #values = new Map<ValueId, Value>();
+  readonly #nodes: Node[] = [];
+
+  /** A value with exactly this name, typed: an input or output of the graph. */
+  declare(name: ValueId, dtype: DType, shape: readonly number[]): ValueId {
+    this.#values.set(name, { id: name, name, type: tensorType(dtype, shape) });
+    return name;
+  }
+
+  emit(
+    op: string,
+    inputs: readonly (ValueId | null)[],
+    name: string,
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): ValueId {
+    const output = this.#fresh(name);
+    this.#nodes.push({
+      id: output,
+      name: output,
+      op,
+      domain: '',
+      inputs,
+      outputs: [output],
+      attributes: new Map(Object.entries(attributes)),
+    });
+    return output;
+  }
+
+  constant(name: string, tensor: Tensor): ValueId {
+    const id = this.#fresh(name);
+    this.#values.set(id, { id, name: id, type: tensorType(tensor.dtype, tensor.dims), constant: tensor });
+    return id;
+  }
+
+  int64(name: string, values: readonly number[]): ValueId {
+    return this.constant(name, intTensor('int64', [values.length], values));
+  }
+
+  /** float -> stored integers, per tensor. */
+  quantize(value: ValueId, name: string, dtype: DType, quantization: Quantization): ValueId {
+    return this.emit(
+      'QuantizeLinear',
+      [value, ...this.#parameters(name, dtype, quantization)],
+      `${name}_quantized`,
+    );
+  }
+
+  /** Stored integers -> float; along `axis` when there are several scales. */
+  dequantize(
+    value: ValueId,
+    name: string,
+    dtype: DType,
+    quantization: Quantization,
+    axis = quantization.axis,
+  ): ValueId {
+    const attributes = quantization.scale.length > 1 ? { axis: attr.int(axis) } : {};
+    return this.emit(
+      'DequantizeLinear',
+      [value, ...this.#parameters(name, dtype, quantization)],
+      `${name}_float`,
+      attributes,
+    );
+  }
+
+  /** Names a value as a graph output. */
+  output(value: ValueId, name: string, dtype: DType, shape: readonly number[]): ValueId {
+    this.declare(name, dtype, shape);
+    this.#nodes.push({
+      id: `${name}_out`,
+      name: `${name}_out`,
+      op: 'Identity',
+      domain: '',
+      inputs: [value],
+      outputs: [name],
+      attributes: new Map(),
+    });
+    return name;
+  }
+
+  /** Reserves a name for a graph input or output. */
+  reserve(name: ValueId): void {
+    this.#values.set(name, { id: name, name });
+  }
+
+  finish(name: string, inputs: readonly ValueId[], outputs: readonly ValueId[]): OnnxModel {
+    return {
+      dialect: 'onnx',
+      irVersion,
+      opsets: new Map([['', opset]]),
+      producerName: 'kerf',
+      producerVersion: '',
+      metadata: [],
+      functions: [],
+      graphs: [{ name, inputs, outputs, nodes: this.#nodes, values: this.#values }],
+    };
+  }
+
+  #parameters(name: string, dtype: DType, { scale, zeroPoint }: Quantization): [ValueId, ValueId] {
+    const dims = scale.length > 1 ? [scale.length] : [];
+    const zeros = Array.from(scale, (_, i) => zeroPoint[zeroPoint.length > 1 ? i : 0] ?? 0);
+    return [
+      this.constant(`${name}_scale`, floatTensor(dims, Float32Array.from(scale))),
+      this.constant(`${name}_zero_point`, intTensor(dtype, dims, zeros)),
+    ];
+  }
+
+  #fresh(name: string): ValueId {
+    let id = name;
+    for (let suffix = 2; this.#values.has(id); suffix += 1) id = `${name}_${suffix}`;
+    this.#values.set(id, { id, name: id });
+    return id;
+  }
+}
