@@ -1,0 +1,163 @@
+import * as vscode from 'vscode';
+import type { CallOptions } from '../engine/protocol.ts';
+import type { Finding } from '../rules/rule.ts';
+import { benchmark, compareWithOriginal, evaluate } from './actions.ts';
+import { isCancellation, withProgress } from './cancel.ts';
+import { type CommandParts, type CommandTable, fileName } from './commands.ts';
+import { modelGlob } from './contributions.ts';
+import { askForDataset } from './dataset.ts';
+import { describe } from './engineService.ts';
+import { withSeverities } from './findingView.ts';
+import { tell } from './optimizeCommand.ts';
+import { pick } from './quickForms.ts';
+import { comparisonReport, evaluationReport, runReport, sensitivityReport } from './reports.ts';
+import { openEditor, pickModel, targetUri, uriOf, withDocument } from './targets.ts';
+import { textUri } from './textForms.ts';
+import { requireTrust } from './trust.ts';
+
+type AnalysisCommand =
+  | 'kerf.benchmark'
+  | 'kerf.compareWith'
+  | 'kerf.compareWithOriginal'
+  | 'kerf.evaluate'
+  | 'kerf.sensitivity'
+  | 'kerf.checkWorkspace'
+  | 'kerf.showRun'
+  | 'kerf.clearRuns';
+
+/** Commands that look, measure and compare. */
+export function analysisCommands(parts: CommandParts): Pick<CommandTable, AnalysisCommand> {
+  const { services, pages, reports } = parts;
+  const { store, runs } = services;
+  return {
+    'kerf.benchmark': async (argument, how) => {
+      requireTrust();
+      const uri = await targetUri(argument);
+      // Without the page, as a test or a tool wants it, the result is only returned and remembered.
+      if (how === 'quiet')
+        return withDocument(store, uri, (document) =>
+          withProgress(vscode.l10n.t('Measuring {0}', fileName(uri)), (call) =>
+            benchmark(services, document, { original: document.steps.length > 0 }, call),
+          ),
+        );
+      return pages.show(await openEditor(store, uri), 'benchmark', true);
+    },
+    'kerf.compareWith': (first, second) => compareWith(parts, first, second),
+    'kerf.compareWithOriginal': async (argument) => {
+      const document = await openEditor(store, await targetUri(argument));
+      if (pages.show(document, 'compare', true)) return undefined;
+      const compared = await compareWithOriginal(services, document, {});
+      const names = [vscode.l10n.t('original'), document.fileName] as const;
+      return reports.show(`${document.fileName} compared`, comparisonReport(names, compared));
+    },
+    'kerf.evaluate': async (argument, data) =>
+      withDocument(store, await targetUri(argument), async (document) => {
+        requireTrust();
+        const chosen =
+          typeof data === 'string'
+            ? data
+            : await askForDataset(services.settings, document, { allowNone: false });
+        const running = vscode.l10n.t('Evaluating {0}', document.fileName);
+        const report = await withProgress(running, (call) => evaluate(document, chosen ?? '', call));
+        await reports.show(`${document.fileName} evaluated`, evaluationReport(document.fileName, report));
+        return report;
+      }),
+    'kerf.sensitivity': async (argument) =>
+      withDocument(store, await targetUri(argument), async (document) => {
+        requireTrust();
+        const scheme = await pickScheme();
+        const data = await askForDataset(services.settings, document);
+        const params = { scheme, ...(data === null ? {} : { data }) };
+        const running = vscode.l10n.t('Sensitivity of {0}', document.fileName);
+        const report = await withProgress(running, (call) => document.ask('sensitivity', params, call));
+        await reports.show(`${document.fileName} sensitivity`, sensitivityReport(document.fileName, report));
+        return report;
+      }),
+    'kerf.checkWorkspace': () =>
+      withProgress(vscode.l10n.t('Checking the models of the workspace'), (call) =>
+        checkWorkspace(parts, call),
+      ),
+    'kerf.showRun': async (id) => {
+      const run = runs.runs.find((each) => each.id === id);
+      if (run !== undefined) await reports.show(`Run ${run.when.replaceAll(':', '.')}`, runReport(run));
+    },
+    'kerf.clearRuns': () => runs.clear(),
+  };
+}
+
+async function pickScheme(): Promise<string> {
+  const schemes = [
+    ['int8', vscode.l10n.t('8-bit weights and activations')],
+    ['int4', vscode.l10n.t('4-bit weights')],
+    ['fp16', vscode.l10n.t('half precision')],
+    ['prune50', vscode.l10n.t('half of the weights zeroed')],
+  ] as const;
+  const items = schemes.map(([label, description]) => ({ label, description }));
+  return (await pick(items, { title: vscode.l10n.t('What would happen to a layer?') })).label;
+}
+
+/** Two models: their texts side by side, and what differs in numbers. */
+async function compareWith(
+  { services, reports, texts }: CommandParts,
+  first: unknown,
+  second: unknown,
+): Promise<void> {
+  const left = await targetUri(first);
+  // The explorer passes the clicked file and the whole selection.
+  const selected = Array.isArray(second)
+    ? second.map(uriOf).find((uri) => uri?.toString() !== left.toString())
+    : uriOf(second);
+  const right = selected ?? (await pickModel(vscode.l10n.t('Compare {0} with…', fileName(left)), left));
+  await withDocument(services.store, left, (before) =>
+    withDocument(services.store, right, async (after) => {
+      const [a, b] = [await before.handle(), await after.handle()];
+      const compared = {
+        before: await before.inspection(),
+        after: await after.inspection(),
+        diff: await services.engine.call('diff', { a, b }),
+      };
+      await Promise.all([texts.print(before), texts.print(after)]);
+      const title = `${fileName(left)} ↔ ${fileName(right)}`;
+      await vscode.commands.executeCommand('vscode.diff', textUri(left), textUri(right), title);
+      await reports.show(title, comparisonReport([fileName(left), fileName(right)], compared));
+    }),
+  );
+}
+
+/** Findings of models that are not open, into Problems; open ones are there already. */
+async function checkWorkspace(
+  { services, findings }: CommandParts,
+  { signal, onProgress }: CallOptions,
+): Promise<number> {
+  const call = signal === undefined ? {} : { signal };
+  const files = await vscode.workspace.findFiles(modelGlob, '**/{node_modules,.git}/**', 500);
+  let count = 0;
+  for (const [index, uri] of files.entries()) {
+    onProgress?.(index / files.length, vscode.workspace.asRelativePath(uri));
+    const found = await checkFile(services, uri, call);
+    count += found.length;
+    if (services.store.find(uri) === undefined) findings.publish(uri, found);
+  }
+  await vscode.commands.executeCommand('workbench.actions.view.problems');
+  tell(vscode.l10n.t('{0} findings in {1} models', count, files.length));
+  return count;
+}
+
+/** A model that cannot be read is a finding, not the end of the check. */
+async function checkFile(
+  { engine, settings }: CommandParts['services'],
+  uri: vscode.Uri,
+  call: CallOptions,
+): Promise<readonly Finding[]> {
+  const device = settings.device(uri);
+  try {
+    const { handle } = await engine.call('open', { path: uri.fsPath }, call);
+    const params = { handle, budget: settings.budget(uri), ...(device === null ? {} : { device }) };
+    const { findings } = await engine.call('check', params, call);
+    await engine.call('release', { handle });
+    return withSeverities(findings, settings.severities(uri));
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    return [{ rule: 'unreadable', severity: 'error', message: describe(error), fixes: [] }];
+  }
+}

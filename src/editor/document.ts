@@ -1,0 +1,467 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import * as vscode from 'vscode';
+import type {
+  ApplyReport,
+  CallOptions,
+  Handle,
+  InspectReport,
+  Method,
+  Opened,
+  Params,
+  Result,
+} from '../engine/protocol.ts';
+import { KerfError } from '../ir/errors.ts';
+import type { Dialect } from '../ir/model.ts';
+import type { RecipeStep } from '../passes/pass.ts';
+import { describe, type EngineService } from './engineService.ts';
+import { keepFile, stampOf } from './fileStamp.ts';
+import {
+  type Backup,
+  type Edit,
+  forgetEdits,
+  isDirty,
+  type Journal,
+  markSaved,
+  moveOrigin,
+  openJournal,
+  type Origin,
+  originOf,
+  type Point,
+  recordEdit,
+  redoTo,
+  reload,
+  replayPlan,
+  restoredJournal,
+  revert,
+  sameStamp,
+  toBackup,
+  undoneSteps,
+  undoTo,
+} from './journal.ts';
+import type { Log } from './log.ts';
+
+/** Why a document looks different now. `recovered`: the engine was restarted; the content is the same. */
+export type ChangeReason = 'edit' | 'undo' | 'redo' | 'revert' | 'reload' | 'recovered' | 'saved';
+
+export interface DocumentEdit {
+  readonly label: string;
+  undo(): Promise<void>;
+  redo(): Promise<void>;
+}
+
+type HandleMethod = { [M in Method]: Params<M> extends { handle: Handle } ? M : never }[Method];
+
+/** What a document needs from the rest of the editor. */
+export interface DocumentContext {
+  readonly engine: EngineService;
+  readonly log: Log;
+  /** Folder for kept originals. */
+  readonly storage: string;
+  /** The custom editor let go of the document; others may still hold it. */
+  readonly released: (document: ModelDocument) => void;
+}
+
+/** Where the document's bytes are: the file itself, or a local copy of what is not a local file. */
+export interface Source {
+  readonly uri: vscode.Uri;
+  readonly path: string;
+  /** Present when `path` is the file that saving replaces. */
+  readonly local: boolean;
+}
+
+/**
+ * One open model: the journal of its edits. The model values live in the engine; this holds only where they come from,
+ * so a crash of the engine loses nothing.
+ */
+export class ModelDocument implements vscode.CustomDocument {
+  readonly uri: vscode.Uri;
+  readonly format: Dialect;
+  /** Grows with every change of the content. */
+  revision = 0;
+  readonly #context: DocumentContext;
+  readonly #source: Source;
+  readonly #changed = new vscode.EventEmitter<ChangeReason>();
+  readonly #edited = new vscode.EventEmitter<DocumentEdit>();
+  readonly #disposed = new vscode.EventEmitter<void>();
+  readonly #kept: string;
+  readonly #handles = new Map<string, Promise<Handle>>();
+  readonly #crashes: vscode.Disposable;
+  #journal: Journal;
+  #diskStamp: Origin['stamp'] | undefined;
+  #generation: number;
+  #applying: AbortController | undefined;
+  #applyQueue: Promise<unknown> = Promise.resolve();
+  #liveBackups = 0;
+  #inspection: { readonly key: string; readonly report: Promise<InspectReport> } | undefined;
+  readonly #keptFiles: string[] = [];
+
+  readonly onDidChange = this.#changed.event;
+  readonly onDidEdit = this.#edited.event;
+  readonly onDidDispose = this.#disposed.event;
+
+  private constructor(context: DocumentContext, source: Source, journal: Journal, opened: Opened) {
+    this.uri = source.uri;
+    this.format = opened.format;
+    this.#context = context;
+    this.#source = source;
+    this.#journal = journal;
+    this.#diskStamp = stampOf(source.path);
+    this.#generation = context.engine.generation;
+    this.#kept = join(context.storage, randomUUID());
+    this.#handles.set(keyOf(journal.current), Promise.resolve(opened.handle));
+    this.#crashes = context.engine.onCrash(() => this.#changed.fire('recovered'));
+  }
+
+  /** Opens a file, or goes back to where a backup left it. */
+  static async open(context: DocumentContext, source: Source, backup?: Backup): Promise<ModelDocument> {
+    const journal = backup === undefined ? freshJournal(source.path) : journalOf(backup, source.path);
+    const { path } = originOf(journal, journal.current);
+    const opened = await context.engine.call('open', { path, steps: journal.current.steps });
+    return new ModelDocument(context, source, journal, opened);
+  }
+
+  get fileName(): string {
+    return basename(this.uri.path);
+  }
+  /** Path of the file, or of the local copy that stands for it. */
+  get path(): string {
+    return this.#source.path;
+  }
+  get isLocal(): boolean {
+    return this.#source.local;
+  }
+  get dirty(): boolean {
+    return isDirty(this.#journal);
+  }
+  get steps(): readonly RecipeStep[] {
+    return this.#journal.current.steps;
+  }
+  get undone(): readonly RecipeStep[] {
+    return undoneSteps(this.#journal);
+  }
+  /** The same text means the same model value. */
+  get modelKey(): string {
+    return keyOf(this.#journal.current);
+  }
+  /** The file that the current steps start from: the original, kept even after it was saved over. */
+  get originPath(): string {
+    return originOf(this.#journal, this.#journal.current).path;
+  }
+
+  handle(): Promise<Handle> {
+    return this.#handleAt(this.#journal.current);
+  }
+
+  /** The model before any step. */
+  original(): Promise<Handle> {
+    return this.#handleAt({ ...this.#journal.current, steps: [] });
+  }
+
+  /** The model with further steps that are not part of the document. */
+  variant(steps: readonly RecipeStep[]): Promise<Handle> {
+    const { current } = this.#journal;
+    return this.#handleAt({ ...current, steps: [...current.steps, ...steps] });
+  }
+
+  /** A question about the current model. Repeated once when the engine died of something else meanwhile. */
+  async ask<M extends HandleMethod>(
+    method: M,
+    params: Omit<Params<M>, 'handle'>,
+    options?: CallOptions,
+  ): Promise<Result<M>> {
+    const generation = this.#context.engine.generation;
+    const ask = async () =>
+      this.#context.engine.call(method, { ...params, handle: await this.handle() } as Params<M>, options);
+    try {
+      return await ask();
+    } catch (error) {
+      const crashed = this.#context.engine.generation !== generation;
+      if (!crashed || KerfError.is(error, 'cancelled') || options?.signal?.aborted === true) throw error;
+      return await ask();
+    }
+  }
+
+  /** The inspection of the current model; kept, because many views look at it. */
+  inspection(): Promise<InspectReport> {
+    const key = this.modelKey;
+    if (this.#inspection?.key !== key) {
+      const report = this.ask('inspect', {});
+      this.#inspection = { key, report };
+      report.catch(() => {
+        this.#inspection = undefined;
+      });
+    }
+    return this.#inspection?.report ?? this.ask('inspect', {});
+  }
+
+  /** Applies steps as one undoable edit. Applies wait for one another; going elsewhere in history cancels them. */
+  apply(
+    label: string,
+    steps: readonly RecipeStep[],
+    options: CallOptions = {},
+  ): Promise<readonly ApplyReport[]> {
+    const run = this.#applyQueue.then(() => this.#apply(label, steps, options));
+    this.#applyQueue = run.catch(() => undefined);
+    return run;
+  }
+
+  async #apply(
+    label: string,
+    steps: readonly RecipeStep[],
+    options: CallOptions,
+  ): Promise<readonly ApplyReport[]> {
+    const applying = new AbortController();
+    const signals = [applying.signal, ...(options.signal === undefined ? [] : [options.signal])];
+    const signal = AbortSignal.any(signals);
+    this.#applying = applying;
+    const start = this.#journal.current;
+    try {
+      await this.#keepOrigins({ copy: false });
+      const { reports, handle, done } = await this.#run(await this.handle(), steps, { ...options, signal });
+      if (this.#journal.current !== start)
+        throw new KerfError('cancelled', 'the document changed while the pass was running');
+      if (done.length > 0) this.#record(label, done, handle);
+      return reports;
+    } finally {
+      this.#applying = undefined;
+    }
+  }
+
+  /** Steps that change nothing are left out of the history. */
+  async #run(from: Handle, steps: readonly RecipeStep[], options: CallOptions) {
+    const reports: ApplyReport[] = [];
+    const done: RecipeStep[] = [];
+    let handle = from;
+    for (const [index, step] of steps.entries()) {
+      const onProgress = (fraction: number, message: string): void =>
+        options.onProgress?.((index + fraction) / steps.length, message);
+      const result = await this.#context.engine.call('apply', { handle, step }, { ...options, onProgress });
+      reports.push(result.report);
+      if (result.report.changed.length === 0) continue;
+      done.push(step);
+      handle = result.handle;
+    }
+    return { reports, handle, done };
+  }
+
+  #record(label: string, steps: readonly RecipeStep[], handle: Handle): void {
+    const { journal, edit } = recordEdit(this.#journal, label, steps);
+    this.#handles.set(keyOf(journal.current), Promise.resolve(handle));
+    this.#move(journal, 'edit');
+    this.#edited.fire({
+      label,
+      undo: () => this.#goTo(edit, 'undo'),
+      redo: () => this.#goTo(edit, 'redo'),
+    });
+  }
+
+  async #goTo(edit: Edit, direction: 'undo' | 'redo'): Promise<void> {
+    this.#applying?.abort();
+    await this.#handleAt(direction === 'undo' ? edit.before : edit.after);
+    this.#move(direction === 'undo' ? undoTo(this.#journal, edit) : redoTo(this.#journal, edit), direction);
+  }
+
+  #move(journal: Journal, reason: ChangeReason): void {
+    this.#journal = journal;
+    this.revision++;
+    this.#changed.fire(reason);
+  }
+
+  #handleAt(point: Point): Promise<Handle> {
+    if (this.#generation !== this.#context.engine.generation) {
+      this.#generation = this.#context.engine.generation;
+      this.#handles.clear();
+    }
+    const key = keyOf(point);
+    const known = this.#handles.get(key);
+    if (known !== undefined) return known;
+    const opened = this.#open(point);
+    this.#handles.set(key, opened);
+    opened.catch(() => this.#handles.delete(key));
+    return opened;
+  }
+
+  async #open(point: Point): Promise<Handle> {
+    const origin = originOf(this.#journal, point);
+    const onDisk = origin.path !== this.#source.path || sameStamp(stampOf(origin.path), origin.stamp);
+    if (!onDisk)
+      throw new KerfError('not-found', 'another program replaced the file this step stands on', {
+        file: origin.path,
+      });
+    const { handle } = await this.#context.engine.call('open', { path: origin.path, steps: point.steps });
+    return handle;
+  }
+
+  /**
+   * Links (or, before a save, copies) the file aside when history stands on it, so that undo, hot exit and weights
+   * survive its replacement. Models are reopened from the kept file: the engine refuses to read a replaced one.
+   */
+  async #keepOrigins({ copy }: { copy: boolean }): Promise<void> {
+    const { path } = this.#source;
+    const standsOnFile = this.#journal.origins.some((origin) => origin.path === path);
+    if (!standsOnFile || this.changedOnDisk()) return;
+    const kept = await keepFile(path, await this.#keptPath(), { copy });
+    const stamp = kept === undefined ? undefined : stampOf(kept);
+    if (kept === undefined || stamp === undefined) return;
+    this.#keptFiles.push(kept);
+    this.#journal = moveOrigin(this.#journal, path, { path: kept, stamp });
+    this.#release();
+  }
+
+  /** A model with external data only opens beside its data, so its original stays in the same folder. */
+  async #keptPath(): Promise<string> {
+    const { path } = this.#source;
+    const { fileBytes } = await this.#context.engine.call('inspect', { handle: await this.original() });
+    const number = String(this.#keptFiles.length);
+    if (fileBytes === stampOf(path)?.size) return join(this.#kept, number, basename(path));
+    return join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.kerf-original`);
+  }
+
+  /** True when the file is not what this document read or wrote last. */
+  changedOnDisk(): boolean {
+    return !sameStamp(stampOf(this.#source.path), this.#diskStamp);
+  }
+
+  /** Takes the file on disk as known, so that the next save replaces it without another question. */
+  acceptDisk(): void {
+    this.#diskStamp = stampOf(this.#source.path);
+  }
+
+  /** Writes the current model over its file; a cancelled or failed save leaves the file as it was. */
+  async save(options: CallOptions = {}): Promise<void> {
+    const point = this.#journal.current;
+    await this.#keepOrigins({ copy: true });
+    await this.#write(this.#source.path, await this.#handleAt(point), options);
+    if (!this.#source.local) await copyOut(this.#source.path, this.uri);
+    this.#diskStamp = stampOf(this.#source.path);
+    this.#journal = markSaved(this.#journal, point);
+    this.#changed.fire('saved');
+  }
+
+  /** Writes the current model elsewhere; the document stays what it is. */
+  async saveAs(destination: vscode.Uri, options: CallOptions = {}): Promise<void> {
+    if (destination.toString() === this.uri.toString()) return this.save(options);
+    const handle = await this.handle();
+    if (destination.scheme === 'file') return this.#write(destination.fsPath, handle, options);
+    await mkdir(this.#kept, { recursive: true });
+    const path = join(this.#kept, basename(destination.path));
+    await this.#write(path, handle, options);
+    await copyOut(path, destination);
+  }
+
+  async #write(path: string, handle: Handle, options: CallOptions): Promise<void> {
+    const method = path.toLowerCase().endsWith(otherExtension(this.format)) ? 'convert' : 'save';
+    await this.#context.engine.call(method, { handle, path }, options);
+  }
+
+  /** Back to what the file holds, as it is now. */
+  async revert(): Promise<void> {
+    this.#applying?.abort();
+    if (this.changedOnDisk()) return this.reloadFromDisk();
+    this.#move(revert(this.#journal), 'revert');
+    await this.handle();
+  }
+
+  /** Another program wrote the file: its content is the document now. */
+  async reloadFromDisk(): Promise<void> {
+    const stamp = stampOf(this.#source.path);
+    if (stamp === undefined)
+      throw new KerfError('not-found', 'the file is gone', { file: this.#source.path });
+    const origin: Origin = { path: this.#source.path, stamp };
+    const journal = reload(this.#journal, origin);
+    const { handle } = await this.#context.engine.call('open', { path: origin.path, steps: [] });
+    this.#diskStamp = stamp;
+    this.#handles.set(keyOf(journal.current), Promise.resolve(handle));
+    this.#move(journal, 'reload');
+  }
+
+  async backup(destination: vscode.Uri): Promise<vscode.CustomDocumentBackup> {
+    const file = { path: this.#source.path, stamp: this.#diskStamp ?? { size: 0, modifiedMs: 0 } };
+    await mkdir(dirname(destination.fsPath), { recursive: true });
+    await writeFile(destination.fsPath, JSON.stringify(toBackup(this.#journal, file)));
+    this.#liveBackups++;
+    return {
+      id: destination.toString(),
+      delete: () => {
+        this.#liveBackups--;
+        rm(destination.fsPath, { force: true }).catch((error: unknown) =>
+          this.#context.log.warn(`a backup stays behind: ${describe(error)}`),
+        );
+      },
+    };
+  }
+
+  /** A backup found after the document had been opened by someone else than the editor. */
+  async restore(backup: Backup): Promise<void> {
+    const journal = journalOf(backup, this.#source.path);
+    const { path } = originOf(journal, journal.current);
+    const { handle } = await this.#context.engine.call('open', { path, steps: journal.current.steps });
+    this.#release();
+    this.#handles.set(keyOf(journal.current), Promise.resolve(handle));
+    this.#move(journal, 'reload');
+  }
+
+  /** Called by VS Code when the last editor closed; the store decides whether somebody else still needs it. */
+  dispose(): void {
+    this.#context.released(this);
+  }
+
+  /** Edits went away with the editor: whoever still looks sees the file. */
+  forgetEdits(): void {
+    this.#applying?.abort();
+    if (this.dirty) this.#move(forgetEdits(this.#journal), 'revert');
+    else this.#journal = forgetEdits(this.#journal);
+  }
+
+  /** The end of the document. */
+  close(): void {
+    this.#applying?.abort();
+    this.#disposed.fire();
+    this.#crashes.dispose();
+    this.#release();
+    // A backup may still need the kept original; old ones are swept at activation.
+    if (this.#liveBackups <= 0)
+      for (const kept of [this.#kept, ...this.#keptFiles])
+        rm(kept, { recursive: true, force: true }).catch((error: unknown) =>
+          this.#context.log.warn(`a kept original stays behind: ${describe(error)}`),
+        );
+    for (const emitter of [this.#changed, this.#edited, this.#disposed]) emitter.dispose();
+  }
+
+  #release(): void {
+    if (this.#generation !== this.#context.engine.generation) return;
+    for (const handle of this.#handles.values())
+      handle
+        .then((known) => this.#context.engine.call('release', { handle: known }))
+        .catch((error: unknown) => this.#context.log.debug(`release: ${describe(error)}`));
+    this.#handles.clear();
+  }
+}
+
+/** Origins keep their index when their file is kept elsewhere, so a key outlives a save. */
+function keyOf(point: Point): string {
+  return JSON.stringify([point.origin, point.steps]);
+}
+
+function freshJournal(path: string): Journal {
+  const stamp = stampOf(path);
+  if (stamp === undefined) throw new KerfError('not-found', 'there is no such file', { file: path });
+  return openJournal({ path, stamp });
+}
+
+function journalOf(backup: Backup, path: string): Journal {
+  const plan = replayPlan(backup, stampOf);
+  const stamp = stampOf(path);
+  return restoredJournal(plan.origin, plan.steps, stamp === undefined ? plan.origin : { path, stamp });
+}
+
+function otherExtension(format: Dialect): string {
+  return format === 'onnx' ? '.tflite' : '.onnx';
+}
+
+/** Whole-file copy to a place that only VS Code can write; such places have no other way. */
+async function copyOut(path: string, destination: vscode.Uri): Promise<void> {
+  await vscode.workspace.fs.copy(vscode.Uri.file(path), destination, { overwrite: true });
+}

@@ -1,0 +1,199 @@
+import * as vscode from 'vscode';
+import type { Finding, Severity } from '../rules/rule.ts';
+import { textScheme } from './contributions.ts';
+import type { ModelDocument } from './document.ts';
+import { describe } from './engineService.ts';
+import { type FindingGroup, groupFindings, withSeverities } from './findingView.ts';
+import type { Services } from './services.ts';
+import { textUri, type TextForms } from './textForms.ts';
+import { findingLines } from './textModel.ts';
+
+/** Rules with more findings than this become one row of Problems. */
+const rowsPerRule = 10;
+/** VS Code drops what is beyond this, per file. */
+const rowsPerFile = 1000;
+/** Larger models are not printed just to link rows to lines. */
+const linkedLayers = 20_000;
+
+/** What hurts, for every surface: Problems, the text form, the page, the quick pick. */
+export interface FindingsView extends vscode.Disposable {
+  readonly onDidChange: vscode.Event<ModelDocument>;
+  /** Findings of the current model on the current device, as the settings want them. */
+  of(document: ModelDocument): Promise<readonly Finding[]>;
+  /** The same, when they are known already. */
+  known(document: ModelDocument): readonly Finding[];
+  groups(document: ModelDocument): readonly FindingGroup[];
+  /** Publishes findings of a file that is not open as a document. */
+  publish(uri: vscode.Uri, findings: readonly Finding[]): void;
+}
+
+interface Entry {
+  key: string;
+  findings: Promise<readonly Finding[]>;
+  known: readonly Finding[];
+}
+
+export function createFindings(services: Services, texts: TextForms): FindingsView {
+  const { store, settings, engine, log } = services;
+  const changed = new vscode.EventEmitter<ModelDocument>();
+  const models = vscode.languages.createDiagnosticCollection('kerf');
+  const lines = vscode.languages.createDiagnosticCollection('kerf-text');
+  const entries = new WeakMap<ModelDocument, Entry>();
+
+  const of = (document: ModelDocument): Promise<readonly Finding[]> => {
+    const key = JSON.stringify([document.modelKey, settings.revision, engine.generation]);
+    const entry = entries.get(document);
+    if (entry?.key === key) return entry.findings;
+    const findings = check(services, document);
+    const next: Entry = { key, findings, known: entry?.known ?? [] };
+    entries.set(document, next);
+    findings.then(
+      (known) => {
+        next.known = known;
+        if (entries.get(document) === next) changed.fire(document);
+      },
+      // A failed check is asked again by whoever looks next.
+      () => {
+        next.key = '';
+      },
+    );
+    return findings;
+  };
+  const known = (document: ModelDocument): readonly Finding[] => entries.get(document)?.known ?? [];
+  const refresh = (document: ModelDocument): void => {
+    publishAll(document).catch((error: unknown) =>
+      log.warn(`check of ${document.fileName}: ${describe(error)}`),
+    );
+  };
+  const publishAll = async (document: ModelDocument): Promise<void> => {
+    const key = document.modelKey;
+    const findings = await of(document);
+    const { layers } = await document.inspection();
+    const linked = layers.length <= linkedLayers && findings.some(({ layer }) => layer !== undefined);
+    const lineOf = linked ? (await texts.print(document)).index.lineOf : undefined;
+    if (document.modelKey !== key || store.find(document.uri) !== document) return;
+    models.set(document.uri, modelDiagnostics(document.uri, findings, lineOf));
+    publishLines(document);
+  };
+  const publishLines = (document: ModelDocument): void => {
+    const uri = textUri(document.uri);
+    const shown = texts.shown(uri);
+    // Only while it is open: Problems would list every finding twice.
+    if (shown === undefined) lines.delete(uri);
+    else lines.set(uri, lineDiagnostics(shown, known(document)));
+  };
+  const follow = (document: ModelDocument): void => {
+    refresh(document);
+    const changes = document.onDidChange((reason) => reason !== 'saved' && refresh(document));
+    document.onDidDispose(() => {
+      changes.dispose();
+      models.delete(document.uri);
+    });
+  };
+  const subscriptions = [
+    changed,
+    models,
+    lines,
+    store.onDidOpen(follow),
+    settings.onDidChange(() => store.documents.forEach(refresh)),
+    texts.onDidPrint(({ document }) => publishLines(document)),
+    vscode.workspace.onDidCloseTextDocument(({ uri }) => uri.scheme === textScheme && lines.delete(uri)),
+  ];
+  return {
+    onDidChange: changed.event,
+    of,
+    known,
+    groups: (document) => groupFindings(known(document), rowsPerRule),
+    publish: (uri, findings) => models.set(uri, modelDiagnostics(uri, findings)),
+    dispose: () => vscode.Disposable.from(...subscriptions).dispose(),
+  };
+}
+
+async function check({ settings }: Services, document: ModelDocument): Promise<readonly Finding[]> {
+  const device = settings.device(document.uri);
+  const { findings } = await document.ask('check', {
+    budget: settings.budget(document.uri),
+    ...(device === null ? {} : { device }),
+  });
+  return withSeverities(findings, settings.severities(document.uri));
+}
+
+const severities: Readonly<Record<Severity, vscode.DiagnosticSeverity>> = {
+  error: vscode.DiagnosticSeverity.Error,
+  warning: vscode.DiagnosticSeverity.Warning,
+  information: vscode.DiagnosticSeverity.Information,
+  hint: vscode.DiagnosticSeverity.Hint,
+};
+
+type LineOf = (layer: string) => number | undefined;
+
+/** A link to a command, for places where only links can act. */
+export function commandLink(command: string, args: readonly unknown[]): vscode.Uri {
+  return vscode.Uri.parse(`command:${command}?${encodeURIComponent(JSON.stringify(args))}`);
+}
+
+/**
+ * Rows of Problems for a binary file. There is no light bulb for those, so the row's code is a link that runs the fix,
+ * or opens the rule's manual where there is none.
+ */
+function modelDiagnostics(
+  uri: vscode.Uri,
+  findings: readonly Finding[],
+  lineOf?: LineOf,
+): readonly vscode.Diagnostic[] {
+  return groupFindings(findings, rowsPerRule)
+    .slice(0, rowsPerFile)
+    .map((group) => {
+      const diagnostic = diagnosticOf(group, new vscode.Range(0, 0, 0, 0));
+      const command = group.fixes.length > 0 ? 'kerf.applyFix' : 'kerf.showRule';
+      const args = group.fixes.length > 0 ? [uri.toString(), group.key] : [group.rule];
+      diagnostic.code = { value: group.rule, target: commandLink(command, args) };
+      diagnostic.relatedInformation = related(uri, group, lineOf);
+      return diagnostic;
+    });
+}
+
+/** Where the layers are in the text form, as links; at most a handful. */
+function related(
+  uri: vscode.Uri,
+  group: FindingGroup,
+  lineOf: LineOf | undefined,
+): vscode.DiagnosticRelatedInformation[] {
+  return group.findings
+    .flatMap(({ layer }) => (layer === undefined ? [] : [layer]))
+    .slice(0, 20)
+    .map((layer) => {
+      const line = lineOf?.(layer) ?? 0;
+      const location = new vscode.Location(textUri(uri), new vscode.Position(line, 0));
+      return new vscode.DiagnosticRelatedInformation(location, layer);
+    });
+}
+
+function diagnosticOf(
+  { severity, message, rule }: Pick<FindingGroup, 'severity' | 'message' | 'rule'>,
+  range: vscode.Range,
+): vscode.Diagnostic {
+  const diagnostic = new vscode.Diagnostic(range, message, severities[severity]);
+  diagnostic.source = 'kerf';
+  diagnostic.code = rule;
+  return diagnostic;
+}
+
+function lineDiagnostics(
+  shown: NonNullable<ReturnType<TextForms['shown']>>,
+  findings: readonly Finding[],
+): readonly vscode.Diagnostic[] {
+  const text = shown.index.form.text.split('\n');
+  return findingLines(shown.index, findings)
+    .slice(0, rowsPerFile)
+    .map(({ line, finding }) => {
+      const content = text[line] ?? '';
+      const start = content.length - content.trimStart().length;
+      const diagnostic = diagnosticOf(
+        finding,
+        new vscode.Range(line, start, line, Math.max(content.length, 1)),
+      );
+      diagnostic.code = { value: finding.rule, target: commandLink('kerf.showRule', [finding.rule]) };
+      return diagnostic;
+    });
+}

@@ -1,0 +1,103 @@
+import * as vscode from 'vscode';
+import type { DeviceProfile } from '../devices/profile.ts';
+import type { OptimizeReport } from '../engine/protocol.ts';
+import { KerfError } from '../ir/errors.ts';
+import { optimize, writeCandidate } from './actions.ts';
+import { withProgress } from './cancel.ts';
+import { viewType } from './contributions.ts';
+import { askForDataset } from './dataset.ts';
+import type { ModelDocument } from './document.ts';
+import { formatBytes, formatChange } from './format.ts';
+import { pick, pickDevice } from './quickForms.ts';
+import { candidateLine } from './reports.ts';
+import type { Services } from './services.ts';
+import { requireTrust } from './trust.ts';
+
+/** Answers given beforehand, by a test or another extension; what is absent is asked. */
+export interface OptimizeAnswers {
+  readonly device?: string;
+  /** Dataset path; null for seeded random inputs. */
+  readonly data?: string | null;
+  /** Takes the recommended candidate without showing the list. */
+  readonly take?: 'chosen';
+}
+
+export interface OptimizedModel {
+  readonly model: string;
+  readonly recipe: string;
+  readonly fileBytes: number;
+  readonly report: OptimizeReport;
+}
+
+/** "Optimize for Device…": device, data, candidates, choice; writes the chosen model beside the original. */
+export async function runOptimize(
+  services: Services,
+  document: ModelDocument,
+  answers: OptimizeAnswers,
+): Promise<OptimizedModel> {
+  requireTrust();
+  const { catalog, settings } = services;
+  const devices = await catalog.devices();
+  const current = settings.device(document.uri);
+  const title = vscode.l10n.t('Optimize {0} for…', document.fileName);
+  const device =
+    answers.device === undefined
+      ? await pickDevice(devices, { format: document.format, current, title })
+      : known(devices, answers.device);
+  const data = answers.data === undefined ? await askForDataset(settings, document) : answers.data;
+  const trying = vscode.l10n.t('Optimizing {0} for {1}', document.fileName, device.name);
+  const report = await withProgress(trying, (call) =>
+    optimize(services, document, { device: device.id, data }, call),
+  );
+  const index = answers.take === 'chosen' ? report.chosen : await pickCandidate(report, device);
+  const candidate = index === null ? undefined : report.candidates[index];
+  if (candidate === undefined)
+    throw new KerfError('not-found', 'no candidate fits the device and keeps the score; nothing was written');
+  const written = await withProgress(vscode.l10n.t('Writing {0}', candidate.title), (call) =>
+    writeCandidate(
+      services,
+      document,
+      { title: `${device.id} ${candidate.title}`, steps: candidate.recipe },
+      call,
+    ),
+  );
+  const change = formatChange(report.baseline.fileBytes, written.fileBytes);
+  await vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(written.model), viewType, {
+    preview: false,
+  });
+  tell(vscode.l10n.t('{0}: {1} ({2})', candidate.title, formatBytes(written.fileBytes), change));
+  return { ...written, report };
+}
+
+function known(devices: readonly DeviceProfile[], id: string): DeviceProfile {
+  const device = devices.find((each) => each.id === id);
+  if (device === undefined) throw new KerfError('bad-option', `there is no device '${id}'`);
+  return device;
+}
+
+async function pickCandidate(report: OptimizeReport, device: DeviceProfile): Promise<number | null> {
+  const items = report.candidates.map((candidate, index) => {
+    const star = report.pareto.includes(index) ? '$(star-full) ' : '';
+    const chosen = index === report.chosen ? ` — ${vscode.l10n.t('recommended')}` : '';
+    return {
+      label: `${star}${candidate.title}${chosen}`,
+      ...candidateLine(candidate, report.baseline),
+      index,
+    };
+  });
+  const usable = items.filter(({ index }) => report.candidates[index]?.failure === undefined);
+  // The recommended one first: Enter takes it.
+  usable.sort((a, b) => Number(b.index === report.chosen) - Number(a.index === report.chosen));
+  if (usable.length === 0) return null;
+  const picked = await pick(usable, {
+    title: vscode.l10n.t('{0}: which model to write?', device.name),
+    placeHolder: vscode.l10n.t('Data: {0}. Stars mark what no other candidate beats.', report.data),
+    ignoreFocusOut: true,
+  });
+  return picked.index;
+}
+
+/** A message that nobody has to answer. */
+export function tell(message: string): void {
+  vscode.window.showInformationMessage(message).then(undefined, () => undefined);
+}

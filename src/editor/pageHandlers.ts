@@ -1,0 +1,124 @@
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import type { CallOptions } from '../engine/protocol.ts';
+import {
+  applyPass,
+  applySteps,
+  benchmark,
+  compareWithOriginal,
+  evaluate,
+  optimize,
+  writeCandidate,
+} from './actions.ts';
+import { askForDataset, datasetFor } from './dataset.ts';
+import type { ModelDocument } from './document.ts';
+import type { FindingsView } from './findings.ts';
+import type { HostCall, PageHandlers } from './pageProtocol.ts';
+import { stateOf } from './pageState.ts';
+import type { Services } from './services.ts';
+
+/** What the page may ask for that is not the engine's business. */
+export interface PageSurroundings {
+  /** Brings the panel to the front, so that workbench commands act on it. */
+  reveal(): void;
+  showText(layer: string | undefined): Promise<void>;
+  showRule(rule: string): Promise<void>;
+  readonly findings: FindingsView;
+}
+
+/** One handler per page method, for one panel of a document. */
+export function pageHandlers(
+  services: Services,
+  document: ModelDocument,
+  panel: vscode.WebviewPanel,
+  around: PageSurroundings,
+): PageHandlers {
+  const { settings, selection, catalog } = services;
+  const device = (): { device?: string } => {
+    const id = settings.device(document.uri);
+    return id === null ? {} : { device: id };
+  };
+  const state = () => stateOf(services, document);
+  return {
+    ready: async () => state(),
+    graph: async (_, call) => sliced(await document.ask('graph', device(), options(call))),
+    node: ({ id }, call) => document.ask('node', { id, ...device() }, options(call)),
+    inspect: (_, call) => document.ask('inspect', {}, options(call)),
+    layers: async (_, call) => sliced(await document.ask('layers', {}, options(call))),
+    tensor: ({ value }, call) => document.ask('tensor', { value }, options(call)),
+    check: async () => ({ findings: await around.findings.of(document) }),
+    estimate: (_, call) =>
+      document.ask('estimate', { device: settings.device(document.uri) ?? '' }, options(call)),
+    passes: async () => ({ passes: await catalog.passes() }),
+    devices: async () => ({ devices: await catalog.devices() }),
+    async setDevice({ device: id }) {
+      await settings.setDevice(id);
+      return state();
+    },
+    apply: (params, call) => applyPass(services, document, params, options(call)),
+    applyRecipe: ({ title, steps }, call) => applySteps(document, title, steps, options(call)),
+    undo: () => workbench(around, 'undo'),
+    redo: () => workbench(around, 'redo'),
+    bench: (params, call) => benchmark(services, document, params, options(call)),
+    async evaluate({ data }, call) {
+      const chosen = data ?? (await evaluationData(services, document));
+      return evaluate(document, chosen, options(call));
+    },
+    compare: (_, call) => compareWithOriginal(services, document, options(call)),
+    async optimize({ device: id, maxDrop }, call) {
+      const data = await datasetFor(settings, document);
+      const how = { device: id, data, ...(maxDrop === undefined ? {} : { maxDrop }) };
+      return optimize(services, document, how, options(call));
+    },
+    async writeCandidate(params, call) {
+      const { model, recipe, fileBytes } = await writeCandidate(services, document, params, options(call));
+      return { model: basename(model), recipe: basename(recipe), fileBytes };
+    },
+    async select({ layer }) {
+      selection.select({ document, layer, from: panel });
+      return null;
+    },
+    async showText({ layer }) {
+      await around.showText(layer);
+      return null;
+    },
+    async showRule({ rule }) {
+      await around.showRule(rule);
+      return null;
+    },
+    async pickData() {
+      await askForDataset(settings, document);
+      return state();
+    },
+    async copy({ text }) {
+      await vscode.env.clipboard.writeText(text);
+      return null;
+    },
+  };
+}
+
+async function evaluationData({ settings }: Services, document: ModelDocument): Promise<string> {
+  const data = settings.data(document.uri) ?? (await askForDataset(settings, document, { allowNone: false }));
+  return data ?? '';
+}
+
+/** Undo and redo belong to the workbench's stack: asking it keeps the tab's dirty mark and the Edit menu right. */
+async function workbench(around: PageSurroundings, command: 'undo' | 'redo'): Promise<null> {
+  around.reveal();
+  await vscode.commands.executeCommand(command);
+  return null;
+}
+
+function options(call: HostCall): CallOptions {
+  return { signal: call.signal, onProgress: (fraction, message) => call.progress(fraction, message) };
+}
+
+/** A typed array sends the whole buffer it looks into; those that see a part of one are copied first. */
+export function sliced<T>(value: T): T {
+  if (ArrayBuffer.isView(value)) {
+    const whole = value.byteLength === value.buffer.byteLength;
+    return whole || value instanceof DataView ? value : ((value as Uint8Array & T).slice() as Uint8Array & T);
+  }
+  if (Array.isArray(value) || typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, sliced(part)])) as T;
+}

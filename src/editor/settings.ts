@@ -1,0 +1,95 @@
+import * as vscode from 'vscode';
+import type { BenchOptions } from '../engine/protocol.ts';
+import type { Budget, Severity } from '../rules/rule.ts';
+import type { SeverityOverride } from './findingView.ts';
+
+const deviceKey = 'kerf.device';
+const dataKey = 'kerf.data';
+
+/** What the person chose: settings, and choices made in the views, which are kept for the workspace. */
+export interface Settings extends vscode.Disposable {
+  readonly onDidChange: vscode.Event<void>;
+  /** Grows with every change. */
+  readonly revision: number;
+  device(uri: vscode.Uri | undefined): string | null;
+  setDevice(device: string | null): Promise<void>;
+  budget(uri: vscode.Uri | undefined): Budget;
+  setBudget(uri: vscode.Uri | undefined, key: keyof Budget, limit: number | undefined): Promise<void>;
+  severities(uri: vscode.Uri): Readonly<Record<string, SeverityOverride>>;
+  bench(uri: vscode.Uri): BenchOptions;
+  /** Percentage points. */
+  maxDrop(uri: vscode.Uri): number;
+  /** Dataset chosen for a model; null means seeded random inputs. */
+  data(uri: vscode.Uri): string | null;
+  setData(uri: vscode.Uri, path: string | null): Promise<void>;
+}
+
+export const budgetKeys = [
+  'fileBytes',
+  'flashBytes',
+  'ramBytes',
+  'macs',
+  'latencyMs',
+  'accuracyDrop',
+] as const satisfies readonly (keyof Budget)[];
+
+export function createSettings(memento: vscode.Memento): Settings {
+  const changed = new vscode.EventEmitter<void>();
+  let revision = 0;
+  const touch = (): void => {
+    revision++;
+    changed.fire();
+  };
+  const listener = vscode.workspace.onDidChangeConfiguration(async (event) => {
+    if (!event.affectsConfiguration('kerf')) return;
+    // A changed setting speaks louder than an earlier click.
+    if (event.affectsConfiguration(deviceKey)) await memento.update(deviceKey, undefined);
+    touch();
+  });
+  return {
+    onDidChange: changed.event,
+    get revision() {
+      return revision;
+    },
+    device: (uri) => memento.get<string | null>(deviceKey) ?? (section(uri).get<string>('device') || null),
+    async setDevice(device) {
+      await memento.update(deviceKey, device ?? undefined);
+      touch();
+    },
+    budget: readBudget,
+    async setBudget(uri, key, limit) {
+      const target = vscode.workspace.workspaceFolders === undefined ? 'Global' : 'Workspace';
+      await section(uri).update(`budget.${key}`, limit, vscode.ConfigurationTarget[target]);
+    },
+    severities: (uri) => section(uri).get<Record<string, Severity | 'off'>>('rules.severity', {}),
+    bench: readBench,
+    maxDrop: (uri) => section(uri).get<number>('optimize.maxDrop', 1),
+    data: (uri) => memento.get<Record<string, string>>(dataKey, {})[uri.toString()] ?? null,
+    async setData(uri, path) {
+      const { [uri.toString()]: _former, ...others } = memento.get<Record<string, string>>(dataKey, {});
+      await memento.update(dataKey, path === null ? others : { ...others, [uri.toString()]: path });
+      touch();
+    },
+    dispose: () => vscode.Disposable.from(changed, listener).dispose(),
+  };
+}
+
+function section(uri: vscode.Uri | undefined): vscode.WorkspaceConfiguration {
+  return vscode.workspace.getConfiguration('kerf', uri);
+}
+
+function readBudget(uri: vscode.Uri | undefined): Budget {
+  const limits = budgetKeys.map((key) => [key, section(uri).get<number | null>(`budget.${key}`)] as const);
+  return Object.fromEntries(limits.filter(([, limit]) => typeof limit === 'number'));
+}
+
+function readBench(uri: vscode.Uri): BenchOptions {
+  const config = section(uri);
+  const provider = config.get<string>('benchmark.provider', '');
+  return {
+    runs: config.get('benchmark.runs', 50),
+    warmup: config.get('benchmark.warmup', 5),
+    threads: config.get('benchmark.threads', 1),
+    ...(provider === '' ? {} : { provider }),
+  };
+}

@@ -1,0 +1,90 @@
+import * as vscode from 'vscode';
+import type { EstimateReport } from '../engine/protocol.ts';
+import type { ActiveModel } from './activeModel.ts';
+import { type BudgetUse, budgetUse } from './budgetState.ts';
+import type { ModelDocument } from './document.ts';
+import { describe } from './engineService.ts';
+import { formatBytes, formatCount, formatMs } from './format.ts';
+import type { Services } from './services.ts';
+
+/** Size and MACs, target device, budget: of the active model. */
+export function createStatusBar(services: Services, active: ActiveModel): vscode.Disposable {
+  const item = (id: string, priority: number, command: string, name: string): vscode.StatusBarItem => {
+    const created = vscode.window.createStatusBarItem(
+      `kerf.${id}`,
+      vscode.StatusBarAlignment.Right,
+      priority,
+    );
+    created.command = command;
+    created.name = `Kerf: ${name}`;
+    return created;
+  };
+  const size = item('size', 103, 'kerf.openText', vscode.l10n.t('Model Size'));
+  const device = item('device', 102, 'kerf.selectDevice', vscode.l10n.t('Target Device'));
+  const budget = item('budget', 101, 'kerf.setBudget', vscode.l10n.t('Budget'));
+  const items = [size, device, budget];
+  const hide = (): void => items.forEach((each) => each.hide());
+  const show = async (document: ModelDocument): Promise<void> => {
+    const target = services.settings.device(document.uri);
+    const { modelKey } = document;
+    const inspection = await document.inspection();
+    const estimate = target === null ? undefined : await document.ask('estimate', { device: target });
+    // Answers of a model that is not shown any more are dropped.
+    if (active.document !== document || document.modelKey !== modelKey) return;
+    size.text = `$(file-binary) ${formatBytes(inspection.fileBytes)} · ${formatCount(inspection.macs, 'MACs')}`;
+    size.tooltip = tooltip(
+      document,
+      formatCount(inspection.params),
+      formatBytes(inspection.peakActivationBytes),
+    );
+    device.text = `$(circuit-board) ${target ?? vscode.l10n.t('no device')}`;
+    device.tooltip =
+      estimate === undefined ? vscode.l10n.t('Select the target device') : estimateText(estimate);
+    showBudget(budget, budgetUse(services.settings.budget(document.uri), inspection, estimate));
+    items.forEach((each) => each.show());
+  };
+  const update = (): void => {
+    const { document } = active;
+    if (document === undefined) return hide();
+    show(document).catch((error: unknown) => {
+      services.log.warn(`status bar: ${describe(error)}`);
+      hide();
+    });
+  };
+  update();
+  return vscode.Disposable.from(...items, active.onDidChange(update));
+}
+
+function tooltip(document: ModelDocument, params: string, activations: string): string {
+  return [
+    document.fileName,
+    vscode.l10n.t('{0} parameters', params),
+    vscode.l10n.t('{0} of activations at the peak', activations),
+    vscode.l10n.t('Click for the text form'),
+  ].join('\n');
+}
+
+function estimateText(estimate: EstimateReport): string {
+  return [
+    vscode.l10n.t('Latency {0} ({1})', formatMs(estimate.latencyMs), estimate.basis),
+    vscode.l10n.t('Flash {0}: {1}', formatBytes(estimate.flashBytes), estimate.fits.flash),
+    vscode.l10n.t('RAM {0}: {1}', formatBytes(estimate.ramBytes), estimate.fits.ram),
+  ].join('\n');
+}
+
+function showBudget(item: vscode.StatusBarItem, uses: readonly BudgetUse[]): void {
+  const broken = uses.filter((use) => use.broken);
+  const unknown = uses.filter((use) => use.used === null);
+  item.backgroundColor =
+    broken.length > 0 ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
+  if (uses.length === 0) item.text = `$(law) ${vscode.l10n.t('no budget')}`;
+  else if (broken.length > 0) item.text = `$(error) ${vscode.l10n.t('over budget')}`;
+  else if (unknown.length > 0) item.text = `$(question) ${vscode.l10n.t('budget unknown')}`;
+  else item.text = `$(pass) ${vscode.l10n.t('in budget')}`;
+  item.tooltip = uses
+    .map(
+      ({ limit, used, allowed }) =>
+        `${limit}: ${used === null ? 'unknown' : String(used)} / ${String(allowed)}`,
+    )
+    .join('\n');
+}

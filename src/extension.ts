@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import { createActiveModel } from './editor/activeModel.ts';
+import { createCatalog } from './editor/catalog.ts';
+import { registerCommands } from './editor/commands.ts';
+import { textScheme, viewType } from './editor/contributions.ts';
+import { createEngineService, describe } from './editor/engineService.ts';
+import { createFindings } from './editor/findings.ts';
+import { createLog } from './editor/log.ts';
+import { createPageHost } from './editor/pageHost.ts';
+import { createProvider } from './editor/provider.ts';
+import { createReportDocuments } from './editor/reportDocuments.ts';
+import { createRunHistory } from './editor/runHistory.ts';
+import { createSelection } from './editor/selection.ts';
+import type { Services } from './editor/services.ts';
+import { createSettings } from './editor/settings.ts';
+import { createStatusBar } from './editor/statusBar.ts';
+import { createModelStore } from './editor/store.ts';
+import { sweepStorage } from './editor/sweep.ts';
+import { registerTextFeatures } from './editor/textFeatures.ts';
+import { createTextForms } from './editor/textForms.ts';
+import { registerTools } from './editor/tools.ts';
+import { createTrees } from './editor/trees.ts';
+import { forkEngine } from './engine/client.ts';
+
+/** Composition only: creates the parts, registers them, nothing else. */
+export function activate(context: vscode.ExtensionContext): Services {
+  const keep = <T extends vscode.Disposable>(part: T): T => {
+    context.subscriptions.push(part);
+    return part;
+  };
+  const log = keep(createLog());
+  const modulePath = context.asAbsolutePath(join('dist', 'engine.cjs'));
+  const engine = keep(createEngineService((onCrash) => forkEngine({ modulePath, onCrash }), log));
+  const storage = join((context.storageUri ?? context.globalStorageUri).fsPath, 'originals');
+  const services: Services = {
+    engine,
+    log,
+    extensionUri: context.extensionUri,
+    store: keep(createModelStore({ engine, log, storage })),
+    settings: keep(createSettings(context.workspaceState)),
+    selection: keep(createSelection()),
+    catalog: keep(createCatalog(engine)),
+    runs: keep(createRunHistory(context.workspaceState)),
+  };
+  const texts = keep(createTextForms(services));
+  const findings = keep(createFindings(services, texts));
+  const reports = keep(createReportDocuments());
+  const pages = keep(createPageHost(services, { texts, findings }));
+  const provider = keep(createProvider(services.store, pages, log));
+  const active = keep(createActiveModel(services));
+  context.subscriptions.push(
+    vscode.window.registerCustomEditorProvider(viewType, provider, {
+      supportsMultipleEditorsPerDocument: true,
+    }),
+    vscode.workspace.registerTextDocumentContentProvider(textScheme, texts),
+    registerTextFeatures(services, texts, findings),
+    registerCommands({ services, pages, texts, findings, reports }),
+    registerTools(services, findings),
+    createStatusBar(services, active),
+    createTrees(services, active, findings),
+    engine.onCrash(() => tellCrash()),
+  );
+  sweepStorage(storage).catch((error: unknown) => log.warn(`sweep: ${describe(error)}`));
+  return services;
+}
+
+function tellCrash(): void {
+  const show = vscode.l10n.t('Show Log');
+  const message = vscode.l10n.t('The Kerf engine stopped and was started again. Open models were recovered.');
+  vscode.window.showWarningMessage(message, show).then(
+    (answer) => answer === show && vscode.commands.executeCommand('kerf.showLog'),
+    () => undefined,
+  );
+}
