@@ -27,6 +27,11 @@ export async function run(): Promise<void> {
 
 async function loadSuites(): Promise<void> {
   await import('./manifest.test.ts');
+  await import('./history.test.ts');
+  await import('./textForm.test.ts');
+  await import('./findings.test.ts');
+  await import('./work.test.ts');
+  await import('./damage.test.ts');
 }
 
 function finish(mocha: Mocha, outcomes: Outcome[]): Promise<void> {

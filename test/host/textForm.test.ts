@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import * as vscode from 'vscode';
+import { eventually, freshModel, openModel, textForm, textFormUri } from './support/models.ts';
+
+/** The first line that is a layer, and a place on its first value. */
+async function firstLayer(uri: vscode.Uri): Promise<vscode.DocumentSymbol> {
+  const symbols = await eventually('the outline', async () => {
+    const found = await vscode.commands.executeCommand<vscode.DocumentSymbol[] | undefined>(
+      'vscode.executeDocumentSymbolProvider',
+      textFormUri(uri),
+    );
+    return found !== undefined && found.length > 0 ? found : undefined;
+  });
+  const [symbol] = symbols;
+  assert.ok(symbol);
+  return symbol;
+}
+
+describe('the text form', () => {
+  it('has an outline, lenses, hovers and code actions', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    const text = await textForm(uri);
+    assert.match(text, /Conv/);
+    const { range } = await firstLayer(uri);
+    const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>(
+      'vscode.executeCodeLensProvider',
+      textFormUri(uri),
+      100,
+    );
+    assert.ok(
+      lenses.some((lens) => /MACs/.test(lens.command?.title ?? '')),
+      'a lens tells the cost',
+    );
+    const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+      'vscode.executeHoverProvider',
+      textFormUri(uri),
+      range.start,
+    );
+    assert.ok(hovers.length > 0, 'a layer has a hover');
+    const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+      'vscode.executeCodeActionProvider',
+      textFormUri(uri),
+      range,
+    );
+    assert.ok(actions.length > 0, 'a layer has code actions');
+  });
+
+  it('leads from every use of a value to its definition', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    const document = await vscode.workspace.openTextDocument(textFormUri(uri));
+    const symbols = await vscode.commands.executeCommand<vscode.DocumentSymbol[]>(
+      'vscode.executeDocumentSymbolProvider',
+      textFormUri(uri),
+    );
+    const [first, second] = symbols;
+    assert.ok(first && second);
+    const line = document.lineAt(second.range.start.line).text;
+    const value = /%[\w./:-]+/g;
+    const [defined] = document.lineAt(first.range.start.line).text.match(value) ?? [];
+    assert.ok(defined, `a value is defined in ${first.name}`);
+    const at = new vscode.Position(second.range.start.line, line.indexOf(defined) + 1);
+    const found = await vscode.commands.executeCommand<(vscode.Location | vscode.LocationLink)[]>(
+      'vscode.executeDefinitionProvider',
+      textFormUri(uri),
+      at,
+    );
+    const [place] = found;
+    assert.ok(place);
+    const range = 'range' in place ? place.range : place.targetRange;
+    assert.equal(range.start.line, first.range.start.line);
+  });
+});
