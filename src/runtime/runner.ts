@@ -49,6 +49,8 @@ export interface LayerTime {
   /** Node or operator as the runtime names it; empty when it cannot be mapped. */
   readonly name: string;
   readonly op: string;
+  /** Place of the operator among the nodes of the main graph, when the runtime knows it. */
+  readonly node?: number;
   /** Mean milliseconds per inference. */
   readonly ms: number;
   readonly provider: string;

@@ -34,6 +34,8 @@ export interface LitertModel extends Deletable {
 }
 
 export interface CompiledModel extends Deletable {
+  /** Whether XNNPACK runs every operator. */
+  isFullyAccelerated(): boolean;
   /** Sizes of the inputs are not checked: a wrong one reads out of bounds and ruins the instance. */
   run(signature: number, inputs: readonly TensorBuffer[]): TensorBuffer[] | Promise<TensorBuffer[]>;
 }

@@ -1,0 +1,123 @@
+import { KerfError } from '../ir/errors.ts';
+import { compareOutputs } from './compare.ts';
+import type { Dataset } from './dataset.ts';
+import { openDataset } from './dataset.ts';
+import { inTop, mainOutput, splitRows } from './outputs.ts';
+import type { Scores } from './outputs.ts';
+import { randomDataset } from './random.ts';
+import type { EvalReport } from './reports.ts';
+import type { Runner, Session } from './runner.ts';
+import type { JobOptions } from './session.ts';
+import { withRunner } from './session.ts';
+
+export interface EvaluateOptions extends JobOptions {
+  readonly model: string;
+  /** A dataset's path; without it, seeded random inputs, which can only tell agreement with a reference. */
+  readonly data?: string;
+  readonly reference?: string;
+  /** At most this many samples, from the first on. */
+  readonly samples?: number;
+  readonly seed?: number;
+  readonly threads?: number;
+}
+
+const randomSamples = 64;
+
+/**
+ * Accuracy on labels and closeness to a reference model, one sample per inference unless the model's batch is fixed
+ * (with dynamic quantization a larger batch would change the result).
+ * Throws `KerfError('bad-dataset' | 'runtime-refused' | 'runtime-crashed' | 'cancelled')`.
+ */
+export function evaluate(start: () => Runner, options: EvaluateOptions): Promise<EvalReport> {
+  return withRunner(start, options.signal, async (runner) => {
+    const model = await openSide(runner, options.model, options);
+    const reference =
+      options.reference === undefined ? undefined : await openSide(runner, options.reference, options);
+    if (model.data.labels === undefined && reference === undefined)
+      throw new KerfError(
+        'bad-dataset',
+        'no labels in the data and no reference model: nothing to evaluate',
+        {
+          file: model.data.source,
+        },
+      );
+    return measure(model, reference, options);
+  });
+}
+
+/** A model with the data for its inputs. */
+interface Side {
+  readonly session: Session;
+  readonly data: Dataset;
+  /** Outputs of samples that a batch gave but nobody asked for yet. */
+  rows: { readonly first: number; readonly outputs: readonly (readonly (Scores | undefined)[])[] };
+}
+
+async function openSide(runner: Runner, path: string, options: EvaluateOptions): Promise<Side> {
+  const session = await runner.open(path, options.threads === undefined ? {} : { threads: options.threads });
+  const { inputs } = session.info;
+  const data =
+    options.data === undefined
+      ? randomDataset(inputs, { seed: options.seed ?? 0, count: options.samples ?? randomSamples })
+      : openDataset(options.data, inputs);
+  return { session, data, rows: { first: 0, outputs: [] } };
+}
+
+async function measure(
+  model: Side,
+  reference: Side | undefined,
+  options: EvaluateOptions,
+): Promise<EvalReport> {
+  const { labels } = model.data;
+  const samples = Math.min(options.samples ?? model.data.samples, model.data.samples);
+  const comparison = compareOutputs();
+  const hits = { top1: 0, top5: 0 };
+  let main = 0;
+  let classes = 0;
+  for (let index = 0; index < samples; index += 1) {
+    const outputs = await outputsOf(model, index);
+    main = mainOutput(outputs);
+    const scores = outputs[main]?.data;
+    if (labels !== undefined && scores !== undefined) {
+      classes = scores.length;
+      const label = labels[index] as number;
+      if (label >= classes) throw badLabel(label, classes, model.data.source);
+      if (inTop(scores, label, 1)) hits.top1 += 1;
+      if (inTop(scores, label, 5)) hits.top5 += 1;
+    }
+    if (reference !== undefined) comparison.add(outputs, await outputsOf(reference, index));
+    options.onProgress?.((index + 1) / samples, `sample ${index + 1} of ${samples}`);
+  }
+  const agreement = comparison.result(main);
+  if (reference !== undefined && agreement === undefined)
+    throw new KerfError('unsupported', 'the outputs of the two models differ in size', {
+      file: options.model,
+    });
+  return {
+    samples,
+    data: model.data.source,
+    ...(labels !== undefined && { top1: hits.top1 / samples }),
+    ...(labels !== undefined && classes > 5 && { top5: hits.top5 / samples }),
+    ...(agreement !== undefined && { reference: agreement }),
+  };
+}
+
+async function outputsOf(side: Side, index: number): Promise<readonly (Scores | undefined)[]> {
+  const { session, data } = side;
+  const count = data.batch === 'free' ? 1 : data.batch;
+  const ready = side.rows.outputs[index - side.rows.first];
+  if (ready !== undefined) return ready;
+  const tensors = await session.run(data.feeds(index, count));
+  const outputs = splitRows(session.info, tensors, count);
+  side.rows = { first: index, outputs };
+  const [first] = outputs;
+  if (first === undefined) throw new KerfError('internal', 'a batch without rows');
+  return first;
+}
+
+function badLabel(label: number, classes: number, file: string): KerfError {
+  return new KerfError('bad-dataset', `label ${label}, but the model knows ${classes} classes`, {
+    file,
+    place: 'labels',
+  });
+}
