@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
 import type { CallOptions } from '../engine/protocol.ts';
-import { KerfError } from '../ir/errors.ts';
-import { describe } from './engineService.ts';
+import { describe, isCancellation } from './errorText.ts';
 
 /** VS Code's token as an engine call's signal. */
 export function callOptions(token: vscode.CancellationToken): CallOptions & { readonly signal: AbortSignal } {
@@ -35,8 +34,4 @@ export async function reportErrors<T>(work: () => Promise<T>): Promise<T | undef
     vscode.window.showErrorMessage(`Kerf: ${describe(error)}`).then(undefined, () => undefined);
     return undefined;
   }
-}
-
-export function isCancellation(error: unknown): boolean {
-  return KerfError.is(error, 'cancelled') || error instanceof vscode.CancellationError;
 }

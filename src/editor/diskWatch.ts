@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { viewType } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './engineService.ts';
+import { describe } from './errorText.ts';
 import type { Log } from './log.ts';
 
 /** Follows changes another program makes to the file: a clean document reloads, a changed one asks. */

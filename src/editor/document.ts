@@ -15,7 +15,8 @@ import type {
 import { KerfError } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
 import type { RecipeStep } from '../passes/pass.ts';
-import { describe, type EngineService } from './engineService.ts';
+import type { EngineService } from './engineService.ts';
+import { describe } from './errorText.ts';
 import { keepFile, stampOf } from './fileStamp.ts';
 import {
   type Backup,

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
 import type { CallOptions, Engine, Method, Params, Result } from '../engine/protocol.ts';
+import { describe } from './errorText.ts';
 import type { Log } from './log.ts';
 
 /** Starts an engine process; `onCrash` is called each time it dies unasked, after which its handles are gone. */
@@ -46,10 +47,4 @@ export function createEngineService(start: StartEngine, log: Log): EngineService
       crashed.dispose();
     },
   };
-}
-
-/** One line for a person. */
-export function describe(error: unknown): string {
-  if (KerfError.is(error)) return error.line;
-  return error instanceof Error ? error.message : JSON.stringify(error);
 }

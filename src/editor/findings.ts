@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { Finding, Severity } from '../rules/rule.ts';
 import { textScheme } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './engineService.ts';
+import { describe } from './errorText.ts';
 import { type FindingGroup, groupFindings, withSeverities } from './findingView.ts';
 import type { Services } from './services.ts';
 import { textUri, type TextForms } from './textForms.ts';

@@ -16,6 +16,7 @@ import type { FindingsView } from './findings.ts';
 import type { HostCall, PageHandlers } from './pageProtocol.ts';
 import { stateOf } from './pageState.ts';
 import type { Services } from './services.ts';
+import { sliced } from './sliced.ts';
 
 /** What the page may ask for that is not the engine's business. */
 export interface PageSurroundings {
@@ -111,14 +112,4 @@ async function workbench(around: PageSurroundings, command: 'undo' | 'redo'): Pr
 
 function options(call: HostCall): CallOptions {
   return { signal: call.signal, onProgress: (fraction, message) => call.progress(fraction, message) };
-}
-
-/** A typed array sends the whole buffer it looks into; those that see a part of one are copied first. */
-export function sliced<T>(value: T): T {
-  if (ArrayBuffer.isView(value)) {
-    const whole = value.byteLength === value.buffer.byteLength;
-    return whole || value instanceof DataView ? value : ((value as Uint8Array & T).slice() as Uint8Array & T);
-  }
-  if (Array.isArray(value) || typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, sliced(part)])) as T;
 }

@@ -5,7 +5,7 @@ import { KerfError } from '../ir/errors.ts';
 import { callOptions } from './cancel.ts';
 import { watchDisk } from './diskWatch.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './engineService.ts';
+import { describe } from './errorText.ts';
 import { parseBackup } from './journal.ts';
 import type { Log } from './log.ts';
 import type { PageHost } from './pageHost.ts';

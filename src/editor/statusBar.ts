@@ -3,7 +3,7 @@ import type { EstimateReport } from '../engine/protocol.ts';
 import type { ActiveModel } from './activeModel.ts';
 import { type BudgetUse, budgetUse } from './budgetState.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './engineService.ts';
+import { describe } from './errorText.ts';
 import { formatBytes, formatCount, formatMs } from './format.ts';
 import type { Services } from './services.ts';
 

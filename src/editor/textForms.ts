@@ -3,7 +3,7 @@ import type { LayerRow } from '../engine/protocol.ts';
 import { KerfError } from '../ir/errors.ts';
 import { textExtension, textScheme } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './engineService.ts';
+import { describe } from './errorText.ts';
 import type { Services } from './services.ts';
 import { indexText, type TextIndex } from './textModel.ts';
 

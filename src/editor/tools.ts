@@ -7,7 +7,7 @@ import { callOptions } from './cancel.ts';
 import { passesFor } from './catalog.ts';
 import { toolNames } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './engineService.ts';
+import { describe } from './errorText.ts';
 import type { CallOptions } from '../engine/protocol.ts';
 import type { FindingsView } from './findings.ts';
 import type { Services } from './services.ts';
