@@ -1,17 +1,20 @@
 // Bundles the extension: host, engine, runner, command line, page and layout worker.
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import esbuild from 'esbuild';
 import { copyRuntimes } from './runtimes.mjs';
 
 const watch = process.argv.includes('--watch');
 const production = process.argv.includes('--production');
+const quiet = process.argv.includes('--quiet');
+const { version } = JSON.parse(await readFile('package.json', 'utf8'));
 
 const common = {
   bundle: true,
   sourcemap: !production,
   minify: production,
   target: 'es2022',
-  logLevel: 'info',
+  logLevel: quiet ? 'warning' : 'info',
+  define: { KERF_VERSION: JSON.stringify(version) },
 };
 const node = {
   ...common,

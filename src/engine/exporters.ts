@@ -1,0 +1,51 @@
+import type { Analysis, LayerCost } from '../analysis/report.ts';
+import { printModel } from '../formats/text/print.ts';
+import type { Graph, Model, Node } from '../ir/model.ts';
+import { indexOf } from '../ir/walk.ts';
+import { scopeOf } from './graphView.ts';
+
+/** A text made of a model and its costs. */
+type Exporter = (model: Model, analysis: Analysis) => string;
+
+const columns = ['id', 'name', 'op', 'params', 'weightBytes', 'macs', 'flops', 'activationBytes', 'outputShapes'] as const;
+
+/** RFC 4180; unknown numbers are empty cells. */
+const csv: Exporter = (_, analysis) => {
+  const cell = (value: unknown) => {
+    const text = value === undefined ? '' : Array.isArray(value) ? value.join(' ') : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const row = (layer: LayerCost) => columns.map((column) => cell(layer[column])).join(',');
+  return `${[columns.join(','), ...analysis.layers.map(row)].join('\r\n')}\r\n`;
+};
+
+const text: Exporter = (model, { types }) =>
+  printModel(model, { types: (graph, value) => types.get(graph)?.get(value) }).text;
+
+/** The graph JSON of Model Explorer (google-ai-edge/model-explorer, "Develop Adapter Extension"). */
+const modelExplorer: Exporter = (model, analysis) => {
+  const costs = new Map(analysis.layers.map((layer) => [layer.id, layer]));
+  const graphs = model.graphs.map((graph, index) => ({
+    id: graph.name || `graph ${index}`,
+    nodes: graph.nodes.map((node) => explorerNode(graph, node, costs.get(node.id))),
+  }));
+  return JSON.stringify({ label: 'kerf', graphs }, undefined, 1);
+};
+
+function explorerNode(graph: Graph, node: Node, cost: LayerCost | undefined) {
+  const { producer } = indexOf(graph);
+  const incomingEdges = node.inputs.flatMap((id, target) => {
+    const source = id === null ? undefined : producer.get(id);
+    if (id === null || source === undefined) return [];
+    const output = String(source.outputs.indexOf(id));
+    return [{ sourceNodeId: source.id, sourceNodeOutputId: output, targetNodeInputId: String(target) }];
+  });
+  const attributes = columns.flatMap((column) => {
+    const value = cost?.[column];
+    return value === undefined || ['id', 'name', 'op'].includes(column) ? [] : [{ key: column, value: String(value) }];
+  });
+  return { id: node.id, label: node.op, namespace: scopeOf(node.name === '' ? node.id : node.name), incomingEdges, attrs: attributes };
+}
+
+/** By the name that `kerf export --to` takes. */
+export const exporters: Readonly<Record<string, Exporter>> = { csv, text, 'model-explorer': modelExplorer };

@@ -1,0 +1,42 @@
+import { analyse } from '../../analysis/analyse.ts';
+import { estimateOn } from '../../devices/estimate.ts';
+import { benchmark } from '../../runtime/bench.ts';
+import { evaluate } from '../../runtime/evaluate.ts';
+import { startRunner } from '../../runtime/launch.ts';
+import { deviceNamed } from '../deviceFiles.ts';
+import { layerNamer } from '../layerNames.ts';
+import type { EngineMethods } from '../methods.ts';
+import { forwardProgress } from '../context.ts';
+import type { ModelStore } from '../store.ts';
+
+export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate' | 'bench' | 'evaluate'> {
+  return {
+    estimate({ handle, device }) {
+      const held = store.get(handle);
+      return estimateOn(deviceNamed(device), held.model, analyse(held.model), { fileBytes: store.fileBytes(held) });
+    },
+
+    async bench({ handle, against, options = {} }, job) {
+      const held = store.get(handle);
+      const other = against === undefined ? undefined : store.get(against);
+      return benchmark(startRunner, {
+        ...options,
+        model: await store.fileOf(held),
+        layerOf: layerNamer(held.model),
+        ...(other && { against: await store.fileOf(other), againstLayerOf: layerNamer(other.model) }),
+        ...forwardProgress(job),
+      });
+    },
+
+    async evaluate({ handle, data, reference, samples }, job) {
+      const other = reference === undefined ? undefined : store.get(reference);
+      return evaluate(startRunner, {
+        model: await store.fileOf(store.get(handle)),
+        data,
+        ...(other && { reference: await store.fileOf(other) }),
+        ...(samples !== undefined && { samples }),
+        ...forwardProgress(job),
+      });
+    },
+  };
+}
