@@ -15,6 +15,8 @@ export interface Decoded {
 }
 
 const damageKept = 200;
+/** An error takes about as long as decoding so many bytes. */
+const errorCost = 1024;
 
 /**
  * Decodes the tables of a flatbuffer from `rootTable` down. A field that points outside the file or makes no sense is
@@ -189,6 +191,7 @@ class Decoder {
   #report(error: unknown): void {
     const readable = KerfError.is(error, 'truncated') || KerfError.is(error, 'malformed');
     if (!readable || this.#budget < 0) throw error;
+    this.#spend(errorCost);
     if (this.#damage.length >= damageKept) {
       this.#unlisted += 1;
       return;

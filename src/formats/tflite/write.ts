@@ -5,6 +5,7 @@ import { encode } from './encode.ts';
 import { graphExtra, modelExtra } from './extra.ts';
 import { sourceOf } from './read.ts';
 import { cell, integersOf, row, rowsOf, textOf, withCells, type Cell, type Row } from './row.ts';
+import { moveZip } from './zip.ts';
 import { type BufferPlan, planBuffers } from './write-buffers.ts';
 import { type CodePlan, planCodes, writeOperator } from './write-operator.ts';
 import { type IndexOf, writeTensor } from './write-tensor.ts';
@@ -41,7 +42,9 @@ export function encodeTflite(model: TfliteModel): readonly Bytes[] {
     ['signature_defs', signaturesCell(model, base, indices)],
   ]);
   const parts = encode(root, { identifier: 'TFL3', outside: buffers.outside });
-  return extra?.tail === undefined ? parts : [...parts, extra.tail.data];
+  if (extra?.tail === undefined) return parts;
+  const length = parts.reduce((total, part) => total + part.length, 0);
+  return [...parts, moveZip(extra.tail.data, extra.tail.offset, length)];
 }
 
 function tensorIndices(graph: Graph): IndexOf {
@@ -67,11 +70,15 @@ function writeGraph(
     writeTensor(value, buffers, indexOf, usesHasRank),
   );
   const operators = graph.nodes.map((node) => writeOperator(node, codes, indexOf));
+  const ends = (side: 'inputs' | 'outputs') => {
+    const absent = graph[side].length === 0 && extra !== undefined && !base.cells.has(side);
+    return absent ? undefined : cell.integers(graph[side].map(indexOf));
+  };
   const named = extra === undefined ? graph.name !== '' : graph.name !== extra.as.name;
   return withCells(base, [
     ['tensors', cell.rows(tensors)],
-    ['inputs', cell.integers(graph.inputs.map(indexOf))],
-    ['outputs', cell.integers(graph.outputs.map(indexOf))],
+    ['inputs', ends('inputs')],
+    ['outputs', ends('outputs')],
     ['operators', operators.length > 0 || base.cells.has('operators') ? cell.rows(operators) : undefined],
     ...(named ? [['name', cell.text(graph.name)] as const] : []),
   ]);
@@ -90,16 +97,37 @@ function metadataIndices(base: Row, buffers: BufferPlan): Cell | undefined {
 }
 
 function metadataCell(model: TfliteModel, base: Row, buffers: BufferPlan): Cell | undefined {
-  if (model.metadata.length === 0) return base.cells.has('metadata') ? cell.rows([]) : undefined;
+  const metadata = model.metadata.filter(({ name }) => holds(name, model));
+  if (metadata.length === 0) return base.cells.has('metadata') ? cell.rows([]) : undefined;
   const old = rowsOf(base, 'metadata');
   return cell.rows(
-    model.metadata.map(({ name, data }) => {
-      const kept =
-        old.find((each) => (textOf(each, 'name') ?? '') === name) ??
-        row('Metadata', [['name', cell.text(name)]]);
-      return withCells(kept, [['buffer', cell.scalar(buffers.indexOfData(data))]]);
+    metadata.map(({ name, data }) => {
+      const kept = old.find((each) => (textOf(each, 'name') ?? '') === name);
+      const entry = kept ?? row('Metadata', [['name', cell.text(name)]]);
+      return withCells(entry, [['buffer', cell.scalar(buffers.indexOfData(data))]]);
     }),
   );
+}
+
+/**
+ * Whether metadata still describes the model. A memory plan names tensors by index and is left out once they changed;
+ * compressed weights do too, but cannot do without it.
+ */
+function holds(name: string, model: TfliteModel): boolean {
+  if (name !== 'OfflineMemoryAllocation' && name !== 'COMPRESSION_METADATA') return true;
+  const same = model.graphs.every((graph) => {
+    const before = graphExtra(graph)?.as;
+    if (before === undefined || before.values.size !== graph.values.size) return false;
+    const now = [...graph.values.values()];
+    return [...before.values.values()].every(
+      (value, index) => value.id === now[index]?.id && value.type === now[index]?.type,
+    );
+  });
+  if (!same && name === 'COMPRESSION_METADATA') {
+    const message = 'the weights are compressed by tensor index, and the tensors have changed';
+    throw new KerfError('unsupported', message, { place: `metadata "${name}"` });
+  }
+  return same;
 }
 
 function signaturesCell(model: TfliteModel, base: Row, indices: readonly IndexOf[]): Cell | undefined {
