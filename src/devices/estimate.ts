@@ -57,9 +57,10 @@ export function estimateOn(
   const works = workOf(model, analysis);
   const unsupported = refusalsOf(device, model, works);
   const latency = latencyOf(device, works);
-  const notes = [...latency.notes];
   const runs = !unsupported.some((each) => each.fatal);
-  if (!runs) notes.push(`${device.name} refuses parts of this model, so it has no latency there.`);
+  const notes = runs
+    ? latency.notes
+    : [`${device.name} refuses parts of this model, so it has no latency there.`];
   const total = runs ? latency.ms : null;
   const flashBytes = options.fileBytes ?? null;
   const ramBytes = ramOf(device, model, analysis);

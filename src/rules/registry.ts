@@ -1,8 +1,47 @@
+import { missingWeights } from './missingWeights.ts';
 import { exceedsFlash } from './exceedsFlash.ts';
+import { exceedsRam } from './exceedsRam.ts';
+import { exceedsAcceleratorMemory } from './exceedsAcceleratorMemory.ts';
+import { unsupportedOperator } from './unsupportedOperator.ts';
+import { floatOnIntegerDevice } from './floatOnIntegerDevice.ts';
+import { hybridOnMicrocontroller } from './hybridOnMicrocontroller.ts';
+import { dynamicShape } from './dynamicShape.ts';
+import { layerTooLarge } from './layerTooLarge.ts';
+import { float32WeightsLarge } from './float32WeightsLarge.ts';
+import { batchNormNotFolded } from './batchNormNotFolded.ts';
+import { unusedWeights } from './unusedWeights.ts';
+import { redundantQuantizePair } from './redundantQuantizePair.ts';
+import { quantizedConvWithoutOutput } from './quantizedConvWithoutOutput.ts';
+import { nonzeroWeightZeroPoint } from './nonzeroWeightZeroPoint.ts';
+import { tfliteBiasAxis } from './tfliteBiasAxis.ts';
+import { unresolvedOperator } from './unresolvedOperator.ts';
+import { overFileBudget, overLatencyBudget, overMacsBudget, overRamBudget } from './budget.ts';
 import type { Finding, Rule, RuleContext, Severity } from './rule.ts';
 
 /** Every rule, in the order of the manual. */
-export const rules: readonly Rule[] = [exceedsFlash];
+export const rules: readonly Rule[] = [
+  missingWeights,
+  exceedsFlash,
+  exceedsRam,
+  exceedsAcceleratorMemory,
+  unsupportedOperator,
+  floatOnIntegerDevice,
+  hybridOnMicrocontroller,
+  dynamicShape,
+  layerTooLarge,
+  float32WeightsLarge,
+  batchNormNotFolded,
+  unusedWeights,
+  redundantQuantizePair,
+  quantizedConvWithoutOutput,
+  nonzeroWeightZeroPoint,
+  tfliteBiasAxis,
+  unresolvedOperator,
+  overFileBudget,
+  overRamBudget,
+  overMacsBudget,
+  overLatencyBudget,
+];
 
 export function ruleById(id: string): Rule | undefined {
   return rules.find((rule) => rule.id === id);

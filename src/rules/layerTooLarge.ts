@@ -1,0 +1,43 @@
+import type { LayerCost } from '../analysis/report.ts';
+import type { Finding, Rule, RuleContext } from './rule.ts';
+import { bytesText, constantBytes, shrinkingFixes } from './support.ts';
+
+/** Below this nobody gains by looking at a single layer. */
+const worthwhile = 32_768;
+const share = 0.3;
+
+export const layerTooLarge: Rule = {
+  id: 'layer-too-large',
+  severity: 'warning',
+  title: 'One layer holds a large share of the weights',
+  manual: `A single layer holds more than 30 % of the weights of the model, or of what the device or the budget allows for the
+whole model. Compressing this layer alone gives most of the gain, often at the smallest loss.
+
+**Example.** The first fully connected layer of VGG-16 holds 103 of its 138 million parameters.
+
+**Remedy.** Quantize the layer, prune it, or replace a wide fully connected layer by global average pooling.`,
+  check(context) {
+    return context.analysis.layers.flatMap((layer) => findingFor(layer, context));
+  },
+};
+
+function findingFor(layer: LayerCost, context: RuleContext): readonly Finding[] {
+  if (layer.weightBytes < worthwhile) return [];
+  const reason = tooLargeFor(layer.weightBytes, context);
+  if (reason === undefined) return [];
+  const floats = constantBytes(context, 'float32') > 0 && layer.weightBytes >= layer.params * 4;
+  const message = `${layer.op} holds ${bytesText(layer.weightBytes)} of weights, ${reason}.`;
+  const fixes = floats ? shrinkingFixes(context, layer.weightBytes, [layer.id]) : [];
+  return [{ rule: layerTooLarge.id, severity: layerTooLarge.severity, layer: layer.id, message, fixes }];
+}
+
+function tooLargeFor(bytes: number, { analysis, budget, device }: RuleContext): string | undefined {
+  const percent = (of: number) => `${((100 * bytes) / of).toFixed(0)} %`;
+  const flash = device?.flashBytes;
+  const allowed = budget.fileBytes ?? budget.flashBytes;
+  if (flash !== undefined && bytes > share * flash)
+    return `${percent(flash)} of the flash of ${device?.name}`;
+  if (allowed !== undefined && bytes > share * allowed) return `${percent(allowed)} of the size budget`;
+  const total = analysis.totals.weightBytes;
+  return analysis.layers.length > 3 && bytes > share * total ? `${percent(total)} of the model` : undefined;
+}
