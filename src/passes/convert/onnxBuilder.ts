@@ -6,14 +6,17 @@ import { floatTensor, intTensor } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { tensorType } from '../../ir/types.ts';
 
-const irVersion = 10;
+/** ONNX Runtime 1.30 fails to load some int8 models stamped 21, so that opset is for types that need it. */
+const plainOpset = { irVersion: 9, opset: 19 };
 /** The first opset whose QuantizeLinear takes int16 and int4. */
-const opset = 21;
+const wideOpset = { irVersion: 10, opset: 21 };
+const plainTypes = new Set<DType>(['int8', 'uint8', 'int32']);
 
 /** Builds an ONNX graph node by node. */
 export class OnnxBuilder {
   readonly #values = new Map<ValueId, Value>();
   readonly #nodes: Node[] = [];
+  #stamp = plainOpset;
 
   /** A value with exactly this name, typed: an input or output of the graph. */
   declare(name: ValueId, dtype: DType, shape: readonly number[]): ValueId {
@@ -99,8 +102,8 @@ export class OnnxBuilder {
   finish(name: string, inputs: readonly ValueId[], outputs: readonly ValueId[]): OnnxModel {
     return {
       dialect: 'onnx',
-      irVersion,
-      opsets: new Map([['', opset]]),
+      irVersion: this.#stamp.irVersion,
+      opsets: new Map([['', this.#stamp.opset]]),
       producerName: 'kerf',
       producerVersion: '',
       metadata: [],
@@ -110,6 +113,7 @@ export class OnnxBuilder {
   }
 
   #parameters(name: string, dtype: DType, { scale, zeroPoint }: Quantization): [ValueId, ValueId] {
+    if (!plainTypes.has(dtype)) this.#stamp = wideOpset;
     const dims = scale.length > 1 ? [scale.length] : [];
     const zeros = Array.from(scale, (_, i) => zeroPoint[zeroPoint.length > 1 ? i : 0] ?? 0);
     return [

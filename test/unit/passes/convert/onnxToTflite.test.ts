@@ -8,7 +8,7 @@ import type { OnnxModel } from '../../../../src/ir/model.ts';
 import { onnxToTflite } from '../../../../src/passes/convert/onnxToTflite.ts';
 import { passById } from '../../../../src/passes/registry.ts';
 import type { Pass } from '../../../../src/passes/pass.ts';
-import { randomDataset } from '../../../../src/runtime/dataset.ts';
+import { randomDataset } from '../../../../src/runtime/random.ts';
 import { startRunner } from '../../../../src/runtime/launch.ts';
 import { hasShared, samples, shared } from '../../support/models.ts';
 import { useSourceRunner } from '../../support/runner.ts';

@@ -6,7 +6,7 @@ import { readModelFile, writeModelFile } from '../../../../src/formats/io/models
 import type { TfliteModel } from '../../../../src/ir/model.ts';
 import { decodeFloats } from '../../../../src/ir/numbers.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/tfliteToOnnx.ts';
-import { randomDataset } from '../../../../src/runtime/dataset.ts';
+import { randomDataset } from '../../../../src/runtime/random.ts';
 import { startRunner } from '../../../../src/runtime/launch.ts';
 import type { HostTensor } from '../../../../src/runtime/runner.ts';
 import { modelFiles } from '../../support/models.ts';
