@@ -1,7 +1,7 @@
 import { indexOf } from '../ir/walk.ts';
 import type { Graph, Node } from '../ir/model.ts';
 import type { Rule } from './rule.ts';
-import { onLayers } from './support.ts';
+import { count, onLayers } from './support.ts';
 
 const foldable = new Set(['Conv', 'ConvTranspose', 'Gemm']);
 
@@ -18,7 +18,7 @@ can be folded into the weights and disappears, with the same result up to roundi
   check({ model }) {
     const graph = model.graphs[0];
     const layers = graph.nodes.filter((node) => isFoldable(node, graph)).map((node) => node.id);
-    const title = `Fold ${layers.length} batch normalizations: ${layers.length} layers less, same result`;
+    const title = `Fold ${count(layers.length, 'batch normalization')}: ${count(layers.length, 'layer')} less, same result`;
     return onLayers(
       batchNormNotFolded,
       layers,

@@ -1,7 +1,7 @@
 import { arenaBytesOf } from '../devices/arena.ts';
 import { fitOf } from '../devices/estimate.ts';
-import type { Rule } from './rule.ts';
-import { bytesText, constantBytes, onModel, shrinkingFixes } from './support.ts';
+import type { Fix, Rule } from './rule.ts';
+import { bytesText, constantBytes, onModel } from './support.ts';
 
 export const exceedsRam: Rule = {
   id: 'exceeds-ram',
@@ -23,7 +23,7 @@ channels of the layers around the peak, which the Memory tab shows. A runtime ne
     const fit = fitOf(used, device.ramBytes);
     if (fit === 'fits' || fit === 'unknown') return [];
     const sizes = `${bytesText(used)} of ${bytesText(device.ramBytes)}`;
-    const fixes = shrinkingFixes(context, constantBytes(context, 'float32')).slice(0, 1);
+    const fixes = constantBytes(context, 'float32') === 0 ? [] : [quantize(used)];
     return fit === 'tight'
       ? onModel(
           { id: 'exceeds-ram', severity: 'warning' },
@@ -33,3 +33,8 @@ channels of the layers around the peak, which the Memory tab shows. A runtime ne
       : onModel(exceedsRam, `The activations do not fit the RAM of ${device.name}: ${sizes}.`, fixes);
   },
 };
+
+function quantize(used: number): Fix {
+  const title = `Quantize to int8 with calibration: about ${bytesText(used / 4)} of activations`;
+  return { pass: 'quantize-static', options: {}, title };
+}

@@ -1,23 +1,27 @@
 import type { LayerCost } from '../analysis/report.ts';
 import type { Finding, Rule, RuleContext } from './rule.ts';
-import { bytesText, constantBytes, shrinkingFixes } from './support.ts';
+import { bytesText, shrinkingFixes } from './support.ts';
 
 /** Below this nobody gains by looking at a single layer. */
 const worthwhile = 32_768;
 const share = 0.3;
+/** Only the largest are reported: when many layers are too large, the model is. */
+const most = 3;
+const compressible = new Set(['convolution', 'matmul', 'recurrent']);
 
 export const layerTooLarge: Rule = {
   id: 'layer-too-large',
   severity: 'warning',
   title: 'One layer holds a large share of the weights',
   manual: `A single layer holds more than 30 % of the weights of the model, or of what the device or the budget allows for the
-whole model. Compressing this layer alone gives most of the gain, often at the smallest loss.
+whole model. At most the three largest are reported. Compressing such a layer alone gives most of the gain, often at the smallest loss.
 
 **Example.** The first fully connected layer of VGG-16 holds 103 of its 138 million parameters.
 
 **Remedy.** Quantize the layer, prune it, or replace a wide fully connected layer by global average pooling.`,
   check(context) {
-    return context.analysis.layers.flatMap((layer) => findingFor(layer, context));
+    const largest = [...context.analysis.layers].sort((a, b) => b.weightBytes - a.weightBytes).slice(0, most);
+    return largest.flatMap((layer) => findingFor(layer, context));
   },
 };
 
@@ -25,7 +29,7 @@ function findingFor(layer: LayerCost, context: RuleContext): readonly Finding[] 
   if (layer.weightBytes < worthwhile) return [];
   const reason = tooLargeFor(layer.weightBytes, context);
   if (reason === undefined) return [];
-  const floats = constantBytes(context, 'float32') > 0 && layer.weightBytes >= layer.params * 4;
+  const floats = compressible.has(layer.family) && layer.weightBytes >= layer.params * 4;
   const message = `${layer.op} holds ${bytesText(layer.weightBytes)} of weights, ${reason}.`;
   const fixes = floats ? shrinkingFixes(context, layer.weightBytes, [layer.id]) : [];
   return [{ rule: layerTooLarge.id, severity: layerTooLarge.severity, layer: layer.id, message, fixes }];

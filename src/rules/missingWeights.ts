@@ -1,5 +1,5 @@
 import type { Rule } from './rule.ts';
-import { onModel } from './support.ts';
+import { count, onModel } from './support.ts';
 import { graphsOf } from '../ir/walk.ts';
 
 export const missingWeights: Rule = {
@@ -20,8 +20,8 @@ outside of the model's folder. The graph can be looked at, but the model cannot 
         if (reason !== undefined) byReason.set(reason, (byReason.get(reason) ?? 0) + 1);
       }
     }
-    return [...byReason].flatMap(([reason, count]) =>
-      onModel(missingWeights, `${count} weights cannot be read: ${reason}.`),
+    return [...byReason].flatMap(([reason, weights]) =>
+      onModel(missingWeights, `${count(weights, 'weight')} cannot be read: ${reason}.`),
     );
   },
 };

@@ -2,7 +2,7 @@ import type { Graph, Node, NodeId } from '../ir/model.ts';
 import { readFloats, readIntegers } from '../ir/numbers.ts';
 import { indexOf } from '../ir/walk.ts';
 import type { Rule } from './rule.ts';
-import { onLayers } from './support.ts';
+import { count, onLayers } from './support.ts';
 
 export const redundantQuantizePair: Rule = {
   id: 'redundant-quantize-pair',
@@ -18,7 +18,7 @@ Where the parameters differ the pair is a requantization and is not reported.
     const layers: NodeId[] = [];
     for (const graph of model.graphs)
       for (const node of graph.nodes) if (isUndone(node, graph)) layers.push(node.id);
-    const title = `Remove ${layers.length} pairs: ${2 * layers.length} layers less, same result`;
+    const title = `Remove ${count(layers.length, 'pair')}: ${2 * layers.length} layers less, same result`;
     return onLayers(
       redundantQuantizePair,
       layers,

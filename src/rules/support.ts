@@ -12,9 +12,14 @@ export function bytesText(bytes: number): string {
   return `${(bytes / 1e9).toPrecision(3)} GB`;
 }
 
-/** The model file's bytes, or its weights' when the file is not known. */
+/** The model file's bytes, or its weights' when the file is not known or its weights stand elsewhere. */
 export function storedBytes(context: RuleContext): number {
-  return context.fileBytes ?? context.analysis.totals.weightBytes;
+  return Math.max(context.fileBytes ?? 0, context.analysis.totals.weightBytes);
+}
+
+/** "1 layer", "3 layers". */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 /** One finding for a thing that was seen on several layers; none when it was seen on none. */

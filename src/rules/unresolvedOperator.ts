@@ -2,6 +2,8 @@ import type { NodeId } from '../ir/model.ts';
 import type { Rule } from './rule.ts';
 import { onLayers } from './support.ts';
 
+const consequence = 'Unknown because an earlier layer is';
+
 export const unresolvedOperator: Rule = {
   id: 'unresolved-operator',
   severity: 'information',
@@ -13,14 +15,14 @@ data, or the file is damaged. Totals that would include them are shown as unknow
 
 **Remedy.** Bind the free dimensions if there are any. Custom operators stay unknown; the rest of the model is not affected.`,
   check({ analysis }) {
-    const byReason = new Map<string, { op: string; layers: Set<NodeId> }>();
+    const byReason = new Map<string, Set<NodeId>>();
     for (const { layer, op, reason } of analysis.unresolved) {
-      const key = `${op}: ${reason}`;
-      const entry = byReason.get(key) ?? { op, layers: new Set<NodeId>() };
-      entry.layers.add(layer);
-      byReason.set(key, entry);
+      const key = reason.startsWith('follows from') ? consequence : `${op}: ${reason}`;
+      const layers = byReason.get(key) ?? new Set<NodeId>();
+      layers.add(layer);
+      byReason.set(key, layers);
     }
-    return [...byReason].flatMap(([key, { layers }]) =>
+    return [...byReason].flatMap(([key, layers]) =>
       onLayers(unresolvedOperator, [...layers], (where) => `${key}${where}.`),
     );
   },

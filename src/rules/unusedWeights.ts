@@ -3,7 +3,7 @@ import { bodiesOf } from '../ir/attribute.ts';
 import type { Graph, NodeId, Value, ValueId } from '../ir/model.ts';
 import { capturesOf, indexOf } from '../ir/walk.ts';
 import type { Finding, Rule } from './rule.ts';
-import { bytesText, onLayers, onModel } from './support.ts';
+import { bytesText, count, onLayers, onModel } from './support.ts';
 
 export const unusedWeights: Rule = {
   id: 'unused-weights',
@@ -42,7 +42,7 @@ function unusedConstants(graph: Graph): readonly Finding[] {
 function deadLayers(graph: Graph): readonly Finding[] {
   const dead = deadNodes(graph);
   return onLayers(unusedWeights, dead, (where) => `No output depends on this layer${where}.`, [
-    { pass: 'simplify', options: {}, title: `Remove ${dead.length} layers that nothing depends on` },
+    { pass: 'simplify', options: {}, title: `Remove ${count(dead.length, 'layer')} that nothing depends on` },
   ]);
 }
 
