@@ -1,4 +1,7 @@
 import type { Dim, Shape } from '../../ir/types.ts';
+import { elementCount, isStatic } from '../../ir/types.ts';
+import { takeAlong } from '../content.ts';
+import { fitsContent } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
 import {
   axisOf,
@@ -20,19 +23,22 @@ function inferGather(context: OpContext): readonly Known[] {
   const dtype = dtypeAt(context, 0);
   const axis = x && axisOf(intAttribute(context.node, 'axis', 0), x.length);
   if (x === undefined || indices === undefined || axis === undefined) return [known(dtype, undefined)];
-  const content = x.length === 1 ? smallContent(context, 0) : undefined;
-  return [
-    known(
-      dtype,
-      [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)],
-      content && gathered(context, content),
-    ),
-  ];
+  const shape = [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)];
+  const small = dtype !== undefined && fitsContent(dtype, elementCount(shape));
+  return [known(dtype, shape, small ? gathered(context, x, axis) : undefined)];
 }
 
-function gathered(context: OpContext, content: readonly Dim[]): readonly Dim[] | undefined {
-  const at = smallContent(context, 1) && numbersOf(context.input(1));
-  return at?.map((index) => content[index < 0 ? index + content.length : index] ?? null);
+function gathered(context: OpContext, x: Shape, axis: number): readonly Dim[] | undefined {
+  const content = isStatic(x) ? smallContent(context, 0) : undefined;
+  const picks = content && smallContent(context, 1) && numbersOf(context.input(1));
+  if (content === undefined || picks === undefined || !isStatic(x)) return undefined;
+  const size = x[axis] ?? 0;
+  return takeAlong(
+    content,
+    x,
+    axis,
+    picks.map((index) => (index < 0 ? index + size : index)),
+  );
 }
 
 /** One element for each index. */
@@ -68,22 +74,27 @@ const inferNonZero = (context: OpContext): readonly Known[] => {
   return [known('int64', [x === undefined ? null : Math.max(1, x.length), null])];
 };
 
-/** The number of selected elements depends on the condition's data. */
+/** As many as the condition selects, where that is known; flattened without an axis. */
 function inferCompress(context: OpContext): readonly Known[] {
+  const condition = smallContent(context, 1) && numbersOf(context.input(1));
+  return selected(context, condition === undefined ? null : condition.filter((value) => value !== 0).length);
+}
+
+function selected(context: OpContext, count: Dim): readonly Known[] {
   const x = context.shape(0);
   const axis = context.node.attributes.get('axis');
-  if (axis?.kind !== 'int') return [known(dtypeAt(context, 0), [null])];
+  if (axis?.kind !== 'int') return [known(dtypeAt(context, 0), [count])];
   const at = x && axisOf(Number(axis.value), x.length);
   return [
     known(
       dtypeAt(context, 0),
-      x?.map((dim, index) => (index === at ? null : dim)),
+      x?.map((dim, index) => (index === at ? count : dim)),
     ),
   ];
 }
 
 function inferUnique(context: OpContext): readonly Known[] {
-  const [values = {}] = inferCompress(context);
+  const [values = {}] = selected(context, null);
   const counts = known('int64', [null]);
   return [values, counts, counts, counts];
 }

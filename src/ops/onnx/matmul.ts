@@ -78,19 +78,37 @@ function inferNBits(context: OpContext): readonly Known[] {
 }
 
 interface Equation {
-  readonly inputs: readonly string[];
-  readonly output: string;
+  /** Labels of each operand, one per axis. */
+  readonly inputs: readonly (readonly string[])[];
+  readonly output: readonly string[];
 }
 
-/** The terms of an Einsum equation, without an ellipsis; the implicit output has the labels that occur once. */
-function equationOf(text: string): Equation | undefined {
-  const [left = '', right] = text.replaceAll(' ', '').split('->');
-  if (left.includes('.')) return undefined;
-  const inputs = left.split(',');
-  if (right !== undefined) return { inputs, output: right };
-  const labels = [...inputs.join('')].sort();
-  const output = labels.filter((label) => labels.indexOf(label) === labels.lastIndexOf(label)).join('');
-  return { inputs, output };
+/**
+ * The labels of an Einsum equation. An ellipsis stands for the axes a term does not name, which broadcast from the
+ * right: they are labelled ~0, ~1, … from there. Without "->" the output has the ellipsis and the labels that occur once.
+ */
+function equationOf(context: OpContext): Equation | undefined {
+  const [left = '', right] = stringAttribute(context.node, 'equation', '').replaceAll(' ', '').split('->');
+  const terms = left.split(',');
+  let broadcasts = 0;
+  const inputs = terms.map((term, index) => {
+    const hidden = (context.shape(index)?.length ?? Number.NaN) - term.replace('...', '').length;
+    if (term.includes('.')) broadcasts = Math.max(broadcasts, hidden);
+    return labelsOf(term, hidden);
+  });
+  if (Number.isNaN(broadcasts)) return undefined;
+  if (right !== undefined) return { inputs, output: labelsOf(right, broadcasts) };
+  const letters = terms.join('').replaceAll('.', '');
+  const once = [...letters].sort().filter((label) => letters.indexOf(label) === letters.lastIndexOf(label));
+  return { inputs, output: [...labelsOf('...', broadcasts), ...once] };
+}
+
+function labelsOf(term: string, hidden: number): readonly string[] {
+  const at = term.indexOf('...');
+  if (at < 0) return [...term];
+  const count = Math.max(0, hidden || 0);
+  const named = Array.from({ length: count }, (_, index) => `~${count - 1 - index}`);
+  return [...term.slice(0, at), ...named, ...term.slice(at + 3)];
 }
 
 function labelSizes(context: OpContext, equation: Equation): ReadonlyMap<string, Dim> {
@@ -106,20 +124,20 @@ function labelSizes(context: OpContext, equation: Equation): ReadonlyMap<string,
 }
 
 function inferEinsum(context: OpContext): readonly Known[] {
-  const equation = equationOf(stringAttribute(context.node, 'equation', ''));
+  const equation = equationOf(context);
   if (equation === undefined) return [known(dtypeAt(context, 0), undefined)];
   const sizes = labelSizes(context, equation);
   return [
     known(
       dtypeAt(context, 0),
-      [...equation.output].map((label) => sizes.get(label) ?? null),
+      equation.output.map((label) => sizes.get(label) ?? null),
     ),
   ];
 }
 
 /** One product per combination of all labels, as a single loop nest. */
 function einsumCost(context: CostContext): OpCost {
-  const equation = equationOf(stringAttribute(context.node, 'equation', ''));
+  const equation = equationOf(context);
   const sizes = equation && [...labelSizes(context, equation).values()];
   const count = elementCount(sizes);
   if (equation === undefined || count === undefined) return unknownCost;

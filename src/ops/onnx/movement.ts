@@ -1,5 +1,6 @@
 import type { Dim, Shape } from '../../ir/types.ts';
-import { elementCount } from '../../ir/types.ts';
+import { elementCount, isStatic } from '../../ir/types.ts';
+import { concatenate, takeAlong } from '../content.ts';
 import { fitsContent } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import {
@@ -36,15 +37,24 @@ function inferConcat(context: OpContext, inputs: readonly number[]): readonly Kn
     const along = shapes.map((each) => each[index] ?? null);
     return index === axis ? sumOf(along) : (along.find((each) => typeof each === 'number') ?? dim);
   });
-  return [known(dtype, shape, first.length === 1 ? joined(context, inputs, shape) : undefined)];
+  return [known(dtype, shape, joined(context, inputs, shape, axis))];
 }
 
-function joined(context: OpContext, inputs: readonly number[], shape: Shape): readonly Dim[] | undefined {
+/** An input of known shape and unknown content leaves holes, not ignorance of its neighbours. */
+function joined(
+  context: OpContext,
+  inputs: readonly number[],
+  shape: Shape,
+  axis: number,
+): readonly Dim[] | undefined {
   const dtype = dtypeAt(context, inputs[0] ?? 0);
-  if (dtype === undefined || !fitsContent(dtype, elementCount(shape))) return undefined;
-  const parts = inputs.map((index) => context.input(index).content);
-  // An input of known length and unknown content leaves holes, not ignorance of its neighbours.
-  return parts.flatMap((part, at) => part ?? unknownDims(context.shape(inputs[at] as number)?.[0] as number));
+  const shapes = inputs.map((index) => context.shape(index));
+  if (dtype === undefined || !fitsContent(dtype, elementCount(shape)) || !shapes.every(isStatic))
+    return undefined;
+  const parts = inputs.map(
+    (index, at) => context.input(index).content ?? unknownDims(elementCount(shapes[at]) ?? 0),
+  );
+  return concatenate(parts, shapes, axis);
 }
 
 /** QLinearConcat: result scale and zero point, then (tensor, scale, zero point) triples. */
@@ -61,11 +71,14 @@ function inferSplit(context: OpContext): readonly Known[] {
   if (x === undefined || axis === undefined)
     return Array.from({ length: outputs }, () => known(dtype, undefined));
   const sizes = splitSizes(context, x[axis] ?? null, outputs);
-  const content = x.length === 1 ? smallContent(context, 0) : undefined;
+  const content = isStatic(x) ? smallContent(context, 0) : undefined;
   let start = 0;
   return Array.from({ length: outputs }, (_, index) => {
     const size = sizes[index] ?? null;
-    const part = content && typeof size === 'number' ? content.slice(start, start + size) : undefined;
+    const part =
+      content && isStatic(x) && typeof size === 'number'
+        ? takeAlong(content, x, axis, rangeOf({ start, end: start + size, step: 1 }))
+        : undefined;
     start += typeof size === 'number' ? size : 0;
     return known(dtype, replaceDim(x, axis, size), part);
   });
@@ -98,14 +111,15 @@ function inferSlice(context: OpContext): readonly Known[] {
   if (axes === undefined) return [known(dtype, unknownDims(x.length))];
   const steps = has(context.node, 4) ? context.input(4).content : undefined;
   let shape: Shape = x;
-  let content = x.length === 1 ? smallContent(context, 0) : undefined;
+  let content = isStatic(x) ? smallContent(context, 0) : undefined;
   axes.forEach((axis, at) => {
     const step = steps === undefined ? (has(context.node, 4) ? null : 1) : (steps[at] ?? null);
     const range = sliceRange(x[axis] ?? null, starts?.[at] ?? null, ends?.[at] ?? null, step);
     const dim =
       range === undefined ? symbolicSlice(x[axis] ?? null, starts?.[at], ends?.[at], step) : lengthOf(range);
+    content =
+      range && content && isStatic(shape) ? takeAlong(content, shape, axis, rangeOf(range)) : undefined;
     shape = replaceDim(shape, axis, dim);
-    content = range && content && pick(content, range);
   });
   return [known(dtype, shape, content)];
 }
@@ -141,11 +155,9 @@ function lengthOf({ start, end, step }: SliceRange): number {
   return Math.max(0, Math.ceil((end - start) / step));
 }
 
-function pick(content: readonly Dim[], range: SliceRange): readonly Dim[] {
-  return Array.from(
-    { length: lengthOf(range) },
-    (_, index) => content[range.start + index * range.step] ?? null,
-  );
+/** The coordinates of a range. */
+function rangeOf(range: SliceRange): readonly number[] {
+  return Array.from({ length: lengthOf(range) }, (_, index) => range.start + index * range.step);
 }
 
 /** Slices of symbolic sizes that can still be named: all of it, all but the first or last few, the first few. */

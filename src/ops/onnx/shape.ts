@@ -1,7 +1,8 @@
 import type { DType } from '../../ir/dtype.ts';
 import { isFloat } from '../../ir/dtype.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
-import { elementCount } from '../../ir/types.ts';
+import { elementCount, isStatic } from '../../ir/types.ts';
+import { permute } from '../content.ts';
 import { fitsContent } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
 import {
@@ -188,8 +189,9 @@ function inferTranspose(context: OpContext): readonly Known[] {
   const order = intsAttribute(context.node, 'perm') ?? x.map((_, axis) => x.length - 1 - axis);
   const axes = order.map((axis) => axisOf(axis, x.length));
   const shape = axes.map((axis) => (axis === undefined ? null : (x[axis] ?? null)));
-  const content = x.length <= 1 ? smallContent(context, 0) : undefined;
-  return [known(dtypeAt(context, 0), shape, content)];
+  const content = isStatic(x) && !axes.includes(undefined) ? smallContent(context, 0) : undefined;
+  const moved = content && permute(content, x as readonly number[], axes as readonly number[]);
+  return [known(dtypeAt(context, 0), shape, moved)];
 }
 
 const view = { view: true } as const;

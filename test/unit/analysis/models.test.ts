@@ -1,0 +1,64 @@
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { analyse } from '../../../src/analysis/analyse.ts';
+import { readModelFile } from '../../../src/formats/io/models.ts';
+import type { Model } from '../../../src/ir/model.ts';
+import { feedsOf } from '../../../src/ir/model.ts';
+import type { Shape } from '../../../src/ir/types.ts';
+import { isStatic } from '../../../src/ir/types.ts';
+import { modelFiles } from '../support/models.ts';
+import { runtimeTypes } from './oracle.ts';
+
+const bind = { sequence: 512, sr: 1 };
+/** Its first and last layers are ONNX Runtime Extensions operators, which no runtime in Node has. */
+const custom = new Set(['superres.onnx']);
+
+function inputShapes(model: Model): ReadonlyMap<string, Shape> {
+  const types = analyse(model, { bind }).types.get(model.graphs[0]);
+  const shapes = new Map<string, Shape>();
+  for (const feed of feedsOf(model.graphs[0])) {
+    const type = types?.get(feed.id);
+    if (type?.kind === 'tensor' && isStatic(type.shape)) shapes.set(feed.id, type.shape);
+  }
+  return shapes;
+}
+
+describe('every ONNX model at hand', () => {
+  for (const file of modelFiles('.onnx')) {
+    const name = path.basename(file);
+    const { model } = readModelFile(file);
+    if (model.dialect !== 'onnx') continue;
+    if (custom.has(name)) {
+      it(`${name}: its custom operators are named, and so is what follows from them`, () => {
+        const { unresolved, totals } = analyse(model);
+        const roots = unresolved.filter((each) => !each.reason.startsWith('follows from'));
+        expect(roots.map((each) => each.op)).toEqual(['DecodeImage', 'EncodeImage']);
+        expect(totals.macs).toBeUndefined();
+      });
+      continue;
+    }
+    it(`${name}: no shape is unresolved once free dimensions are bound`, () => {
+      const analysis = analyse(model, { bind });
+      expect(analysis.unresolved).toEqual([]);
+      expect(analysis.freeDimensions).toEqual([]);
+      for (const types of analysis.types.values()) {
+        for (const type of types.values()) expect(type.kind === 'tensor' && isStatic(type.shape)).toBe(true);
+      }
+    });
+    it(`${name}: types equal those ONNX Runtime infers`, async () => {
+      const observed = await runtimeTypes(model, inputShapes(model));
+      const inferred = analyse(model, { bind }).types.get(model.graphs[0]);
+      let compared = 0;
+      for (const [id, each] of observed) {
+        const type = inferred?.get(id);
+        if (type?.kind !== 'tensor') throw new Error(`${id} has no type`);
+        expect(`${id}: ${type.dtype}`).toBe(`${id}: ${each.dtype}`);
+        // An empty list means a scalar or an unknown rank; symbols are what the runtime could not work out.
+        if (each.dims.length === 0 || each.dims.some((dim) => typeof dim === 'string')) continue;
+        expect(`${id}: ${type.shape}`).toBe(`${id}: ${each.dims}`);
+        compared += 1;
+      }
+      expect(compared).toBeGreaterThan(observed.size / 5);
+    });
+  }
+});
