@@ -48,12 +48,14 @@ function plainGraph({ name, inputs, outputs, nodes, values }: Graph) {
     name,
     inputs,
     outputs,
-    nodes: nodes.map(({ extra: _, attributes, ...node }) => ({
+    nodes: nodes.map(({ attributes, ...node }) => ({
       ...node,
+      extra: undefined,
       attributes: [...attributes].map(([key, value]) => [key, plainAttribute(value)]),
     })),
-    values: [...values.values()].map(({ extra: _, constant, quantization, ...value }) => ({
+    values: [...values.values()].map(({ constant, quantization, ...value }) => ({
       ...value,
+      extra: undefined,
       constant: constant && plainTensor(constant),
       quantization: quantization && { ...quantization, details: plainDetails(quantization.details) },
     })),
@@ -116,11 +118,11 @@ export class JoinedBytes implements Bytes {
     return out;
   }
   slice(offset: number, length: number): Bytes {
-    const whole = this;
+    const read = (at: number, count: number) => this.read(offset + at, count);
     return {
       length: Math.min(length, this.length - offset),
-      read: (at = 0, count = length - at) => whole.read(offset + at, count),
-      slice: (at, count) => whole.slice(offset + at, count),
+      read: (at = 0, count = length - at) => read(at, count),
+      slice: (at, count) => this.slice(offset + at, count),
     };
   }
 }
