@@ -48,7 +48,7 @@ function zeroPads(graph: Graph, pad: Node, rank: number): readonly number[] | un
   if (pad.inputs[3] == null) return stored.length === 2 * rank ? stored : undefined;
   const axes = integers(graph, pad.inputs[3]);
   if (axes === undefined || stored.length !== 2 * axes.length) return undefined;
-  const pads = new Array<number>(2 * rank).fill(0);
+  const pads = Array.from({ length: 2 * rank }, () => 0);
   axes.forEach((axis, i) => {
     const at = axis < 0 ? axis + rank : axis;
     pads[at] = stored[i] as number;

@@ -197,7 +197,7 @@ function storeWeight(
   const floor = perChannel || atLeast === undefined ? atLeast : [Math.max(...atLeast)];
   const { tensor: codes, scales } = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
   const dims = perChannel ? [scales.length] : [];
-  const zeros = new Array<number>(scales.length).fill(0);
+  const zeros = Array.from({ length: scales.length }, () => 0);
   const stored: StoredWeight = {
     ids: [
       editor.addConstant(`${id}_quantized`, codes),

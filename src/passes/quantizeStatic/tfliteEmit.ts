@@ -29,6 +29,7 @@ interface Emitter extends TfliteEmission {
   /** Floats of a value that is made as codes. */
   readonly floats: Map<ValueId, ValueId>;
   readonly requantized: Map<string, ValueId>;
+  readonly weightScales: Map<ValueId, Float32Array>;
 }
 
 /** Writes the plan: encoded values change their type, QUANTIZE and DEQUANTIZE stand at the borders to float. */
@@ -41,6 +42,7 @@ export function emitTflite(model: TfliteModel, emission: TfliteEmission): Graph 
     codes: new Map(),
     floats: new Map(),
     requantized: new Map(),
+    weightScales: new Map(),
   };
   for (const id of emission.plan.groups.keys()) encodeValue(emitter, id);
   for (const node of graph.nodes) {
@@ -124,8 +126,7 @@ function emitInteger(emitter: Emitter, { node, weight, inputs: groups }: TfliteN
   }
   if (weight !== undefined) encodeWeight(emitter, node, weight, groups, inputs);
   const outputs = node.outputs.map((id) => (id !== null && plan.made.has(id) ? (codes.get(id) ?? id) : id));
-  const { version: _stale, ...rest } = node;
-  editor.replaceNode(node.id, [...before, { ...rest, inputs, outputs }]);
+  editor.replaceNode(node.id, [...before, { ...node, inputs, outputs }]);
 }
 
 /** The codes of an input in the encoding of `group`. */
@@ -174,11 +175,12 @@ function encodeWeight(
     const weight = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
     stored = editor.addConstant(`${id}_int8`, weight.tensor, symmetric(weight.scales, role.outputAxis));
     emitter.requantized.set(key, stored);
+    emitter.weightScales.set(stored, weight.scales);
   }
   inputs[role.input] = stored;
   if (bias === undefined || role.bias === undefined) return;
-  const { scale } = editor.value(stored)?.quantization as Quantization;
-  const quantized = quantizeBias(bias, inputScale, scale);
+  const scales = emitter.weightScales.get(stored) as Float32Array;
+  const quantized = quantizeBias(bias, inputScale, scales);
   // Every runtime wants axis 0 for a bias, although the specification says 3 for depthwise convolutions.
   inputs[role.bias] = editor.addConstant(`${biasId}_int32`, quantized.tensor, symmetric(quantized.scales, 0));
 }

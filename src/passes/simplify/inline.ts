@@ -32,7 +32,7 @@ function inlineBody(node: Node, body: Graph, editor: GraphEditor): boolean {
     const name = editor.freshValue(id);
     names.set(id, name);
     const value = body.values.get(id);
-    editor.setValue({ ...(value ?? {}), id: name, name });
+    editor.setValue({ ...value, id: name, name });
   }
   const rename = (id: ValueId | null) => (id === null ? null : (names.get(id) ?? id));
   const nodes = body.nodes.map((each) => ({

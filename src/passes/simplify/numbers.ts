@@ -68,7 +68,7 @@ function limitsOf(dtype: DType): readonly [number, number] {
 /** Shape of the broadcast of all, by the rules of NumPy; `undefined` when they do not fit. */
 export function broadcastDims(all: readonly (readonly number[])[]): number[] | undefined {
   const rank = Math.max(...all.map((dims) => dims.length));
-  const out = new Array<number>(rank).fill(1);
+  const out = Array.from({ length: rank }, () => 1);
   for (const dims of all) {
     for (let i = 0; i < dims.length; i += 1) {
       const axis = rank - dims.length + i;

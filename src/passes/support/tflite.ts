@@ -8,7 +8,7 @@ export function perTensor(scale: number, zeroPoint: number): Quantization {
 
 /** Symmetric parameters with one scale, or one per index of `axis`. */
 export function symmetric(scales: Float32Array, axis: number): Quantization {
-  return { scale: scales, zeroPoint: new Array<number>(scales.length).fill(0), axis };
+  return { scale: scales, zeroPoint: Array.from({ length: scales.length }, () => 0), axis };
 }
 
 /** A new operator without options. */
