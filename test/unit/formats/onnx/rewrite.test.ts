@@ -47,11 +47,11 @@ function rebuilt(model: OnnxModel): OnnxModel {
   return { ...model, graphs: [{ ...graph, nodes, values }] };
 }
 
-/** Batch 1; other free dimensions (samples of audio) as long as the models' windows. */
+/** Batch 1; a free length (samples of audio, in a matrix) as long as the models' windows. */
 function bound(inputs: readonly TensorInfo[]): TensorInfo[] {
   return inputs.map((input) => ({
     ...input,
-    dims: input.dims.map((dim, axis) => (dim >= 0 ? dim : axis === 0 ? 1 : 512)),
+    dims: input.dims.map((dim, axis) => (dim >= 0 ? dim : axis > 0 && input.dims.length === 2 ? 512 : 1)),
   }));
 }
 
