@@ -30,6 +30,15 @@ export function checkedFeeds(
   });
 }
 
+/** Zeros for every input, free dimensions as 1. */
+export function zeroFeeds(inputs: readonly TensorInfo[]): readonly HostTensor[] {
+  return inputs.map(({ dtype, dims: wanted }) => {
+    const dims = wanted.map((dim) => Math.max(dim, 1));
+    const count = dims.reduce((product, dim) => product * dim, 1);
+    return { dtype, dims, data: new Uint8Array(byteSize(dtype, count) ?? 0) };
+  });
+}
+
 function refused(file: string, input: string, message: string): KerfError {
   return new KerfError('runtime-refused', message, { file, place: `input ${input}` });
 }

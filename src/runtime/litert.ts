@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { BackendSession } from './backend.ts';
-import { checkedFeeds } from './feeds.ts';
+import { checkedFeeds, zeroFeeds } from './feeds.ts';
 import type { LitertInstance, LoadedModel } from './litertInstance.ts';
 import {
   deleteAll,
@@ -16,7 +16,7 @@ import {
 import { timeOperators } from './operatorTimes.ts';
 import type { HostTensor, SessionInfo, TensorInfo, Tensors } from './runner.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
-import { describeEnd, readStructure } from './tfliteModel.ts';
+import { describeEnd, hasCustomOperators, readStructure } from './tfliteModel.ts';
 import { versionOf } from './wasm.ts';
 
 /** Loads a TFLite model into LiteRT (WebAssembly without threads, XNNPACK kernels). */
@@ -27,6 +27,7 @@ export async function openLitert(path: string): Promise<BackendSession> {
   const loadMs = performance.now() - start;
   const structure = readStructure(bytes, path);
   const ends = describeInterface(loaded);
+  if (hasCustomOperators(structure)) await tryOut(loaded, path);
   const info: SessionInfo = {
     runtime: 'litert',
     version: versionOf(litertFiles),
@@ -59,6 +60,12 @@ export async function openLitert(path: string): Promise<BackendSession> {
       loaded = undefined;
     },
   };
+}
+
+/** An unknown custom operator shows only when the model first runs. */
+async function tryOut(loaded: LoadedModel, path: string): Promise<void> {
+  const { inputs, outputs } = describeInterface(loaded);
+  await runOnce(loaded, zeroFeeds(inputs), outputs, path);
 }
 
 async function runOnce(

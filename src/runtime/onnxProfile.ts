@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { InferenceSession as OrtSession } from 'onnxruntime-node';
 import { KerfError } from '../ir/errors.ts';
 import type { LayerTime } from './runner.ts';
+import { median } from './statistics.ts';
 
 /** One row of ONNX Runtime's Chrome trace; times in microseconds. */
 interface TraceEvent {
@@ -18,7 +19,7 @@ const warmup = 2;
 const kernelSuffix = '_kernel_time';
 
 /**
- * Mean time of every kernel over `runs` inferences of a session of its own: profiling slows a session down, so the one
+ * Median time of every kernel over `runs` inferences of a session of its own: profiling slows a session down, so the one
  * that is timed is never the one that is profiled. Names are ONNX Runtime's, after its own fusions.
  */
 export async function profileOnnx(
@@ -53,20 +54,25 @@ export function parseTrace(events: readonly TraceEvent[], runs: number): readonl
     .slice(-runs);
   const from = starts[0];
   if (from === undefined) throw new KerfError('runtime-refused', "ONNX Runtime's profile holds no inference");
-  const sums = new Map<string, { name: string; op: string; provider: string; us: number }>();
+  const kernels = new Map<string, { name: string; op: string; provider: string; us: Float64Array }>();
   for (const { cat, name, ts, dur, args } of events) {
     if (cat !== 'Node' || ts < from || !name.endsWith(kernelSuffix)) continue;
     const op = args?.op_name ?? '';
     const own = name.slice(0, -kernelSuffix.length);
     const key = `${own} ${op}`;
-    const sum = sums.get(key);
-    if (sum === undefined) sums.set(key, { name: own, op, provider: args?.provider ?? '', us: dur });
-    else sum.us += dur;
+    let kernel = kernels.get(key);
+    if (kernel === undefined) {
+      kernel = { name: own, op, provider: args?.provider ?? '', us: new Float64Array(starts.length) };
+      kernels.set(key, kernel);
+    }
+    // Within a loop body a kernel runs several times per inference.
+    const run = starts.findLastIndex((start) => start <= ts);
+    kernel.us[run] = (kernel.us[run] as number) + dur;
   }
-  return [...sums.values()].map(({ name, op, provider, us }) => ({
+  return [...kernels.values()].map(({ name, op, provider, us }) => ({
     name,
     op,
-    ms: us / 1000 / starts.length,
+    ms: median(us) / 1000,
     provider: provider.replace('ExecutionProvider', '').toLowerCase(),
   }));
 }

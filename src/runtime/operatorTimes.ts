@@ -1,13 +1,16 @@
+import { byteSize } from '../ir/dtype.ts';
 import { KerfError } from '../ir/errors.ts';
-import type { Node, TfliteModel, ValueId } from '../ir/model.ts';
+import type { Node, TfliteModel, Value, ValueId } from '../ir/model.ts';
+import { elementCount, isStatic } from '../ir/types.ts';
 import type { HostTensor, LayerTime, Tensors } from './runner.ts';
+import { median } from './statistics.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
 import { encoded, isFed, singleOperator, withOutputs } from './tfliteModel.ts';
 
 const warmup = 2;
 
 /**
- * Mean time of every operator of the main graph. No TFLite runtime here tells the times of operators inside its XNNPACK
+ * Median time of every operator of the main graph. No TFLite runtime here tells the times of operators inside its XNNPACK
  * delegate by tensor, so each operator is cut out as a model of its own and timed on the values it gets in the
  * whole model. Operators that do not run alone (bodies, resources) are left out: their time is unknown.
  */
@@ -38,10 +41,25 @@ async function valuesOf(
   const outputs = made.filter((id): id is ValueId => id !== null && read.has(id));
   const values = new Map(Object.entries(feeds));
   if (outputs.length === 0) return values;
-  const program = await open(encoded(withOutputs(model, outputs)));
-  for (const [id, tensor] of Object.entries(await program.run(feeds))) values.set(id, tensor);
-  program.close();
+  try {
+    const program = await open(encoded(withOutputs(model, outputs)));
+    for (const [id, tensor] of Object.entries(await program.run(feeds))) values.set(id, tensor);
+    program.close();
+  } catch (error) {
+    // The old interpreter cannot show the inner values of some models; operators are then timed on zeros.
+    if (!KerfError.is(error, 'runtime-refused')) throw error;
+  }
   return values;
+}
+
+/** Zeros in place of a value that is not known; `undefined` when its size is not known either. */
+function zeros(value: Value | undefined): HostTensor | undefined {
+  if (value?.type?.kind !== 'tensor') return undefined;
+  const { dtype, shape } = value.type;
+  const count = elementCount(shape);
+  const size = count === undefined ? undefined : byteSize(dtype, count);
+  if (size === undefined || !isStatic(shape)) return undefined;
+  return { dtype, dims: shape, data: new Uint8Array(size) };
 }
 
 async function timeOperator(
@@ -53,18 +71,21 @@ async function timeOperator(
 ): Promise<{ readonly ms: number; readonly provider: string } | undefined> {
   const all = model.graphs[0].values;
   const fed = node.inputs.filter((id): id is ValueId => id !== null && isFed(all.get(id)));
-  const known = fed.map((id) => [id, values.get(id)] as const);
+  const known = fed.map((id) => [id, values.get(id) ?? zeros(all.get(id))] as const);
   if (known.some(([, tensor]) => tensor === undefined)) return undefined;
   try {
     const program = await open(encoded(singleOperator(model, node)));
     const prepared = await program.prepare(Object.fromEntries(known) as Tensors);
     for (let run = 0; run < warmup; run += 1) await prepared.run();
-    const start = performance.now();
-    for (let run = 0; run < runs; run += 1) await prepared.run();
-    const ms = (performance.now() - start) / runs;
+    const elapsed = new Float64Array(runs);
+    for (let run = 0; run < runs; run += 1) {
+      const start = performance.now();
+      await prepared.run();
+      elapsed[run] = performance.now() - start;
+    }
     prepared.dispose();
     program.close();
-    return { ms, provider: program.kernels };
+    return { ms: median(elapsed), provider: program.kernels };
   } catch (error) {
     // An operator that only works within its model has no time of its own.
     if (KerfError.is(error, 'runtime-refused') || KerfError.is(error, 'unsupported')) return undefined;

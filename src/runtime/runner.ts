@@ -51,7 +51,7 @@ export interface LayerTime {
   readonly op: string;
   /** Place of the operator among the nodes of the main graph, when the runtime knows it. */
   readonly node?: number;
-  /** Mean milliseconds per inference. */
+  /** Milliseconds per inference, the median over the runs. */
   readonly ms: number;
   readonly provider: string;
 }

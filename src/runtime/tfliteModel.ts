@@ -27,6 +27,10 @@ export function readStructure(bytes: Uint8Array, path: string): TfliteModel {
   }
 }
 
+export function hasCustomOperators(model: TfliteModel): boolean {
+  return model.graphs.some((graph) => graph.nodes.some((node) => node.domain === 'custom'));
+}
+
 /** A model as the bytes of its file. */
 export function encoded(model: TfliteModel): Uint8Array {
   const parts = encodeTflite(model).map((part) => part.read());
