@@ -1,10 +1,20 @@
+import { fp16 } from './fp16/fp16.ts';
 import { fuse } from './fuse/fuse.ts';
 import type { Pass } from './pass.ts';
+import { pruneMagnitude } from './pruneMagnitude.ts';
+import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
 import { simplify } from './simplify/simplify.ts';
 
 /** Every transformation there is, in the order in which people usually apply them. */
-export const passes: readonly Pass[] = [simplify, fuse, quantizeStatic];
+export const passes: readonly Pass[] = [
+  simplify,
+  fuse,
+  fp16,
+  quantizeDynamic,
+  quantizeStatic,
+  pruneMagnitude,
+];
 
 /** The pass with this id, or `undefined`. */
 export function passById(id: string): Pass | undefined {

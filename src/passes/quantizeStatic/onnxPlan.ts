@@ -30,6 +30,8 @@ export interface NodePlan {
   readonly activations: readonly number[];
   /** Input indices that hold a constant which takes part as an activation. */
   readonly constants: readonly number[];
+  /** Values that are encoded because of this node's results. */
+  readonly results: readonly ValueId[];
 }
 
 export interface OnnxPlan {
@@ -98,6 +100,7 @@ export function planOnnx(
     else if (node.op === 'MatMul' || surrounded.has(node.op)) planSurrounded(planner, node);
     else if (sameScale.has(node.op)) planSameScale(planner, node);
   }
+  dropUnread(planner);
   return { nodes: planner.nodes, values: planner.values };
 }
 
@@ -136,7 +139,8 @@ function planWeighted(planner: Planner, node: Node, weight: WeightRole): void {
   const required = node.op === 'Conv';
   if (required && !planner.values.has(carrier.value) && !planner.encodable(carrier.value)) return;
   if (!encodeInput(planner, input)) return;
-  planner.nodes.set(node.id, { node, weight, activations: [0], constants: [] });
+  const results = required ? [carrier.value] : [];
+  planner.nodes.set(node.id, { node, weight, activations: [0], constants: [], results });
   if (required) encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier) });
 }
 
@@ -162,7 +166,7 @@ function planSurrounded(planner: Planner, node: Node): void {
   if (node.op === 'AveragePool' && intAttribute(node, 'ceil_mode', 0) !== 0) return;
   const carrier = head ? { value: output } : carrierOf(graph, output);
   if (node.op !== 'Softmax' && !planner.encodable(carrier.value)) return;
-  planner.nodes.set(node.id, { node, activations, constants });
+  planner.nodes.set(node.id, { node, activations, constants, results: [carrier.value] });
   const fixed = node.op === 'Softmax' ? ({ fixed: true } as const) : {};
   encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier), ...fixed });
 }
@@ -173,9 +177,25 @@ function planSameScale(planner: Planner, node: Node): void {
   if (plan === undefined || node.outputs.some((id) => id !== null && planner.values.has(id))) return;
   if (node.op === 'Resize' && stringAttribute(node, 'mode', 'nearest') !== 'nearest') return;
   if (node.op === 'MaxPool' && node.outputs.length > 1) return;
-  planner.nodes.set(node.id, { node, activations: [0], constants: [] });
-  for (const output of node.outputs) {
-    if (output !== null) encode(planner, output, { ...plan, required: true });
+  const results = node.outputs.filter((id): id is ValueId => id !== null);
+  planner.nodes.set(node.id, { node, activations: [0], constants: [], results });
+  for (const output of results) encode(planner, output, { ...plan, required: true });
+}
+
+/**
+ * An operator without weights runs on integers only for the sake of integer readers: where its result ends in floats,
+ * quantizing it would cost precision and gain nothing.
+ */
+function dropUnread({ graph, nodes, values }: Planner): void {
+  const { uses } = indexOf(graph);
+  for (const plan of [...nodes.values()].toReversed()) {
+    if (plan.weight !== undefined) continue;
+    const read = plan.results.some((id) =>
+      (uses.get(id) ?? []).some((use) => nodes.get(use.node.id)?.activations.includes(use.index) ?? false),
+    );
+    if (read) continue;
+    nodes.delete(plan.node.id);
+    for (const id of plan.results) values.delete(id);
   }
 }
 
