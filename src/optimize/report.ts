@@ -1,4 +1,5 @@
 import type { Fit } from '../devices/estimate.ts';
+import { formatBytes } from '../formats/text/tokens.ts';
 import type { NodeId } from '../ir/model.ts';
 import type { RecipeStep } from '../passes/pass.ts';
 
@@ -20,6 +21,8 @@ export interface Candidate {
   /** Accuracy on labels when there are some, else agreement with the original; 0..1. */
   readonly score: number | null;
   readonly scoreKind: 'top1' | 'agreement' | 'none';
+  /** Why the device cannot run it as it is. */
+  readonly refused?: string;
   /** Why this candidate was not built, when it failed; its numbers are null then. */
   readonly failure?: string;
 }
@@ -53,4 +56,54 @@ export interface SensitivityReport {
   readonly seconds: number;
   readonly baselineInferenceSeconds: number;
   readonly notCovered: readonly string[];
+}
+
+/** The report as Markdown: the table of candidates, the choice and its reason. */
+export function optimizeMarkdown(report: OptimizeReport, model: string): string {
+  const rows = [report.baseline, ...report.candidates].map((candidate, index) => {
+    const isChosen = report.chosen !== null && index === report.chosen + 1;
+    const isPareto = report.pareto.includes(index - 1);
+    return row(candidate, isChosen ? ' **(chosen)**' : isPareto ? ' (Pareto)' : '');
+  });
+  const failures = report.candidates
+    .filter((candidate) => candidate.failure !== undefined || candidate.refused !== undefined)
+    .map((candidate) => `- ${candidate.title}: ${candidate.failure ?? candidate.refused}`);
+  const { scoreKind } = report.baseline;
+  const score = scoreKind === 'none' ? 'score' : scoreKind;
+  return [
+    `# ${model} on ${report.device}`,
+    '',
+    `Data: ${report.data}. At most ${report.maxDrop} points of ${score} may be lost.`,
+    '',
+    `| recipe | file | compressed | MACs | measured here | estimated | energy | RAM | flash / RAM | ${score} |`,
+    '|---|---:|---:|---:|---:|---:|---:|---:|---|---:|',
+    ...rows,
+    '',
+    report.reason,
+    ...(report.out === null ? [] : ['', `Written to ${report.out}.`]),
+    ...(failures.length === 0 ? [] : ['', '## Not usable', '', ...failures]),
+    '',
+  ].join('\n');
+}
+
+function row(candidate: Candidate, mark: string): string {
+  const digits = (value: number | null, unit: string) =>
+    value === null ? 'unknown' : `${Number(value.toPrecision(3))} ${unit}`;
+  const cells = [
+    `${candidate.title}${mark}`,
+    kilobytes(candidate.fileBytes),
+    kilobytes(candidate.compressedBytes),
+    candidate.macs === null ? 'unknown' : digits(candidate.macs / 1e6, 'M'),
+    digits(candidate.measuredMs, 'ms'),
+    digits(candidate.latencyMs, 'ms'),
+    digits(candidate.energyMj, 'mJ'),
+    kilobytes(candidate.ramBytes),
+    `${candidate.fits.flash} / ${candidate.fits.ram}`,
+    candidate.score === null ? 'unknown' : `${(candidate.score * 100).toFixed(2)} %`,
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function kilobytes(bytes: number | null): string {
+  return bytes === null ? 'unknown' : formatBytes(bytes);
 }
