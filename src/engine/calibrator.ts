@@ -1,0 +1,178 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeModelFile } from '../formats/io/models.ts';
+import { KerfError } from '../ir/errors.ts';
+import type { Model, OnnxModel, TfliteModel, ValueId } from '../ir/model.ts';
+import { decodeNumbers, readFloats } from '../ir/numbers.ts';
+import { elementCount } from '../ir/types.ts';
+import type { Calibrator, ObservedRange } from '../passes/pass.ts';
+import type { Dataset } from '../runtime/dataset.ts';
+import { openDataset } from '../runtime/dataset.ts';
+import { inputsOf } from '../runtime/modelInputs.ts';
+import { randomDataset } from '../runtime/random.ts';
+import type { HostTensor, Runner } from '../runtime/runner.ts';
+import type { JobOptions } from '../runtime/session.ts';
+import { withRunner } from '../runtime/session.ts';
+import { withOutputs } from '../runtime/tfliteModel.ts';
+import { withRangeOutputs } from './rangeOutputs.ts';
+
+export interface CalibratorOptions extends JobOptions {
+  /** A dataset's path; seeded random inputs without it. */
+  readonly data?: string;
+  readonly seed: number;
+  /** At most this many samples, from the first on. */
+  readonly samples?: number;
+}
+
+const mostSamples = 512;
+const randomSamples = 32;
+/** Intermediate values of TFLite models leave the runtime whole: one session shows at most this many bytes. */
+const bytesPerSession = 64 * 2 ** 20;
+
+/**
+ * Observes value ranges of models with these inputs. Everything runs in runner processes of its own.
+ * Throws `KerfError('bad-dataset' | 'not-found')`; `ranges` also `'runtime-refused' | 'runtime-crashed' | 'cancelled'`.
+ */
+export function createCalibrator(start: () => Runner, model: Model, options: CalibratorOptions): Calibrator {
+  const inputs = inputsOf(model);
+  const data =
+    options.data === undefined
+      ? randomDataset(inputs, { seed: options.seed, count: options.samples ?? randomSamples })
+      : openDataset(options.data, inputs);
+  const samples = Math.min(options.samples ?? mostSamples, data.samples);
+  return {
+    source: data.source,
+    samples,
+    async ranges(current, values) {
+      const ranges = constantRanges(current, values);
+      const open = values.filter((id) => !ranges.has(id));
+      const job = { start, data, samples, ranges, options };
+      if (open.length > 0 && current.dialect === 'onnx') await observeOnnx(job, current, open);
+      if (open.length > 0 && current.dialect === 'tflite') await observeTflite(job, current, open);
+      return ranges;
+    },
+  };
+}
+
+interface Job {
+  readonly start: () => Runner;
+  readonly data: Dataset;
+  readonly samples: number;
+  /** Grows as samples are seen. */
+  readonly ranges: Map<ValueId, ObservedRange>;
+  readonly options: CalibratorOptions;
+}
+
+function constantRanges(model: Model, values: readonly ValueId[]): Map<ValueId, ObservedRange> {
+  const ranges = new Map<ValueId, ObservedRange>();
+  for (const id of values) {
+    const constant = model.graphs[0].values.get(id)?.constant;
+    if (constant !== undefined) widen(ranges, id, extent(readFloats(constant)));
+  }
+  return ranges;
+}
+
+async function observeOnnx(job: Job, model: OnnxModel, values: readonly ValueId[]): Promise<void> {
+  const { model: observed, outputs } = withRangeOutputs(model, values);
+  await runSamples(job, observed, [0, 1], (tensors) => {
+    for (const [id, { min, max }] of outputs)
+      widen(job.ranges, id, { min: scalar(tensors[min], id), max: scalar(tensors[max], id) });
+  });
+}
+
+async function observeTflite(job: Job, model: TfliteModel, values: readonly ValueId[]): Promise<void> {
+  const fed = new Set(model.graphs[0].inputs);
+  const chunks = chunksOf(
+    model,
+    values.filter((id) => !fed.has(id)),
+  );
+  const wantedInputs = values.filter((id) => fed.has(id));
+  const infos = new Map(inputsOf(model).map((info) => [info.name, info]));
+  for (const [index, chunk] of chunks.entries()) {
+    const part: [number, number] = [index / chunks.length, (index + 1) / chunks.length];
+    await runSamples(job, withOutputs(model, chunk), part, (tensors, feeds) => {
+      for (const id of chunk) widen(job.ranges, id, extent(numbers(tensors[id], id)));
+      if (index > 0) return;
+      for (const id of wantedInputs) {
+        if (infos.get(id)?.quantization === undefined) widen(job.ranges, id, extent(numbers(feeds[id], id)));
+      }
+    });
+  }
+}
+
+/** Values in groups that are small enough to leave the runtime together; at least one group, for the inputs. */
+function chunksOf(model: TfliteModel, values: readonly ValueId[]): readonly (readonly ValueId[])[] {
+  const chunks: ValueId[][] = [[]];
+  let bytes = 0;
+  for (const id of values) {
+    const type = model.graphs[0].values.get(id)?.type;
+    const size = 4 * ((type?.kind === 'tensor' ? elementCount(type.shape) : undefined) ?? 0);
+    if (bytes > 0 && bytes + size > bytesPerSession) {
+      chunks.push([]);
+      bytes = 0;
+    }
+    chunks.at(-1)?.push(id);
+    bytes += size;
+  }
+  // A model without outputs does not load: when only inputs are asked for, its own outputs stay.
+  return values.length === 0 ? [model.graphs[0].outputs] : chunks;
+}
+
+async function runSamples(
+  { start, data, samples, options }: Job,
+  model: Model,
+  [from, to]: readonly [number, number],
+  visit: (tensors: Record<string, HostTensor>, feeds: Readonly<Record<string, HostTensor>>) => void,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'kerf-calibration-'));
+  try {
+    const file = join(folder, `model.${model.dialect}`);
+    await writeModelFile(model, file);
+    await withRunner(start, options.signal, async (runner) => {
+      // Fusions beyond the basic ones would change the arithmetic behind the observed values.
+      const session = await runner.open(file, { optimization: 'basic' });
+      const step = data.batch === 'free' ? 1 : data.batch;
+      for (let index = 0; index < samples; index += step) {
+        const feeds = data.feeds(index, step);
+        visit({ ...(await session.run(feeds)) }, feeds);
+        const done = Math.min(index + step, samples);
+        options.onProgress?.(
+          from + ((to - from) * done) / samples,
+          `calibrating: sample ${done} of ${samples}`,
+        );
+      }
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function scalar(tensor: HostTensor | undefined, id: ValueId): number {
+  return numbers(tensor, id)[0] as number;
+}
+
+function numbers(tensor: HostTensor | undefined, id: ValueId): Float64Array {
+  if (tensor === undefined) throw new KerfError('internal', `the runtime gave no range of ${id}`);
+  const count = tensor.dims.reduce((product, dim) => product * dim, 1);
+  return decodeNumbers(tensor.dtype, tensor.data, count);
+}
+
+function extent(values: ArrayLike<number>): ObservedRange {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < values.length; index += 1) {
+    const value = values[index] as number;
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return { min, max };
+}
+
+function widen(ranges: Map<ValueId, ObservedRange>, id: ValueId, seen: ObservedRange): void {
+  const known = ranges.get(id);
+  ranges.set(id, {
+    min: Math.min(known?.min ?? seen.min, seen.min),
+    max: Math.max(known?.max ?? seen.max, seen.max),
+  });
+}

@@ -1,0 +1,17 @@
+import type { Model, Value } from '../ir/model.ts';
+import { feedsOf } from '../ir/model.ts';
+import type { TensorInfo } from './runner.ts';
+
+/** The inputs of a model as its runtime will report them, so that data can be prepared before a session is open. */
+export function inputsOf(model: Model): readonly TensorInfo[] {
+  return feedsOf(model.graphs[0]).map(describe);
+}
+
+function describe({ id, type, quantization }: Value): TensorInfo {
+  const dtype = type?.kind === 'tensor' ? type.dtype : 'undefined';
+  const shape = type?.kind === 'tensor' ? (type.shape ?? []) : [];
+  const dims = shape.map((dim) => (typeof dim === 'number' ? dim : -1));
+  const scale = quantization?.scale.length === 1 ? quantization.scale[0] : undefined;
+  if (scale === undefined) return { name: id, dtype, dims };
+  return { name: id, dtype, dims, quantization: { scale, zeroPoint: quantization?.zeroPoint[0] ?? 0 } };
+}
