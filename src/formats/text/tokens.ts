@@ -70,6 +70,7 @@ export function formatTensor(tensor: Tensor): string {
 function formatElements(tensor: Tensor, count: number): string | undefined {
   if (tensor.strings !== undefined) return tensor.strings.map((each) => quoteBytes(each)).join(', ');
   try {
+    if (tensor.dtype === 'int64' || tensor.dtype === 'uint64') return formatWide(tensor, count);
     const numbers = decodeNumbers(tensor.dtype, tensor.data.read(), count);
     const float = isFloat(tensor.dtype);
     return Array.from(numbers, (value) => (float ? formatFloat(value) : String(value))).join(', ');
@@ -78,6 +79,17 @@ function formatElements(tensor: Tensor, count: number): string | undefined {
     if (error instanceof KerfError) return undefined;
     throw error;
   }
+}
+
+/** 64-bit integers, exactly: a double cannot hold all of them. */
+function formatWide(tensor: Tensor, count: number): string {
+  const bytes = tensor.data.read();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.byteLength < count * 8) throw new KerfError('truncated', 'the tensor is shorter than its shape');
+  const signed = tensor.dtype === 'int64';
+  return Array.from({ length: count }, (_, index) =>
+    signed ? view.getBigInt64(index * 8, true) : view.getBigUint64(index * 8, true),
+  ).join(', ');
 }
 
 /** The shortest decimal that gives the same float32. */
