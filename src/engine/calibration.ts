@@ -1,3 +1,30 @@
 import type { Calibrator, Pass, RecipeStep } from '../passes/pass.ts';
+import { startRunner } from '../runtime/launch.ts';
+import { createCalibrator } from './calibrator.ts';
 import type { JobContext } from './context.ts';
-import type { Held, ModelStore } from './store.ts';
+import { forwardProgress } from './context.ts';
+import type { Held } from './store.ts';
+
+export const defaultSeed = 1;
+
+/** The calibrator that a step's pass needs; `undefined` when it needs none. */
+export function calibratorFor(
+  held: Held,
+  pass: Pass,
+  step: RecipeStep,
+  job: JobContext,
+): Calibrator | undefined {
+  if (pass.calibration === 'none') return undefined;
+  return createCalibrator(startRunner, held.model, {
+    seed: step.seed ?? defaultSeed,
+    ...(step.data !== undefined && { data: step.data }),
+    ...forwardProgress(job),
+  });
+}
+
+/** What a report has to say of made-up calibration data. */
+export function calibrationNotes(calibrator: Calibrator | undefined, step: RecipeStep): string[] {
+  if (calibrator === undefined) return [];
+  const made = step.data === undefined ? '; the ranges are not those of real data' : '';
+  return [`calibrated with ${calibrator.samples} samples of ${calibrator.source}${made}`];
+}

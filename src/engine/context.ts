@@ -44,3 +44,8 @@ export function forwardProgress(job: JobContext): {
 } {
   return { signal: job.signal, onProgress: (fraction, message) => job.report(fraction, message) };
 }
+
+/** The same job, cancelled with it, whose parts report nothing of their own. */
+export function quietly(job: JobContext): JobContext {
+  return jobContext(job.signal, () => undefined);
+}

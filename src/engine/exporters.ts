@@ -1,13 +1,25 @@
 import type { Analysis, LayerCost } from '../analysis/report.ts';
 import { printModel } from '../formats/text/print.ts';
-import type { Graph, Model, Node } from '../ir/model.ts';
+import type { Graph, Node } from '../ir/model.ts';
 import { indexOf } from '../ir/walk.ts';
 import { scopeOf } from './graphView.ts';
+import { recipeText } from './recipeFiles.ts';
+import type { Held } from './store.ts';
 
-/** A text made of a model and its costs. */
-type Exporter = (model: Model, analysis: Analysis) => string;
+/** A text made of a model, its costs and its history; `path` is where it will lie. */
+type Exporter = (held: Held, analysis: Analysis, path: string) => string;
 
-const columns = ['id', 'name', 'op', 'params', 'weightBytes', 'macs', 'flops', 'activationBytes', 'outputShapes'] as const;
+const columns = [
+  'id',
+  'name',
+  'op',
+  'params',
+  'weightBytes',
+  'macs',
+  'flops',
+  'activationBytes',
+  'outputShapes',
+] as const;
 
 /** RFC 4180; unknown numbers are empty cells. */
 const csv: Exporter = (_, analysis) => {
@@ -19,11 +31,11 @@ const csv: Exporter = (_, analysis) => {
   return `${[columns.join(','), ...analysis.layers.map(row)].join('\r\n')}\r\n`;
 };
 
-const text: Exporter = (model, { types }) =>
+const text: Exporter = ({ model }, { types }) =>
   printModel(model, { types: (graph, value) => types.get(graph)?.get(value) }).text;
 
 /** The graph JSON of Model Explorer (google-ai-edge/model-explorer, "Develop Adapter Extension"). */
-const modelExplorer: Exporter = (model, analysis) => {
+const modelExplorer: Exporter = ({ model }, analysis) => {
   const costs = new Map(analysis.layers.map((layer) => [layer.id, layer]));
   const graphs = model.graphs.map((graph, index) => ({
     id: graph.name || `graph ${index}`,
@@ -42,10 +54,26 @@ function explorerNode(graph: Graph, node: Node, cost: LayerCost | undefined) {
   });
   const attributes = columns.flatMap((column) => {
     const value = cost?.[column];
-    return value === undefined || ['id', 'name', 'op'].includes(column) ? [] : [{ key: column, value: String(value) }];
+    return value === undefined || ['id', 'name', 'op'].includes(column)
+      ? []
+      : [{ key: column, value: String(value) }];
   });
-  return { id: node.id, label: node.op, namespace: scopeOf(node.name === '' ? node.id : node.name), incomingEdges, attrs: attributes };
+  return {
+    id: node.id,
+    label: node.op,
+    namespace: scopeOf(node.name === '' ? node.id : node.name),
+    incomingEdges,
+    attrs: attributes,
+  };
 }
 
+/** The recipe that leads from the file to this value. */
+const recipe: Exporter = (held, _, path) => recipeText(path, held.path, held.steps);
+
 /** By the name that `kerf export --to` takes. */
-export const exporters: Readonly<Record<string, Exporter>> = { csv, text, 'model-explorer': modelExplorer };
+export const exporters: Readonly<Record<string, Exporter>> = {
+  csv,
+  text,
+  recipe,
+  'model-explorer': modelExplorer,
+};

@@ -11,7 +11,8 @@ export function layerNamer(model: Model): (name: string) => NodeId | undefined {
     for (const node of graph.nodes) {
       const [output] = node.outputs;
       const stored = output == null ? undefined : graph.values.get(output)?.name;
-      for (const name of [stored, output, node.name, node.id]) if (name != null && name !== '') ids.set(name, node.id);
+      for (const name of [stored, output, node.name, node.id])
+        if (name != null && name !== '') ids.set(name, node.id);
     }
   }
   return (name) => ids.get(name);

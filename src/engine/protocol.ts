@@ -210,7 +210,10 @@ export interface EngineApi {
     device: string;
     data?: string;
     maxDrop?: number;
+    /** Where the chosen model goes; its recipe goes beside it. */
     out?: string;
+    /** Where the report goes, as Markdown. */
+    report?: string;
   }): OptimizeReport;
   diff(p: { a: Handle; b: Handle }): DiffReport;
   convert(p: { handle: Handle; path: string }): { fileBytes: number; notes: readonly string[] };

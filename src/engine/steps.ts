@@ -1,11 +1,10 @@
 import { KerfError } from '../ir/errors.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
 import { passById } from '../passes/registry.ts';
-import { withCalibrator } from './calibration.ts';
+import { calibrationNotes, calibratorFor, defaultSeed } from './calibration.ts';
 import type { JobContext } from './context.ts';
+import { findNode } from './nodeDetails.ts';
 import type { Held, ModelStore } from './store.ts';
-
-export const defaultSeed = 1;
 
 export interface AppliedStep {
   readonly held: Held;
@@ -31,18 +30,21 @@ export async function applyStep(
     );
   }
   const options = completeOptions(pass, step.options ?? {});
+  for (const layer of step.layers ?? []) findNode(held.model, layer);
   const steps = [...held.steps, step];
   const handle = store.handleOf(held.path, steps);
-  const { model, changed, notes } = await withCalibrator(store, held, pass, step, job, (calibrator) =>
-    pass.run(held.model, options, {
-      seed: step.seed ?? defaultSeed,
-      step: job.step,
-      ...(step.layers && { layers: new Set(step.layers) }),
-      ...(calibrator && { calibrator }),
-    }),
-  );
-  const next = store.add({ handle, model, damage: held.damage, path: held.path, steps });
-  return { held: next, changed, notes };
+  const known = store.find(handle);
+  if (known !== undefined) return { held: known, changed: known.changed, notes: known.notes };
+  const calibrator = calibratorFor(held, pass, step, job);
+  const { model, changed, notes } = await pass.run(held.model, options, {
+    seed: step.seed ?? defaultSeed,
+    step: job.step,
+    ...(step.layers && { layers: new Set(step.layers) }),
+    ...(calibrator && { calibrator }),
+  });
+  const remarks = { changed, notes: [...notes, ...calibrationNotes(calibrator, step)] };
+  const next = store.add({ handle, model, damage: held.damage, path: held.path, steps, ...remarks });
+  return { held: next, ...remarks };
 }
 
 /** Goes to a point of a journal: the file, then the steps, each looked up where it was made before. */
@@ -104,15 +106,27 @@ function checkedValue(pass: string, option: PassOption, value: OptionValue): Opt
   }
 }
 
-/** Option values from text (`k=v` on the command line), typed as the pass declares them. */
-export function optionsFromText(pass: Pass, texts: Readonly<Record<string, string>>): OptionValues {
+/** A step from text (`--set name=value` on the command line), with values typed as the pass declares them. */
+export function stepFromText(
+  id: string,
+  texts: Readonly<Record<string, string>>,
+  layers?: readonly string[],
+  data?: string,
+): RecipeStep {
+  const pass = findPass(id);
   const types = new Map(pass.options.map((option) => [option.name, option.type]));
-  const values: Record<string, OptionValue> = {};
+  const options: Record<string, OptionValue> = {};
   for (const [name, text] of Object.entries(texts)) {
     const type = types.get(name);
-    if (type === 'boolean' && (text === 'true' || text === 'false')) values[name] = text === 'true';
-    else if ((type === 'number' || type === 'integer') && text.trim() !== '') values[name] = Number(text);
-    else values[name] = text;
+    if (type === 'boolean' && (text === 'true' || text === 'false')) options[name] = text === 'true';
+    else if ((type === 'number' || type === 'integer') && text.trim() !== '') options[name] = Number(text);
+    else options[name] = text;
   }
-  return completeOptions(pass, values);
+  completeOptions(pass, options);
+  return {
+    pass: id,
+    ...(Object.keys(options).length > 0 && { options }),
+    ...(layers && { layers }),
+    ...(data !== undefined && { data }),
+  };
 }

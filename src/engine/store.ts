@@ -6,7 +6,7 @@ import { encodeModel } from '../formats/encode.ts';
 import { readModelFile, writeModelFile } from '../formats/io/models.ts';
 import type { Damage } from '../ir/errors.ts';
 import { KerfError } from '../ir/errors.ts';
-import type { Model } from '../ir/model.ts';
+import type { Model, NodeId } from '../ir/model.ts';
 import type { RecipeStep } from '../passes/pass.ts';
 import type { Handle } from './protocol.ts';
 
@@ -18,6 +18,9 @@ export interface Held {
   /** The file the journal starts from. */
   readonly path: string;
   readonly steps: readonly RecipeStep[];
+  /** Layers that the last step touched, and its remarks. */
+  readonly changed: readonly NodeId[];
+  readonly notes: readonly string[];
 }
 
 /** Values kept although nobody holds them, so that undo and redo are look-ups. */
@@ -49,7 +52,7 @@ export class ModelStore {
     if (known !== undefined) return known;
     const { model, damage, fileBytes } = readModelFile(file);
     this.#files.set(handle, { path: file, fileBytes });
-    return this.add({ handle, model, damage, path: file, steps: [] });
+    return this.add({ handle, model, damage, path: file, steps: [], changed: [], notes: [] });
   }
 
   find(handle: Handle): Held | undefined {

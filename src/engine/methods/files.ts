@@ -43,9 +43,12 @@ export function fileMethods(store: ModelStore): Pick<EngineMethods, 'diff' | 'co
       const held = store.get(handle);
       const exporter = exporters[to];
       if (exporter === undefined) {
-        throw new KerfError('bad-option', `cannot export to '${to}' (known: ${Object.keys(exporters).join(', ')})`);
+        throw new KerfError(
+          'bad-option',
+          `cannot export to '${to}' (known: ${Object.keys(exporters).join(', ')})`,
+        );
       }
-      const text = exporter(held.model, analyse(held.model));
+      const text = exporter(held, analyse(held.model), path);
       const bytes = await writeParts(path, [memoryBytes(new TextEncoder().encode(text))]);
       return { path, bytes };
     },
@@ -69,6 +72,9 @@ async function convertModel(
     return onnxToTflite(ready.model, analyse(ready.model));
   } catch (error) {
     if (!KerfError.is(error)) throw error;
-    throw new KerfError(error.reason, error.message, { file: held.path, ...(error.place && { place: error.place }) });
+    throw new KerfError(error.reason, error.message, {
+      file: held.path,
+      ...(error.place && { place: error.place }),
+    });
   }
 }

@@ -13,7 +13,9 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
   return {
     estimate({ handle, device }) {
       const held = store.get(handle);
-      return estimateOn(deviceNamed(device), held.model, analyse(held.model), { fileBytes: store.fileBytes(held) });
+      return estimateOn(deviceNamed(device), held.model, analyse(held.model), {
+        fileBytes: store.fileBytes(held),
+      });
     },
 
     async bench({ handle, against, options = {} }, job) {

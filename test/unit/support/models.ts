@@ -15,7 +15,9 @@ export const hasShared = fs.existsSync(path.join(shared, 'models'));
 /** Every model file with the extension: the project's own and, where present, the shared collection. */
 export function modelFiles(extension: '.onnx' | '.tflite'): string[] {
   const folders = [samples, fixtures];
-  if (hasShared) for (const each of ['own', 'onnx', 'skeletons', 'tflite']) folders.push(path.join(shared, 'models', each));
+  if (hasShared)
+    for (const each of ['own', 'onnx', 'skeletons', 'tflite'])
+      folders.push(path.join(shared, 'models', each));
   return folders
     .filter((folder) => fs.existsSync(folder))
     .flatMap((folder) => fs.readdirSync(folder).map((name) => path.join(folder, name)))

@@ -1,0 +1,143 @@
+import path from 'node:path';
+import { analyse } from '../../analysis/analyse.ts';
+import { encodeModel } from '../../formats/encode.ts';
+import { writeParts } from '../../formats/io/files.ts';
+import { writeModelFile } from '../../formats/io/models.ts';
+import { memoryBytes } from '../../ir/bytes.ts';
+import { KerfError } from '../../ir/errors.ts';
+import { optimizeMarkdown } from '../../optimize/report.ts';
+import type { OptimizePorts } from '../../optimize/search.ts';
+import { searchRecipes } from '../../optimize/search.ts';
+import { sensitivityOf, stepOfScheme } from '../../optimize/sensitivity.ts';
+import { evaluate } from '../../runtime/evaluate.ts';
+import { quickLatency } from '../../runtime/latency.ts';
+import { startRunner } from '../../runtime/launch.ts';
+import { compressedLength } from '../compress.ts';
+import type { JobContext } from '../context.ts';
+import { quietly } from '../context.ts';
+import { deviceNamed } from '../deviceFiles.ts';
+import type { EngineMethods } from '../methods.ts';
+import { recipeText } from '../recipeFiles.ts';
+import { applyStep, findPass } from '../steps.ts';
+import type { Held, ModelStore } from '../store.ts';
+
+/** Enough to tell candidates apart within a point, little enough to wait for. */
+const scoredSamples = 512;
+const randomSamples = 64;
+const sensitivitySamples = 64;
+
+export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize' | 'sensitivity'> {
+  return {
+    async optimize({ handle, device, data, maxDrop, out, report: reportFile }, job) {
+      const held = store.get(handle);
+      const { report, chosen } = await searchRecipes(
+        held,
+        deviceNamed(device),
+        optimizePorts(store, held, data, job),
+        {
+          dataLabel: 'seeded random inputs',
+          ...(data !== undefined && { data }),
+          ...(maxDrop !== undefined && { maxDrop }),
+        },
+      );
+      const done = { ...report, out: chosen === undefined ? null : (out ?? null) };
+      if (chosen !== undefined && out !== undefined) {
+        await writeModelFile(chosen.model, out);
+        const recipe = recipePath(out);
+        await writeText(
+          recipe,
+          recipeText(recipe, held.path, chosen.steps, `${path.basename(held.path)} on ${device}`),
+        );
+      }
+      if (reportFile !== undefined)
+        await writeText(reportFile, optimizeMarkdown(done, path.basename(held.path)));
+      job.report(1, 'done');
+      return done;
+    },
+
+    async sensitivity({ handle, data, scheme }, job) {
+      const held = store.get(handle);
+      const step = stepOfScheme(scheme, data);
+      const pass = findPass(step.pass);
+      const nodes = held.model.graphs[0].nodes.filter((node) => pass.appliesTo?.(node, held.model) === true);
+      if (nodes.length === 0)
+        throw new KerfError('unsupported', `no layer of the model can take '${scheme}'`, { file: held.path });
+      const file = await store.fileOf(held);
+      const latency = await quickLatency(startRunner, file, { ...(data && { data }), signal: job.signal });
+      const layers = nodes.map((node) => ({ id: node.id, name: node.name === '' ? node.id : node.name }));
+      const ports = {
+        apply: async (subject: Held, each: Parameters<typeof applyStep>[2]) =>
+          (await applyStep(store, subject, each, quietly(job))).held,
+        compare: async (changed: Held) => {
+          const report = await evaluate(startRunner, {
+            model: await store.fileOf(changed),
+            reference: file,
+            samples: sensitivitySamples,
+            signal: job.signal,
+            ...(data !== undefined && { data }),
+          });
+          const { sqnrDb, agreement } = required(report.reference);
+          return { sqnrDb, agreement, samples: report.samples };
+        },
+        progress: job.step,
+        now: () => performance.now(),
+      };
+      const options = {
+        scheme,
+        step,
+        data: data ?? 'seeded random inputs',
+        baselineInferenceSeconds: latency.medianMs / 1000,
+      };
+      return sensitivityOf(held, layers, ports, options);
+    },
+  };
+}
+
+/** `model.onnx` keeps its recipe in `model.kerf.json`. */
+function recipePath(model: string): string {
+  return path.join(path.dirname(model), `${path.basename(model, path.extname(model))}.kerf.json`);
+}
+
+function writeText(file: string, text: string): Promise<number> {
+  return writeParts(file, [memoryBytes(new TextEncoder().encode(text))]);
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined)
+    throw new KerfError('internal', 'an evaluation against a reference gave no agreement');
+  return value;
+}
+
+function optimizePorts(
+  store: ModelStore,
+  original: Held,
+  data: string | undefined,
+  job: JobContext,
+): OptimizePorts<Held> {
+  const quietJob = quietly(job);
+  return {
+    modelOf: (held) => held.model,
+    analyse: (held) => analyse(held.model),
+    apply: async (held, step) => (await applyStep(store, held, step, quietJob)).held,
+    sizes: async (held) => ({
+      fileBytes: store.fileBytes(held),
+      compressedBytes: await compressedLength(encodeModel(held.model), quietJob),
+    }),
+    measure: async (held) => {
+      const options = { signal: job.signal, ...(data !== undefined && { data }) };
+      return (await quickLatency(startRunner, await store.fileOf(held), options)).medianMs;
+    },
+    score: async (held) => {
+      const report = await evaluate(startRunner, {
+        model: await store.fileOf(held),
+        reference: await store.fileOf(original),
+        samples: data === undefined ? randomSamples : scoredSamples,
+        signal: job.signal,
+        ...(data !== undefined && { data }),
+      });
+      if (report.top1 !== undefined) return { value: report.top1, kind: 'top1' };
+      return { value: required(report.reference).agreement, kind: 'agreement' };
+    },
+    progress: job.step,
+  };
+}
