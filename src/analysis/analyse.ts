@@ -6,6 +6,7 @@ import { planMemory } from './memory.ts';
 import type { Analysis } from './report.ts';
 import { inferTypes, typesByGraph } from './types.ts';
 import { findUnresolved } from './unresolved.ts';
+import type { WeightTensor } from './weights.ts';
 import { allWeightBytes, WeightLedger } from './weights.ts';
 
 export interface AnalyseOptions {
@@ -14,6 +15,14 @@ export interface AnalyseOptions {
 }
 
 const analyses = new WeakMap<Model, Map<string, Analysis>>();
+
+const weights = new WeakMap<Model, readonly WeightTensor[]>();
+
+/** The stored tensors whose elements `params` counts, shared ones once. */
+export function weightTensors(model: Model): readonly WeightTensor[] {
+  if (!weights.has(model)) analyse(model);
+  return weights.get(model) ?? [];
+}
 
 /**
  * Shapes, costs and the memory plan of a model, for one inference with the free dimensions bound as asked (the batch
@@ -43,6 +52,7 @@ function compute(model: Model, bind: Bindings): Analysis {
   const { main } = inference;
   const layers = main.graph.nodes.map((node) => layerCost(node, main, model, tools));
   const memory = planMemory(main, model);
+  weights.set(model, tools.ledger.weights);
   return {
     types: typesByGraph(inference),
     layers,

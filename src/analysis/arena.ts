@@ -12,10 +12,10 @@ export interface ArenaSolution {
   readonly peak: number;
 }
 
-/** Overlapping pairs that may be looked at altogether; wider problems get the linear allocator only. */
-const pairBudget = 30_000_000;
-/** Restarts of the search that moves the block at the top of the arena to the front. */
-const mostRestarts = 96;
+/** Overlapping pairs that are looked at; wider problems get the allocation in order of time only. */
+const mostPairs = 4_000_000;
+/** Neighbours visited by the search, all its placements together. */
+const searchBudget = 6_000_000;
 
 /** Bytes live at each step. */
 export function liveBytes({ bytes, first, last, steps }: ArenaProblem): Float64Array {
@@ -34,35 +34,27 @@ export function liveBytes({ bytes, first, last, steps }: ArenaProblem): Float64A
 }
 
 /**
- * Offsets by greedy first fit in several orders, the best of which is kept: largest first (as TensorFlow Lite Micro's
- * GreedyMemoryPlanner), largest area first (size × lifetime), longest first, and the order of time; then restarts that
- * place the block which ended highest first. Offset calculation is NP-hard (Pisarchyk and Lee, arXiv 2001.03288), so
- * the bound (the largest sum of live bytes) is not always met.
+ * Offsets by greedy first fit in several orders, the best of which is kept: the order of time, largest first (as
+ * TensorFlow Lite Micro's GreedyMemoryPlanner), largest area first (size × lifetime), longest first; then a hill climb
+ * that swaps blocks around the one which ends highest (the idea of Vela's HillClimb allocator). Offset calculation is
+ * NP-hard (Pisarchyk and Lee, arXiv 2001.03288), so the bound, the largest sum of live bytes, is not always met.
+ * The same problem always gives the same plan.
  */
 export function planArena(problem: ArenaProblem, bound: number): ArenaSolution {
   let best = sweep(problem);
-  let budget = pairBudget;
-  const pairs = overlapCount(problem);
-  const spend = () => {
-    budget -= pairs + problem.bytes.length;
-    return budget >= 0;
-  };
-  const better = (solution: ArenaSolution) => {
-    if (solution.peak < best.peak) best = solution;
-  };
+  if (best.peak <= bound) return best;
+  const neighbours = findNeighbours(problem);
+  if (neighbours === undefined) return best;
+  let bestOrder: readonly number[] = [];
   for (const key of sortKeys(problem)) {
-    if (best.peak <= bound || !spend()) return best;
-    better(place(problem, sortedBy(problem, key)));
+    const order = sortedBy(problem, key);
+    const solution = place(problem, order, neighbours);
+    if (bestOrder.length === 0 || solution.peak < best.peak) bestOrder = order;
+    if (solution.peak < best.peak) best = solution;
+    if (best.peak <= bound) return best;
   }
-  let order = sortedBy(problem, (block) => problem.bytes[block] as number);
-  for (let restart = 0; restart < mostRestarts && best.peak > bound && spend(); restart += 1) {
-    const solution = place(problem, order);
-    better(solution);
-    const promoted = promoteTop(problem, solution, order);
-    if (promoted === undefined) break;
-    order = promoted;
-  }
-  return best;
+  const climbed = climb(problem, bestOrder, neighbours, bound);
+  return climbed.peak < best.peak ? climbed : best;
 }
 
 function sortKeys({ bytes, first, last }: ArenaProblem): readonly ((block: number) => number)[] {
@@ -80,119 +72,129 @@ function sortedBy({ bytes, first }: ArenaProblem, key: (block: number) => number
   return order.sort((a, b) => key(b) - key(a) || (first[a] as number) - (first[b] as number) || a - b);
 }
 
-/** The order with the highest block moved one half towards the front; `undefined` when it is there already. */
-function promoteTop(
-  { bytes }: ArenaProblem,
-  { offsets, peak }: ArenaSolution,
-  order: readonly number[],
-): readonly number[] | undefined {
-  const at = order.findIndex((block) => (offsets[block] as number) + (bytes[block] as number) === peak);
-  if (at <= 0) return undefined;
-  const to = Math.floor(at / 2);
-  const moved = order[at] as number;
-  return [...order.slice(0, to), moved, ...order.slice(to, at), ...order.slice(at + 1)];
+/** For each block, those that live at some step together with it: `list[start[b]]` up to `list[start[b + 1]]`. */
+interface Neighbours {
+  readonly start: Int32Array;
+  readonly list: Int32Array;
 }
 
-function overlapCount({ first, last, steps }: ArenaProblem): number {
-  const starts = new Float64Array(steps + 1);
-  const ends = new Float64Array(steps + 1);
-  first.forEach((step, block) => {
-    starts[step] = (starts[step] as number) + 1;
-    ends[last[block] as number] = (ends[last[block] as number] as number) + 1;
-  });
-  let live = 0;
-  let pairs = 0;
-  for (let step = 0; step < steps; step += 1) {
-    const added = starts[step] as number;
-    pairs += added * (live + added);
-    live += added - (ends[step] as number);
+/** All overlapping pairs, or `undefined` when there are too many. */
+function findNeighbours({ bytes, first, last }: ArenaProblem): Neighbours | undefined {
+  const byTime = bytes.map((_, block) => block).sort((a, b) => (first[a] as number) - (first[b] as number));
+  const left: number[] = [];
+  const right: number[] = [];
+  let live: number[] = [];
+  for (const block of byTime) {
+    const now = first[block] as number;
+    if (live.some((other) => (last[other] as number) < now)) {
+      live = live.filter((other) => (last[other] as number) >= now);
+    }
+    if (left.length + live.length > mostPairs) return undefined;
+    for (const other of live) {
+      left.push(other);
+      right.push(block);
+    }
+    live.push(block);
   }
-  return pairs;
+  return compressed(bytes.length, left, right);
+}
+
+function compressed(count: number, left: readonly number[], right: readonly number[]): Neighbours {
+  const start = new Int32Array(count + 1);
+  for (const side of [left, right])
+    for (const block of side) start[block + 1] = (start[block + 1] as number) + 1;
+  for (let block = 0; block < count; block += 1)
+    start[block + 1] = (start[block + 1] as number) + (start[block] as number);
+  const fill = start.slice();
+  const list = new Int32Array(2 * left.length);
+  const put = (block: number, other: number) => {
+    list[fill[block] as number] = other;
+    fill[block] = (fill[block] as number) + 1;
+  };
+  left.forEach((block, index) => {
+    put(block, right[index] as number);
+    put(right[index] as number, block);
+  });
+  return { start, list };
 }
 
 /** First fit: each block goes to the lowest gap between the placed blocks that live at the same time. */
-function place(problem: ArenaProblem, order: readonly number[]): ArenaSolution {
-  const { bytes, first, last, steps } = problem;
-  const offsets = new Float64Array(bytes.length);
-  const timeline = new Timeline(steps);
+function place({ bytes }: ArenaProblem, order: readonly number[], neighbours: Neighbours): ArenaSolution {
+  const offsets = new Float64Array(bytes.length).fill(-1);
   let peak = 0;
   for (const block of order) {
-    const from = first[block] as number;
-    const to = last[block] as number;
+    const placed: number[] = [];
+    for (let at = neighbours.start[block] as number; at < (neighbours.start[block + 1] as number); at += 1) {
+      const other = neighbours.list[at] as number;
+      if ((offsets[other] as number) >= 0) placed.push(other);
+    }
+    placed.sort((a, b) => (offsets[a] as number) - (offsets[b] as number));
     const size = bytes[block] as number;
-    const neighbours = timeline.overlapping(from, to, first);
-    neighbours.sort((a, b) => (offsets[a] as number) - (offsets[b] as number));
     let offset = 0;
-    for (const other of neighbours) {
-      const start = offsets[other] as number;
-      if (start - offset >= size) break;
-      offset = Math.max(offset, start + (bytes[other] as number));
+    for (const other of placed) {
+      const begin = offsets[other] as number;
+      if (begin - offset >= size) break;
+      offset = Math.max(offset, begin + (bytes[other] as number));
     }
     offsets[block] = offset;
     peak = Math.max(peak, offset + size);
-    timeline.add(block, from, to);
   }
   return { offsets, peak };
 }
 
-/** Which placed blocks live during a span: those that live at its start, and those that start within it. */
-class Timeline {
-  readonly #leaves: number;
-  /** Segment tree over the steps; a block is listed at the few nodes that cover its lifetime. */
-  readonly #tree = new Map<number, number[]>();
-  readonly #starting = new Map<number, number[]>();
-  readonly #startTimes: number[] = [];
-
-  constructor(steps: number) {
-    this.#leaves = 2 ** Math.ceil(Math.log2(Math.max(1, steps)));
+/** Swaps the turn of a block at or under the top of the arena with another's, and keeps what is not worse. */
+function climb(
+  problem: ArenaProblem,
+  start: readonly number[],
+  neighbours: Neighbours,
+  bound: number,
+): ArenaSolution {
+  const random = generator(start.length);
+  let order = start;
+  let current = place(problem, order, neighbours);
+  let best = current;
+  const each = neighbours.list.length + start.length;
+  for (let spent = each; spent < searchBudget && best.peak > bound; spent += each) {
+    const around = [...underTop(problem, current, neighbours)];
+    const a = order.indexOf(around[random(around.length)] as number);
+    const b = random(2) === 0 ? random(order.length) : order.indexOf(around[random(around.length)] as number);
+    const tried = swapped(order, a, b);
+    const solution = place(problem, tried, neighbours);
+    if (solution.peak > current.peak) continue;
+    order = tried;
+    current = solution;
+    if (solution.peak < best.peak) best = solution;
   }
-
-  add(block: number, from: number, to: number): void {
-    let low = from + this.#leaves;
-    let high = to + this.#leaves + 1;
-    for (; low < high; low >>= 1, high >>= 1) {
-      if (low & 1) push(this.#tree, low++, block);
-      if (high & 1) push(this.#tree, --high, block);
-    }
-    if (!this.#starting.has(from)) insertSorted(this.#startTimes, from);
-    push(this.#starting, from, block);
-  }
-
-  overlapping(from: number, to: number, first: readonly number[]): number[] {
-    const found: number[] = [];
-    for (let node = from + this.#leaves; node >= 1; node >>= 1) {
-      const blocks = this.#tree.get(node);
-      if (blocks !== undefined) for (const block of blocks) found.push(block);
-    }
-    for (let at = lowerBound(this.#startTimes, from + 1); at < this.#startTimes.length; at += 1) {
-      const time = this.#startTimes[at] as number;
-      if (time > to) break;
-      for (const block of this.#starting.get(time) ?? [])
-        if ((first[block] as number) > from) found.push(block);
-    }
-    return found;
-  }
+  return best;
 }
 
-function push(lists: Map<number, number[]>, key: number, value: number): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
+/** The highest block, and those that live with it. */
+function underTop(
+  { bytes }: ArenaProblem,
+  { offsets, peak }: ArenaSolution,
+  { start, list }: Neighbours,
+): Set<number> {
+  const top = bytes.findIndex((size, block) => (offsets[block] as number) + size === peak);
+  return new Set([top, ...list.subarray(start[top], start[top + 1])]);
 }
 
-function lowerBound(sorted: readonly number[], value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function swapped(order: readonly number[], a: number, b: number): readonly number[] {
+  const copy = [...order];
+  copy[a] = order[b] as number;
+  copy[b] = order[a] as number;
+  return copy;
 }
 
-function insertSorted(sorted: number[], value: number): void {
-  sorted.splice(lowerBound(sorted, value), 0, value);
+/** Integers below `limit`, the same ones every time (xorshift32, Marsaglia 2003). */
+function generator(seed: number): (limit: number) => number {
+  let state = (seed * 2_654_435_761) >>> 0 || 1;
+  return (limit) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    state >>>= 0;
+    return state % limit;
+  };
 }
 
 /** Gaps looked at before a block is put on top instead. */
@@ -213,6 +215,17 @@ function sweep({ bytes, first, last, steps }: ArenaProblem): ArenaSolution {
     for (const block of ending[step] as number[]) free.give(offsets[block] as number, bytes[block] as number);
   }
   return { offsets, peak: free.peak };
+}
+
+function lowerBound(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 class FreeList {

@@ -79,6 +79,7 @@ function newScope(graph: Graph, outer: Scope | undefined, opsets: ReadonlyMap<st
 function inferScope(scope: Scope, run: Run): void {
   for (const [id, value] of scope.graph.values) {
     if (value.constant !== undefined) scope.known.set(id, knownConstant(value.constant));
+    else if (value.variable && value.type) scope.known.set(id, { type: run.bound.apply(value.type) });
   }
   const { nodes, cyclic } = executionOrder(scope.graph);
   for (const node of nodes) inferNode(node, scope, run);

@@ -1,6 +1,6 @@
 import { bodiesOf } from '../ir/attribute.ts';
 import { isFloat } from '../ir/dtype.ts';
-import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
+import type { Graph, Model, Node, Quantization, ValueId } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { elementCount } from '../ir/types.ts';
 import { graphsOf, indexOf } from '../ir/walk.ts';
@@ -56,14 +56,38 @@ function isFoldable(node: Node, model: Model): boolean {
   return node.inputs.length > 0 || (model.dialect === 'onnx' && node.op === 'Constant');
 }
 
+/** A stored tensor whose elements count as parameters. */
+export interface WeightTensor {
+  readonly tensor: Tensor;
+  /** The stored number that stands for zero: a quantized weight's zero point. */
+  readonly zero: number;
+}
+
+/** How a constant is read: as a described weight or bias, behind a dequantization, as an operand, or as a setting. */
+type Standing = 'weight' | 'quantized' | 'operand' | 'setting';
+
+/** A read that is still to be traced to the constants it comes from. */
+interface Trace {
+  readonly id: ValueId;
+  readonly scope: Scope;
+  readonly as: Standing;
+  readonly zero: number;
+}
+
 /** Assigns every constant to the first layer that computes with it. */
 export class WeightLedger {
   readonly #model: Model;
   /** Constants and carrier nodes already assigned. */
   readonly #seen = new Set<object>();
+  readonly #weights: WeightTensor[] = [];
 
   constructor(model: Model) {
     this.#model = model;
+  }
+
+  /** The tensors that were counted as parameters so far. */
+  get weights(): readonly WeightTensor[] {
+    return this.#weights;
   }
 
   /** What `node` reads for the first time, its nested bodies included. */
@@ -76,13 +100,14 @@ export class WeightLedger {
   #addNode(node: Node, scope: Scope, share: WeightShare): void {
     if (!this.#carries(node, scope)) {
       const operator = operatorOf(this.#model, node);
-      node.inputs.forEach((id, index) => {
-        if (id !== null && id !== '')
-          this.#follow(id, scope, share, standing(operator, node, index, this.#model));
-      });
+      const reads = node.inputs.map((id, index) => ({
+        id,
+        as: standing(operator, node, index, this.#model),
+      }));
+      for (const { id, as } of reads) if (id) this.#trace({ id, scope, as, zero: 0 }, share);
     }
-    for (const bodies of scope.bodies.get(node)?.values() ?? []) {
-      for (const inner of bodies.graph.nodes) this.#addNode(inner, bodies, share);
+    for (const body of scope.bodies.get(node)?.values() ?? []) {
+      for (const inner of body.graph.nodes) this.#addNode(inner, body, share);
     }
   }
 
@@ -94,62 +119,92 @@ export class WeightLedger {
     return node.outputs.some((id) => id !== null && derived.has(id));
   }
 
-  #follow(id: ValueId, scope: Scope, share: WeightShare, as: Standing): void {
-    for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
-      const value = at.graph.values.get(id);
-      if (value?.constant !== undefined) {
-        const quantized = (value.quantization?.scale.length ?? 0) > 0;
-        return this.#addTensor(value.constant, share, quantized && as === 'operand' ? 'quantized' : as);
-      }
-      const producer = indexOf(at.graph).producer.get(id);
-      if (producer !== undefined) {
-        if (this.#carries(producer, at)) this.#addCarrier(producer, at, share, as);
-        return;
+  /** Follows a read through carriers back to stored tensors. Chains may be long, hence no recursion. */
+  #trace(start: Trace, share: WeightShare): void {
+    const open = [start];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const source = sourceOf(next);
+      if (source === undefined) continue;
+      if ('constant' in source) {
+        const { quantization } = source;
+        const decoded = next.as === 'operand' && (quantization?.scale.length ?? 0) > 0;
+        const zero = quantization?.zeroPoint[0] ?? next.zero;
+        this.#addTensor(source.constant, share, decoded ? 'quantized' : next.as, zero);
+      } else if (this.#carries(source.producer, source.scope)) {
+        open.push(...this.#openCarrier(source.producer, { ...next, scope: source.scope }, share));
       }
     }
   }
 
-  #addCarrier(node: Node, scope: Scope, share: WeightShare, as: Standing): void {
-    if (this.#seen.has(node)) return;
+  #openCarrier(node: Node, trace: Trace, share: WeightShare): readonly Trace[] {
+    if (this.#seen.has(node)) return [];
     this.#seen.add(node);
-    const tensor = node.op === 'Constant' ? storedTensor(node) : undefined;
-    if (tensor !== undefined) return this.#addTensor(tensor, share, as);
-    if (node.op === 'ConstantOfShape') this.#addFilled(node, scope, share, as);
+    const stored = node.op === 'Constant' ? storedTensor(node) : undefined;
+    if (stored !== undefined) {
+      this.#addTensor(stored, share, trace.as, trace.zero);
+      return [];
+    }
+    if (node.op === 'ConstantOfShape') share.params += filledElements(node, trace);
     const operator = operatorOf(this.#model, node);
-    const decodes = operator?.family === 'quantization';
-    node.inputs.forEach((id, index) => {
-      if (id === null || id === '') return;
+    const decodes = operator?.family === 'quantization' && trace.as !== 'setting';
+    const zero = decodes ? zeroPointOf(node, trace.scope) : trace.zero;
+    return node.inputs.flatMap((id, index) => {
+      if (id === null || id === '') return [];
       const setting = operator?.settings?.includes(index) === true;
-      this.#follow(id, scope, share, setting ? 'setting' : decodes && as !== 'setting' ? 'quantized' : as);
+      return [{ id, scope: trace.scope, zero, as: setting ? 'setting' : decodes ? 'quantized' : trace.as }];
     });
   }
 
-  /** A weight that the file describes by its shape only. */
-  #addFilled(node: Node, scope: Scope, share: WeightShare, as: Standing): void {
-    const output = node.outputs[0];
-    const made = typeof output === 'string' ? lookUp(scope, output) : undefined;
-    const dtype = made && dtypeOf(made);
-    if (made === undefined || dtype === undefined || !isFloat(dtype)) return;
-    const shape = shapeOf(made);
-    if (as === 'setting' || shape?.length === 0) return;
-    share.params += elementCount(shape) ?? 0;
-  }
-
-  #addTensor(tensor: Tensor, share: WeightShare, as: Standing): void {
+  #addTensor(tensor: Tensor, share: WeightShare, as: Standing, zero: number): void {
     const identity = storageOf(tensor);
     if (this.#seen.has(identity)) return;
     this.#seen.add(identity);
     share.bytes += storedBytes(tensor);
-    if (isWeight(tensor, as)) share.params += elementCount(tensor.dims) ?? 0;
+    if (!isWeight(tensor, as)) return;
+    share.params += elementCount(tensor.dims) ?? 0;
+    this.#weights.push({ tensor, zero });
   }
 }
 
-/** How a constant is read: as a described weight or bias, behind a dequantization, as an operand, or as a setting. */
-type Standing = 'weight' | 'quantized' | 'operand' | 'setting';
+type Source =
+  | { readonly constant: Tensor; readonly quantization: Quantization | undefined }
+  | { readonly producer: Node; readonly scope: Scope };
 
+/** The constant or the node behind a name, in this scope or an enclosing one. */
+function sourceOf({ id, scope }: Trace): Source | undefined {
+  for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
+    const value = at.graph.values.get(id);
+    if (value?.constant !== undefined) return { constant: value.constant, quantization: value.quantization };
+    const producer = indexOf(at.graph).producer.get(id);
+    if (producer !== undefined) return { producer, scope: at };
+  }
+  return undefined;
+}
+
+/** Elements of a weight that the file describes by its shape only. */
+function filledElements(node: Node, { as, scope }: Trace): number {
+  const output = node.outputs[0];
+  const made = typeof output === 'string' ? lookUp(scope, output) : undefined;
+  const dtype = made && dtypeOf(made);
+  if (made === undefined || dtype === undefined || !isFloat(dtype) || as === 'setting') return 0;
+  const shape = shapeOf(made);
+  return shape?.length === 0 ? 0 : (elementCount(shape) ?? 0);
+}
+
+/** The zero point of a dequantization; the first one when there is one per channel. */
+function zeroPointOf(node: Node, scope: Scope): number {
+  const id = node.inputs[2];
+  const point = typeof id === 'string' && id !== '' ? lookUp(scope, id)?.content?.[0] : undefined;
+  return typeof point === 'number' ? point : 0;
+}
+
+/** An embedding's role says nothing about its type: tables of indices are looked up in the same way. */
 function standing(operator: Operator | undefined, node: Node, index: number, model: Model): Standing {
   const roles = operator?.weights?.(node, model) ?? [];
-  if (roles.some((role) => role.input === index || role.bias === index)) return 'weight';
+  const weighty = roles.some(
+    (role) => role.bias === index || (role.input === index && role.kind !== 'embedding'),
+  );
+  if (weighty) return 'weight';
   return operator?.settings?.includes(index) === true ? 'setting' : 'operand';
 }
 

@@ -42,9 +42,16 @@ const all: readonly (readonly Operator[])[] = [
   tfliteOperators,
 ];
 
-const byKey = new Map<string, Operator>();
-for (const list of all) {
-  for (const operator of list) byKey.set(keyOf(operator.dialect, operator.domain, operator.name), operator);
+/** By dialect, domain and name; looked up several times for every node, so no keys are put together. */
+const table: Readonly<Record<Dialect, Map<string, Map<string, Operator>>>> = {
+  onnx: new Map(),
+  tflite: new Map(),
+};
+for (const operator of all.flat()) {
+  const domains = table[operator.dialect];
+  const names = domains.get(operator.domain) ?? new Map<string, Operator>();
+  domains.set(operator.domain, names);
+  names.set(operator.name, operator);
 }
 
 /** ONNX spells its default domain both '' and 'ai.onnx'. */
@@ -52,16 +59,12 @@ export function sameDomain(domain: string): string {
   return domain === 'ai.onnx' ? '' : domain;
 }
 
-function keyOf(dialect: Dialect, domain: string, name: string): string {
-  return `${dialect}:${sameDomain(domain)}:${name}`;
-}
-
 /** What is known of a node's operator; `undefined` for operators nobody described. */
 export function operatorOf(model: Model, node: Node): Operator | undefined {
-  return byKey.get(keyOf(model.dialect, node.domain, node.op));
+  return table[model.dialect].get(sameDomain(node.domain))?.get(node.op);
 }
 
 /** Every described operator. */
 export function describedOperators(): readonly Operator[] {
-  return [...byKey.values()];
+  return all.flat();
 }
