@@ -1,0 +1,114 @@
+import { createServer, type Server } from 'node:http';
+import { mkdir, readFile } from 'node:fs/promises';
+import { extname, join, resolve } from 'node:path';
+import esbuild from 'esbuild';
+import { type Browser, type Page, chromium } from 'playwright-core';
+
+const root = resolve(import.meta.dirname, '../../..');
+const built = join(root, 'dist/webview-test');
+export const artefacts = join(root, 'test-artifacts/webview');
+
+const types: Readonly<Record<string, string>> = {
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.ttf': 'font/ttf',
+  '.html': 'text/html',
+};
+
+/** The page as the extension's host serves it, with the same content security policy. */
+function html(): string {
+  const policy = [
+    "default-src 'none'",
+    "script-src 'nonce-test'",
+    "style-src 'self'",
+    "font-src 'self'",
+    "img-src 'self' blob: data:",
+    'worker-src blob:',
+    "connect-src 'self'",
+  ].join('; ');
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<link rel="icon" href="data:,"><link rel="stylesheet" href="/codicons/codicon.css"><link rel="stylesheet" href="/main.css"></head>
+<body data-layout-worker="/layoutWorker.js">
+<script nonce="test" src="/fakeHost.js"></script><script nonce="test" src="/main.js"></script></body></html>`;
+}
+
+async function build(): Promise<void> {
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: {
+      main: 'webview-ui/main.ts',
+      layoutWorker: 'webview-ui/graph/layoutWorker.ts',
+      fakeHost: 'test/webview/support/fakeHost.ts',
+    },
+    bundle: true,
+    format: 'iife',
+    target: 'es2022',
+    outdir: built,
+    sourcemap: 'inline',
+    logLevel: 'warning',
+  });
+}
+
+async function serve(): Promise<{ server: Server; origin: string }> {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    if (pathname === '/') {
+      response.writeHead(200, { 'content-type': 'text/html' }).end(html());
+      return;
+    }
+    const file = pathname.startsWith('/codicons/')
+      ? join(root, 'node_modules/@vscode/codicons/dist', pathname.slice('/codicons/'.length))
+      : join(built, pathname);
+    readFile(file).then(
+      (content) =>
+        response
+          .writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' })
+          .end(content),
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return { server, origin: `http://127.0.0.1:${address.port}` };
+}
+
+export interface Stage {
+  /** Opens the page with a made-up model; waits until the graph is drawn. Errors on the page fail the test. */
+  open(options?: Readonly<Record<string, string>>, size?: { width: number; height: number }): Promise<Page>;
+  readonly errors: string[];
+  close(): Promise<void>;
+}
+
+/** Builds the page, serves it and starts Chromium; KERF_CHROMIUM names another one than the system's. */
+export async function openStage(): Promise<Stage> {
+  await build();
+  await mkdir(artefacts, { recursive: true });
+  const { server, origin } = await serve();
+  const browser: Browser = await chromium.launch({
+    executablePath: process.env['KERF_CHROMIUM'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+  });
+  const errors: string[] = [];
+  return {
+    errors,
+    async open(options = {}, size = { width: 1440, height: 900 }) {
+      const page = await browser.newPage({ viewport: size });
+      page.on('pageerror', (error) => errors.push(`${error.message}\n${error.stack ?? ''}`));
+      page.on('console', (message) => {
+        if (message.type() === 'error') errors.push(message.text());
+      });
+      await page.goto(`${origin}/?${new URLSearchParams(options).toString()}`);
+      await page.waitForSelector('.graph-canvas');
+      await page.waitForFunction(
+        () => document.querySelector('.graph-pane')?.getAttribute('data-boxes') !== null,
+      );
+      return page;
+    },
+    async close() {
+      await browser.close();
+      await new Promise((done) => server.close(done));
+    },
+  };
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+/** The page in a real Chromium against a made-up host. */
+export default defineConfig({
+  test: {
+    include: ['test/webview/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    fileParallelism: false,
+  },
+});

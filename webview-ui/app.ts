@@ -1,0 +1,145 @@
+import type { DocumentState, PageMethod, PageParams, PageResult, Tab } from '../src/editor/pageProtocol.ts';
+import type { GraphView } from '../src/engine/view.ts';
+import type { Host } from './host.ts';
+import { type Resource, resource } from './resource.ts';
+import { type Signal, signal } from './signal.ts';
+import { type ViewState, readViewState } from './viewState.ts';
+import type { OverlayId } from './graph/overlay.ts';
+
+/** A long job under way; one line of words and a way to stop it. */
+export interface Job {
+  readonly title: string;
+  readonly fraction: number;
+  readonly message: string;
+  readonly cancel: (() => void) | undefined;
+}
+
+/** One thing selected everywhere: a layer by id, or a folded group by key. */
+export type Selection =
+  | { readonly kind: 'layer'; readonly id: string }
+  | { readonly kind: 'group'; readonly key: string }
+  | undefined;
+
+/** Layer ids to node indexes, worked out once per graph. */
+export interface LoadedGraph {
+  readonly view: GraphView;
+  readonly indexOf: ReadonlyMap<string, number>;
+}
+
+/** What the parts of the page share. */
+export interface App {
+  readonly host: Host;
+  readonly document: Signal<DocumentState | undefined>;
+  readonly selection: Signal<Selection>;
+  readonly overlay: Signal<OverlayId>;
+  readonly tab: Signal<Tab>;
+  readonly job: Signal<Job | undefined>;
+  /** The last thing that happened, shown in the status line and read to screen readers. */
+  readonly said: Signal<{ readonly text: string; readonly error: boolean }>;
+  /** What a screen reader should hear of the graph; not shown. */
+  readonly heard: Signal<string>;
+  /** Milliseconds per layer id of the last benchmark of this model. */
+  readonly measured: Signal<ReadonlyMap<string, number> | undefined>;
+  readonly graph: Resource<LoadedGraph>;
+  readonly inspect: Resource<PageResult<'inspect'>>;
+  readonly layers: Resource<PageResult<'layers'>>;
+  readonly findings: Resource<PageResult<'check'>>;
+  readonly estimate: Resource<PageResult<'estimate'> | undefined>;
+  readonly passes: Resource<PageResult<'passes'>>;
+  readonly devices: Resource<PageResult<'devices'>>;
+  readonly viewState: ViewState;
+  /** Runs a job with progress and Cancel; an error is shown, and the answer is `undefined`. */
+  run<M extends PageMethod>(
+    title: string,
+    method: M,
+    params: PageParams<M>,
+  ): Promise<PageResult<M> | undefined>;
+  /** A call whose answer does not matter; only its failure is shown. */
+  tell<M extends PageMethod>(method: M, params: PageParams<M>): void;
+  say(text: string, options?: { readonly error: boolean }): void;
+}
+
+export function createApp(host: Host): App {
+  const viewState = readViewState(host);
+  const document = signal<DocumentState | undefined>(undefined);
+  const selection = signal<Selection>(viewState.get('selection'));
+  const overlay = signal<OverlayId>(viewState.get('overlay'));
+  const tab = signal<Tab>(viewState.get('tab'));
+  const job = signal<Job | undefined>(undefined);
+  const said = signal({ text: '', error: false });
+  const say: App['say'] = (text, options) => said.set({ text, error: options?.error ?? false });
+  selection.onChange((value) => viewState.set('selection', value));
+  overlay.onChange((value) => viewState.set('overlay', value));
+  tab.onChange((value) => viewState.set('tab', value));
+  const model = () => document.get()?.model;
+  const revision = () => document.get()?.revision;
+  return {
+    host,
+    document,
+    selection,
+    overlay,
+    tab,
+    job,
+    said,
+    heard: signal(''),
+    measured: signal<ReadonlyMap<string, number> | undefined>(undefined),
+    graph: resource(revision, async () => loadedGraph(await host.call('graph', {}))),
+    inspect: resource(revision, () => host.call('inspect', {})),
+    layers: resource(model, () => host.call('layers', {})),
+    findings: resource(revision, () => host.call('check', {})),
+    estimate: resource(revision, async () =>
+      document.get()?.device === null ? undefined : host.call('estimate', {}),
+    ),
+    passes: resource(
+      () => 'always',
+      () => host.call('passes', {}),
+    ),
+    devices: resource(
+      () => 'always',
+      () => host.call('devices', {}),
+    ),
+    viewState,
+    run: (title, method, params) => runJob({ host, job, say }, title, method, params),
+    tell(method, params) {
+      host.call(method, params).catch((error: unknown) => {
+        if ((error as { reason?: string }).reason !== 'cancelled')
+          say((error as Error).message, { error: true });
+      });
+    },
+    say,
+  };
+}
+
+function loadedGraph(view: GraphView): LoadedGraph {
+  const indexOf = new Map<string, number>();
+  for (let v = 0; v < view.nodeCount; v++) indexOf.set(view.strings[view.id[v]!]!, v);
+  return { view, indexOf };
+}
+
+async function runJob<M extends PageMethod>(
+  { host, job, say }: Pick<App, 'host' | 'job' | 'say'>,
+  title: string,
+  method: M,
+  params: PageParams<M>,
+): Promise<PageResult<M> | undefined> {
+  if (job.get() !== undefined) {
+    say(`${job.get()!.title} is still running. Cancel it first.`, { error: true });
+    return undefined;
+  }
+  const abort = new AbortController();
+  const show = (fraction: number, message: string) =>
+    job.set({ title, fraction, message, cancel: () => abort.abort() });
+  show(0, 'starting');
+  try {
+    return await host.call(method, params, { signal: abort.signal, onProgress: show });
+  } catch (error) {
+    const cancelled = (error as { reason?: string }).reason === 'cancelled';
+    const message = error instanceof Error ? error.message : String(error);
+    say(cancelled ? `${title}: cancelled, nothing was changed.` : `${title}: ${message}`, {
+      error: !cancelled,
+    });
+    return undefined;
+  } finally {
+    job.set(undefined);
+  }
+}

@@ -1,0 +1,170 @@
+import type { App, LoadedGraph } from '../app.ts';
+import { type Signal, signal } from '../signal.ts';
+import { type FoldTree, buildFoldTree } from './foldTree.ts';
+import { layoutClient } from './layoutClient.ts';
+import { type Scene, buildScene, layoutInputOf } from './scene.ts';
+import { type Visible, openingLevel, unfoldedAt, visibleGraph } from './visible.ts';
+
+/** What a new scene should keep in place on the screen. */
+export type Anchor = { readonly key: string } | 'restore' | 'fit';
+
+export interface GraphModel {
+  readonly scene: Signal<{ readonly scene: Scene; readonly anchor: Anchor } | undefined>;
+  /** Words about a layout under way, '' when there is none. */
+  readonly working: Signal<string>;
+  readonly levels: Signal<{ readonly current: number; readonly deepest: number }>;
+  setLevel(level: number): void;
+  toggle(group: number): void;
+  /** Folds the group around an item. */
+  foldAround(item: number): void;
+  /** Unfolds whatever hides a layer. */
+  unfoldTo(id: string): void;
+  keyOf(scene: Scene, item: number): string;
+  /** The item that stands for the selection: the layer itself or the tile around it; -1 for none. */
+  itemOfSelection(scene: Scene): number;
+  cancel(): void;
+}
+
+/** The graph without its canvas: folds, layouts and what stays where. */
+export function createGraphModel(app: App, workerUri: string): GraphModel {
+  const client = layoutClient(workerUri);
+  const scene: GraphModel['scene'] = signal(undefined);
+  const working = signal('');
+  const levels = signal({ current: 0, deepest: 0 });
+  let loaded: LoadedGraph | undefined;
+  let tree: FoldTree = { groups: [], of: new Int32Array(0), depth: 0 };
+  let toggled = new Set(app.viewState.get('toggled'));
+
+  const unfolded = () => {
+    const set = unfoldedAt(tree, levels.get().current);
+    tree.groups.forEach(({ key }, g) => {
+      if (!toggled.has(key)) return;
+      if (set.has(g)) set.delete(g);
+      else set.add(g);
+    });
+    return set;
+  };
+
+  const relayout = async (anchor: Anchor) => {
+    if (loaded === undefined) return;
+    const { view } = loaded;
+    const base = tree;
+    const visible = visibleGraph(view, base, unfolded());
+    const input = layoutInputOf(view, visible, hintFor(visible));
+    const slow = setTimeout(
+      () => working.set(`Laying out ${visible.count.toLocaleString('en-US')} boxes`),
+      150,
+    );
+    try {
+      const layout = await client.layout(input);
+      if (layout !== undefined) scene.set({ scene: buildScene(view, base, visible, input, layout), anchor });
+    } catch (error) {
+      app.say(`The graph cannot be laid out: ${(error as Error).message}`, { error: true });
+    } finally {
+      clearTimeout(slow);
+      working.set('');
+    }
+  };
+
+  /** Former centres by key. A box that was inside a tile, or a tile made of boxes, starts where those were. */
+  const hintFor = (visible: Visible): Float32Array | undefined => {
+    const former = scene.get()?.scene;
+    if (former === undefined || loaded === undefined) return undefined;
+    const { view } = former;
+    const places = new Map<string, number>();
+    for (let v = 0; v < view.nodeCount; v++) {
+      places.set(view.strings[view.id[v]!]!, former.layout.x[former.visible.itemOf[v]!]!);
+    }
+    return Float32Array.from(
+      visible.node,
+      (v) => places.get(loaded!.view.strings[loaded!.view.id[v]!]!) ?? Number.NaN,
+    );
+  };
+
+  const remember = () => app.viewState.set('toggled', [...toggled]);
+
+  const flip = (group: number) => {
+    const { key } = tree.groups[group]!;
+    if (!toggled.delete(key)) toggled.add(key);
+  };
+
+  const model: GraphModel = {
+    scene,
+    working,
+    levels,
+    setLevel(level) {
+      toggled = new Set();
+      levels.set({ ...levels.get(), current: level });
+      app.viewState.set('level', level);
+      remember();
+      void relayout(selectionAnchor());
+    },
+    toggle(group) {
+      flip(group);
+      remember();
+      void relayout({ key: tree.groups[group]!.key });
+    },
+    foldAround(item) {
+      const now = scene.get()?.scene;
+      if (now === undefined) return;
+      const own = now.visible.group[item]!;
+      const around = own >= 0 ? tree.groups[own]!.parent : tree.of[now.visible.node[item]!]!;
+      if (around < 0) return app.heard.set('Nothing around this layer to fold.');
+      app.selection.set({ kind: 'group', key: tree.groups[around]!.key });
+      model.toggle(around);
+    },
+    unfoldTo(id) {
+      const v = loaded?.indexOf.get(id);
+      if (v === undefined) return;
+      const open = unfolded();
+      let changed = false;
+      for (let g = tree.of[v]!; g >= 0; g = tree.groups[g]!.parent) {
+        if (open.has(g)) continue;
+        flip(g);
+        changed = true;
+      }
+      if (!changed) return;
+      remember();
+      void relayout({ key: id });
+    },
+    keyOf,
+    itemOfSelection(now) {
+      const selection = app.selection.get();
+      if (selection === undefined || loaded === undefined) return -1;
+      if (selection.kind === 'layer') {
+        const v = loaded.indexOf.get(selection.id);
+        return v === undefined || v >= now.view.nodeCount ? -1 : now.visible.itemOf[v]!;
+      }
+      const g = now.tree.groups.findIndex(({ key }) => key === selection.key);
+      return g < 0 ? -1 : now.visible.group.indexOf(g);
+    },
+    cancel: () => client.cancel(),
+  };
+
+  const selectionAnchor = (): Anchor => {
+    const now = scene.get()?.scene;
+    if (now === undefined) return 'restore';
+    const item = model.itemOfSelection(now);
+    return item < 0 ? 'fit' : { key: keyOf(now, item) };
+  };
+
+  app.graph.watch(({ value }) => {
+    if (value === undefined || value === loaded) return;
+    const first = loaded === undefined;
+    loaded = value;
+    tree = buildFoldTree(value.view);
+    const current = first
+      ? (app.viewState.get('level') ?? openingLevel(value.view, tree))
+      : levels.get().current;
+    levels.set({ current: Math.min(current, tree.depth), deepest: tree.depth });
+    void relayout('restore');
+  });
+
+  return model;
+}
+
+function keyOf(scene: Scene, item: number): string {
+  const group = scene.visible.group[item]!;
+  if (group >= 0) return scene.tree.groups[group]!.key;
+  return scene.view.strings[scene.view.id[scene.visible.node[item]!]!]!;
+}

@@ -1,0 +1,106 @@
+import type { Notice } from '../src/editor/pageProtocol.ts';
+import type { App } from './app.ts';
+import { h } from './dom.ts';
+import { createGraphPane } from './graph/graphPane.ts';
+import { createBottom } from './panels/bottom.ts';
+import { createDetails } from './panels/details.ts';
+import { createMenu } from './panels/menu.ts';
+import { createPane } from './panels/splitter.ts';
+import { createStatus } from './panels/status.ts';
+import { createStrip } from './panels/strip.ts';
+
+/** Puts the parts together and keeps them in step with the host. */
+export function createPage(app: App, workerUri: string): HTMLElement {
+  const menu = createMenu(app);
+  const graph = createGraphPane(app, workerUri, (place, item, scene) =>
+    menu.open(place, item, scene, graph.model),
+  );
+  const bottom = createBottom(app, graph);
+  const details = createPane(app, {
+    id: 'details',
+    label: 'Details',
+    side: 'right',
+    size: 340,
+    least: 200,
+    content: createDetails(app, graph),
+  });
+  const below = createPane(app, {
+    id: 'bottom',
+    label: 'Layers and measurements',
+    side: 'bottom',
+    size: 240,
+    least: 120,
+    content: bottom.element,
+  });
+  const show = (tab: Parameters<typeof app.tab.set>[0], run: boolean) => {
+    below.setOpen(true);
+    app.tab.set(tab);
+    if (run) bottom.run(tab);
+  };
+  const strip = createStrip(app, graph, { details, below, show });
+  const status = createStatus(app);
+
+  app.selection.onChange((selection) => {
+    app.tell('select', { layer: selection?.kind === 'layer' ? selection.id : null });
+  });
+  app.host.onNotice((notice) => onNotice(app, notice, show));
+  void greet(app);
+  return h(
+    'main',
+    { class: 'page' },
+    strip,
+    h('div', { class: 'middle' }, graph.element, details.element),
+    below.element,
+    status,
+    menu.element,
+  );
+}
+
+/** The handshake; a page that comes back says it again. */
+async function greet(app: App): Promise<void> {
+  try {
+    takeState(app, await app.host.call('ready', {}));
+  } catch (error) {
+    app.say(`The model cannot be opened: ${(error as Error).message}`, { error: true });
+  }
+}
+
+function takeState(app: App, state: NonNullable<ReturnType<App['document']['get']>>): void {
+  const former = app.document.get();
+  if (former !== undefined && former.model !== state.model) app.measured.set(undefined);
+  app.document.set(state);
+  for (const part of [
+    app.graph,
+    app.inspect,
+    app.layers,
+    app.findings,
+    app.estimate,
+    app.passes,
+    app.devices,
+  ]) {
+    part.refresh();
+  }
+  if (former === undefined && state.selection !== null) {
+    app.selection.set({ kind: 'layer', id: state.selection });
+  }
+}
+
+function onNotice(
+  app: App,
+  notice: Notice,
+  show: (tab: ReturnType<App['tab']['get']>, run: boolean) => void,
+): void {
+  switch (notice.notice) {
+    case 'changed':
+      return takeState(app, notice.state);
+    case 'select': {
+      const now = app.selection.get();
+      if (now?.kind === 'layer' && now.id === notice.layer) return;
+      return app.selection.set(notice.layer === null ? undefined : { kind: 'layer', id: notice.layer });
+    }
+    case 'show':
+      return show(notice.tab, notice.run);
+    case 'job':
+      return app.job.set(notice.job === null ? undefined : { ...notice.job, cancel: undefined });
+  }
+}

@@ -1,0 +1,222 @@
+import type { NodeDetails, ValueDetails } from '../../src/engine/protocol.ts';
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { bytes, count, macs, plural, time } from '../format.ts';
+import type { GraphPane } from '../graph/graphPane.ts';
+import { modelSummary } from './modelSummary.ts';
+import { facts, findingCard, link, section } from './parts.ts';
+import { passForm } from './passForm.ts';
+import { tensorStats } from './tensorStats.ts';
+
+/** Details of the selected layer; of the model when nothing is selected. */
+export function createDetails(app: App, graph: GraphPane): HTMLElement {
+  const element = h('div', {
+    class: 'details',
+    attributes: { tabindex: 0, role: 'region', 'aria-label': 'Details' },
+  });
+  const summary = modelSummary(app);
+  let call = 0;
+  let shownFor = '';
+
+  const show = async () => {
+    const mine = ++call;
+    const selection = app.selection.get();
+    const loaded = app.graph.get().value;
+    const index = selection?.kind === 'layer' ? loaded?.indexOf.get(selection.id) : undefined;
+    if (selection?.kind !== 'layer' || (loaded !== undefined && index === undefined)) {
+      shownFor = '';
+      return element.replaceChildren(
+        selection?.kind === 'group' ? groupDetails(app, graph, selection.key) : summary,
+      );
+    }
+    if (loaded !== undefined && loaded.view.kind[index!] !== 0) {
+      shownFor = '';
+      return element.replaceChildren(portDetails(app, index!));
+    }
+    try {
+      const details = await app.host.call('node', { id: selection.id });
+      if (mine !== call) return;
+      const top = shownFor === selection.id ? element.scrollTop : 0;
+      element.replaceChildren(layerDetails(app, graph, details));
+      element.scrollTop = top;
+      shownFor = selection.id;
+    } catch (error) {
+      if (mine === call)
+        element.replaceChildren(h('p', { class: 'problem', text: (error as Error).message }));
+    }
+  };
+  app.selection.watch(() => void show());
+  app.graph.watch(({ loading }) => {
+    if (!loading) void show();
+  });
+  app.passes.watch(({ value }) => {
+    if (value !== undefined) void show();
+  });
+  return element;
+}
+
+function heading(title: string, name: string, buttons: readonly Node[]): HTMLElement {
+  return h(
+    'div',
+    { class: 'heading' },
+    h('h2', { text: title }),
+    h('div', { class: 'muted name', text: name, title: name }),
+    h('div', { class: 'heading-links' }, ...buttons),
+  );
+}
+
+function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLElement {
+  const { cost } = details;
+  const index = app.graph.get().value?.indexOf.get(details.id);
+  const estimate = index === undefined ? Number.NaN : app.graph.get().value!.view.estimateMs[index]!;
+  const measured = app.measured.get()?.get(details.id);
+  const passes = (app.passes.get().value?.passes ?? []).filter((pass) => details.passes.includes(pass.id));
+  const constants = details.inputs.filter((input) => input.constant);
+  return h(
+    'div',
+    {},
+    heading(
+      details.domain === '' ? details.op : `${details.domain}.${details.op}`,
+      details.name === '' ? details.id : details.name,
+      [
+        link('Show in graph', 'Unfold the graph down to this layer', () => graph.showLayer(details.id)),
+        link('Text form', 'Open the text form at this layer', () =>
+          app.tell('showText', { layer: details.id }),
+        ),
+        link('Whole model', 'Clear the selection', () => app.selection.set(undefined)),
+      ],
+    ),
+    details.findings.length === 0
+      ? null
+      : section(
+          plural(details.findings.length, 'finding'),
+          { open: true },
+          ...details.findings.map((finding) => findingCard(app, finding, { withLayer: false })),
+        ),
+    section(
+      'Cost',
+      { open: true },
+      facts([
+        ['Work', `${macs(cost.macs)}, ${count(cost.flops)}FLOP`.replace(/(\d)FLOP/, '$1 FLOP')],
+        ['Formula', h('code', { text: cost.formula })],
+        ['Weights', `${count(cost.params)} parameters, ${bytes(cost.weightBytes)}`],
+        ['Activations', `${bytes(cost.inputBytes)} read, ${bytes(cost.activationBytes)} written`],
+        ...(Number.isNaN(estimate) ? [] : ([['Estimated time', time(estimate)]] as const)),
+        ...(measured === undefined ? [] : ([['Measured time', time(measured)]] as const)),
+      ]),
+    ),
+    details.attributes.length === 0
+      ? null
+      : section(
+          'Attributes',
+          { open: true },
+          facts(details.attributes.map(({ name, value }) => [name, h('code', { text: value })] as const)),
+        ),
+    section('Inputs', { open: true }, ...details.inputs.map((value) => valueCard(app, value, 'from'))),
+    section('Outputs', { open: true }, ...details.outputs.map((value) => valueCard(app, value, 'to'))),
+    constants.length === 0
+      ? null
+      : section('Weights', { open: true }, ...constants.map((value) => weightCard(app, value))),
+    section(
+      'Passes',
+      { open: true },
+      ...(passes.length === 0
+        ? [
+            h('p', {
+              class: 'muted',
+              text: 'No pass works on this layer alone. Clear the selection for passes on the whole model.',
+            }),
+          ]
+        : passes.map((pass) => passForm(app, pass, { layer: details.id }))),
+    ),
+  );
+}
+
+function valueCard(app: App, value: ValueDetails, way: 'from' | 'to'): HTMLElement {
+  const size = value.bytes === null ? '' : ` · ${bytes(value.bytes)}`;
+  return h(
+    'div',
+    { class: 'value' },
+    h(
+      'div',
+      {},
+      h('span', { class: 'role', text: value.role }),
+      h('code', { text: value.name, title: value.name }),
+    ),
+    h('div', { class: 'muted', text: `${value.type}${size}${value.constant ? ' · constant' : ''}` }),
+    value.quantization === null ? null : h('div', { class: 'muted', text: value.quantization }),
+    value.peers.length === 0
+      ? null
+      : h(
+          'div',
+          { class: 'muted peers' },
+          `${way} `,
+          ...value.peers
+            .slice(0, 12)
+            .map((id) => link(id, 'Select this layer', () => app.selection.set({ kind: 'layer', id }))),
+          value.peers.length > 12 ? ` and ${value.peers.length - 12} more` : null,
+        ),
+  );
+}
+
+function weightCard(app: App, value: ValueDetails): HTMLElement {
+  return h(
+    'div',
+    { class: 'value' },
+    h('div', {}, h('span', { class: 'role', text: value.role }), h('code', { text: value.name })),
+    tensorStats(app, value.value),
+  );
+}
+
+function portDetails(app: App, index: number): HTMLElement {
+  const { view } = app.graph.get().value!;
+  const text = (column: Uint32Array) => view.strings[column[index]!]!;
+  return h(
+    'div',
+    {},
+    heading(view.kind[index] === 1 ? 'Graph input' : 'Graph output', text(view.name), [
+      link('Whole model', 'Clear the selection', () => app.selection.set(undefined)),
+    ]),
+    facts([
+      ['Shape', text(view.shape)],
+      ['Type', text(view.precision)],
+      ['Size', bytes(view.activationBytes[index])],
+    ]),
+  );
+}
+
+/** Totals of a folded group. */
+function groupDetails(app: App, graph: GraphPane, key: string): HTMLElement {
+  const scene = graph.model.scene.get()?.scene;
+  const item = scene === undefined ? -1 : graph.model.itemOfSelection(scene);
+  if (scene === undefined || item < 0)
+    return h('p', { class: 'muted', text: 'This group is unfolded. Select one of its layers.' });
+  const { view } = scene;
+  const members = scene.members[item]!;
+  const sum = (values: Float64Array) => members.reduce((total, v) => total + values[v]!, 0);
+  const operators = new Map<string, number>();
+  for (const v of members)
+    operators.set(view.strings[view.op[v]!]!, (operators.get(view.strings[view.op[v]!]!) ?? 0) + 1);
+  return h(
+    'div',
+    {},
+    heading(scene.labels[item]!.title, key, [
+      link('Unfold', 'Show the layers of this group', () => graph.model.toggle(scene.visible.group[item]!)),
+      link('Whole model', 'Clear the selection', () => app.selection.set(undefined)),
+    ]),
+    facts([
+      ['Layers', String(members.length)],
+      ['Work', macs(sum(view.macs))],
+      ['Weights', `${count(sum(view.params))} parameters, ${bytes(sum(view.weightBytes))}`],
+      ['Estimated time', time(sum(view.estimateMs))],
+      ['Findings', String(scene.findings[item]!)],
+      [
+        'Operators',
+        [...operators]
+          .sort((a, b) => b[1] - a[1])
+          .map(([op, n]) => `${op} ×${n}`)
+          .join(', '),
+      ],
+    ]),
+  );
+}

@@ -1,0 +1,141 @@
+import type { GraphView } from '../../src/engine/view.ts';
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { bytes, count, macs, time } from '../format.ts';
+import type { GraphPane } from '../graph/graphPane.ts';
+import { findLayers } from '../graph/search.ts';
+import { button, textField } from '../ui/controls.ts';
+import { copyText } from './actions.ts';
+import { type Column, virtualTable } from './virtualTable.ts';
+
+/** Layer index in the graph view. */
+type Row = number;
+
+/** The layers as a table: the accessible twin of the graph. */
+export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
+  let view: GraphView | undefined;
+  let rows: readonly Row[] = [];
+  const columns = columnsOf(app, () => view!);
+  const table = virtualTable<Row>({
+    label: 'Layers',
+    columns,
+    sort: app.viewState.get('sort'),
+    onSort: (sort) => app.viewState.set('sort', sort),
+    onSelect: (v) => app.selection.set({ kind: 'layer', id: idOf(view!, v) }),
+    onOpen: (v) => graph.showLayer(idOf(view!, v)),
+  });
+  const counter = h('span', { class: 'muted' });
+
+  const fill = () => {
+    if (view === undefined) return;
+    const layers = Array.from(view.kind, (_, v) => v).filter((v) => view!.kind[v] === 0);
+    const wanted = filter.get().trim() === '' ? undefined : new Set(findLayers(view, filter.get()));
+    rows = wanted === undefined ? layers : layers.filter((v) => wanted.has(v));
+    counter.textContent =
+      rows.length === layers.length ? `${layers.length} layers` : `${rows.length} of ${layers.length} layers`;
+    table.setRows(rows);
+    follow();
+  };
+  const follow = () => {
+    const selection = app.selection.get();
+    const v = selection?.kind === 'layer' ? app.graph.get().value?.indexOf.get(selection.id) : undefined;
+    table.select(v);
+  };
+  const filter = textField({
+    label: 'Filter layers',
+    placeholder: 'Filter by operator, name or shape',
+    icon: 'filter',
+    onInput: fill,
+  });
+  const copy = button({
+    text: 'Copy as CSV',
+    icon: 'copy',
+    onClick: () => void copyText(app, csvOf(columns, table.rows(), view), `${table.rows().length} rows`),
+  });
+  app.graph.watch(({ value }) => {
+    view = value?.view;
+    fill();
+  });
+  app.measured.onChange(fill);
+  app.selection.onChange(follow);
+  return h(
+    'div',
+    { class: 'tab-body' },
+    h('div', { class: 'toolbar' }, filter.element, counter, h('span', { class: 'strip-gap' }), copy.element),
+    table.element,
+  );
+}
+
+function idOf(view: GraphView, v: Row): string {
+  return view.strings[view.id[v]!]!;
+}
+
+function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
+  const text = (column: 'name' | 'op' | 'shape' | 'precision') => (v: Row) =>
+    view().strings[view()[column][v]!]!;
+  type Numbers = 'params' | 'macs' | 'weightBytes' | 'activationBytes' | 'estimateMs';
+  const largest = new Map<string, { of: GraphView; value: number }>();
+  const shareOf = (column: Numbers) => (v: Row) => {
+    let known = largest.get(column);
+    if (known?.of !== view()) {
+      known = { of: view(), value: view()[column].reduce((a, b) => (b > a ? b : a), 0) };
+      largest.set(column, known);
+    }
+    return known.value === 0 ? 0 : view()[column][v]! / known.value;
+  };
+  const numeric = (column: Numbers, title: string, format: (value: number) => string): Column<Row> => ({
+    id: column,
+    title,
+    width: 'minmax(84px, 1fr)',
+    numeric: true,
+    text: (v) => format(view()[column][v]!),
+    order: (v) => view()[column][v]!,
+    share: shareOf(column),
+  });
+  const measured = (v: Row) => app.measured.get()?.get(idOf(view(), v)) ?? Number.NaN;
+  return [
+    { id: 'index', title: '#', width: '44px', numeric: true, text: (v) => String(v + 1), order: (v) => v },
+    { id: 'op', title: 'Operator', width: 'minmax(96px, 1.2fr)', text: text('op') },
+    { id: 'name', title: 'Name', width: 'minmax(120px, 2.4fr)', text: text('name') },
+    { id: 'shape', title: 'Output', width: 'minmax(96px, 1.2fr)', text: text('shape') },
+    { id: 'precision', title: 'Type', width: '64px', text: text('precision') },
+    numeric('params', 'Parameters', count),
+    numeric('weightBytes', 'Weights', bytes),
+    numeric('macs', 'MACs', macs),
+    numeric('activationBytes', 'Activations', bytes),
+    numeric('estimateMs', 'Estimated', time),
+    {
+      id: 'measured',
+      title: 'Measured',
+      width: 'minmax(84px, 1fr)',
+      numeric: true,
+      text: (v) => (Number.isNaN(measured(v)) ? '' : time(measured(v))),
+      order: measured,
+    },
+    {
+      id: 'findings',
+      title: 'Findings',
+      width: '72px',
+      numeric: true,
+      text: (v) => (view().findings[v] === 0 ? '' : String(view().findings[v])),
+      order: (v) => view().findings[v]!,
+    },
+  ];
+}
+
+/** Plain numbers for spreadsheets; unknown is an empty field. */
+function csvOf(columns: readonly Column<Row>[], rows: readonly Row[], view: GraphView | undefined): string {
+  const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const plain = (column: Column<Row>, v: Row) => {
+    if (column.id === 'index') return String(v + 1);
+    if (column.numeric !== true || column.order === undefined) return column.text(v);
+    const value = column.order(v);
+    return Number.isNaN(value) ? '' : String(value);
+  };
+  if (view === undefined) return '';
+  const head = ['id', ...columns.map((column) => column.id)].join(',');
+  return [
+    head,
+    ...rows.map((v) => [idOf(view, v), ...columns.map((column) => plain(column, v))].map(quote).join(',')),
+  ].join('\n');
+}

@@ -1,0 +1,150 @@
+import type { EstimateReport, InspectReport } from '../../src/engine/protocol.ts';
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { bytes, count, digits, macs, percent, plural, time } from '../format.ts';
+import { empty, facts, findingCard, section } from './parts.ts';
+import { passForm } from './passForm.ts';
+
+/** What there is to say about the whole model; rebuilt when a part of it arrives. */
+export function modelSummary(app: App): HTMLElement {
+  const numbers = h('div');
+  const device = h('div');
+  const findings = h('div');
+  const passes = h('div');
+  app.inspect.watch(({ value, error }) =>
+    numbers.replaceChildren(
+      ...(value === undefined
+        ? [h('p', { class: 'muted', text: error ?? 'Reading the model…' })]
+        : modelNumbers(value)),
+    ),
+  );
+  app.estimate.watch(({ value, error }) => device.replaceChildren(deviceNumbers(app, value, error)));
+  app.document.onChange(() =>
+    device.replaceChildren(deviceNumbers(app, app.estimate.get().value, app.estimate.get().error)),
+  );
+  app.findings.watch(({ value, error }) => {
+    const list = value?.findings ?? [];
+    const cards = list.slice(0, 200).map((finding) => findingCard(app, finding, { withLayer: true }));
+    const nothing = empty(
+      error ??
+        (value === undefined
+          ? 'Looking for findings…'
+          : 'No findings. Choose a device or set a budget to check against limits.'),
+    );
+    findings.replaceChildren(
+      section(
+        value === undefined ? 'Findings' : plural(list.length, 'finding'),
+        { open: true },
+        ...(cards.length > 0 ? cards : [nothing]),
+      ),
+    );
+  });
+  app.passes.watch(({ value }) => {
+    const list = value?.passes ?? [];
+    passes.replaceChildren(section('Passes', { open: true }, ...list.map((pass) => passForm(app, pass, {}))));
+  });
+  return h(
+    'div',
+    {},
+    h('div', { class: 'heading' }, h('h2', { text: 'Model' })),
+    numbers,
+    device,
+    findings,
+    passes,
+  );
+}
+
+function modelNumbers(report: InspectReport): readonly HTMLElement[] {
+  const tensors = (list: InspectReport['inputs']) =>
+    h('div', {}, ...list.map(({ name, type }) => h('div', {}, h('code', { text: name }), ` ${type}`)));
+  return [
+    facts([
+      ['Format', `${report.format === 'onnx' ? 'ONNX, opset' : 'TFLite, schema'} ${report.opset}`],
+      ...(report.producer === '' ? [] : ([['Made by', report.producer]] as const)),
+      ['File', bytes(report.fileBytes)],
+      ['Weights', `${count(report.params)} parameters, ${bytes(report.weightBytes)}`],
+      ...(report.sparsity === null ? [] : ([['Zeros', percent(report.sparsity)]] as const)),
+      ['Work', macs(report.macs)],
+      ['Peak activations', bytes(report.peakActivationBytes)],
+      ['Layers', String(report.layers.length)],
+      ['Inputs', tensors(report.inputs)],
+      ['Outputs', tensors(report.outputs)],
+      ...(report.freeDimensions.length === 0
+        ? []
+        : ([['Free dimensions', report.freeDimensions.join(', ')]] as const)),
+    ]),
+    ...(report.unresolved.length === 0
+      ? []
+      : [
+          section(
+            `${plural(report.unresolved.length, 'value')} without a known shape`,
+            { open: false },
+            ...report.unresolved
+              .slice(0, 100)
+              .map(({ layer, op, reason }) => h('div', {}, h('code', { text: layer }), ` ${op}: ${reason}`)),
+          ),
+        ]),
+    ...(report.damage.length === 0
+      ? []
+      : [
+          section(
+            `${plural(report.damage.length, 'problem')} in the file`,
+            { open: true },
+            ...report.damage
+              .slice(0, 100)
+              .map(({ severity, place, message }) =>
+                h(
+                  'div',
+                  { class: severity === 'error' ? 'problem' : '' },
+                  h('code', { text: place }),
+                  ` ${message}`,
+                ),
+              ),
+          ),
+        ]),
+  ];
+}
+
+function deviceNumbers(
+  app: App,
+  estimate: EstimateReport | undefined,
+  error: string | undefined,
+): HTMLElement {
+  const state = app.document.get();
+  if (state === undefined || state.device === null) {
+    return section(
+      'Device',
+      { open: true },
+      empty('Choose a device in the strip above to see whether the model fits and how long it takes there.'),
+    );
+  }
+  if (estimate === undefined)
+    return section('Device', { open: true }, h('p', { class: 'muted', text: error ?? 'Estimating…' }));
+  const name =
+    app.devices.get().value?.devices.find(({ id }) => id === estimate.device)?.name ?? estimate.device;
+  const range =
+    estimate.latencyRangeMs === null
+      ? ''
+      : `, between ${time(estimate.latencyRangeMs[0])} and ${time(estimate.latencyRangeMs[1])}`;
+  return section(
+    name,
+    { open: true },
+    facts([
+      ['Latency', `${time(estimate.latencyMs)}${range} (${estimate.basis})`],
+      [
+        'Energy',
+        estimate.energyMj === null
+          ? 'unknown'
+          : `${digits(estimate.energyMj)} mJ per inference${estimate.energyScope === null ? '' : ` (${estimate.energyScope})`}`,
+      ],
+      ['Flash', `${bytes(estimate.flashBytes)}, ${estimate.fits.flash}`],
+      ['RAM', `${bytes(estimate.ramBytes)}, ${estimate.fits.ram}`],
+      ...(estimate.unsupported.length === 0
+        ? []
+        : ([
+            ['Unsupported', estimate.unsupported.map(({ op, layer }) => `${op} (${layer})`).join(', ')],
+          ] as const)),
+    ]),
+    ...estimate.notes.map((text) => h('p', { class: 'muted', text })),
+  );
+}

@@ -1,0 +1,139 @@
+import type { Tab } from '../../src/editor/pageProtocol.ts';
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { bytes, count, macs } from '../format.ts';
+import type { GraphPane } from '../graph/graphPane.ts';
+import { type OverlayId, overlays } from '../graph/overlay.ts';
+import { button, dropdown } from '../ui/controls.ts';
+import { createBudget } from './budget.ts';
+import { createSearch } from './search.ts';
+import type { Pane } from './splitter.ts';
+
+interface Panes {
+  readonly details: Pane;
+  readonly below: Pane;
+  show(tab: Tab, run: boolean): void;
+}
+
+const noDevice = 'none';
+
+/** The strip on top: what the model is, where it should run, whether it fits, and what to look at. */
+export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLElement {
+  const optimize = button({
+    text: 'Optimize for device…',
+    icon: 'rocket',
+    look: 'primary',
+    onClick: () => panes.show('optimize', app.document.get()?.device !== null),
+  });
+  const flip = (pane: Pane) => () => pane.setOpen(!pane.isOpen());
+  return h(
+    'header',
+    { class: 'strip' },
+    headline(app),
+    labelled('Device', devicePicker(app)),
+    createBudget(app),
+    h('span', { class: 'strip-gap' }),
+    createSearch(app, graph),
+    labelled('Show', overlayPicker(app)),
+    labelled('Fold', foldPicker(graph)),
+    h(
+      'span',
+      { class: 'strip-buttons' },
+      button({
+        icon: 'layout-panel',
+        label: 'Show or hide the lower panel',
+        look: 'icon',
+        onClick: flip(panes.below),
+      }).element,
+      button({
+        icon: 'layout-sidebar-right',
+        label: 'Show or hide the details',
+        look: 'icon',
+        onClick: flip(panes.details),
+      }).element,
+    ),
+    optimize.element,
+  );
+}
+
+function labelled(text: string, control: HTMLElement): HTMLElement {
+  return h(
+    'span',
+    { class: 'labelled' },
+    h('span', { class: 'muted', text, attributes: { 'aria-hidden': 'true' } }),
+    control,
+  );
+}
+
+function headline(app: App): HTMLElement {
+  const title = h('strong', { class: 'model-name' });
+  const numbers = h('span', { class: 'muted' });
+  app.document.watch((state) => {
+    title.textContent = state === undefined ? '' : `${state.format === 'onnx' ? 'ONNX' : 'TFLite'}`;
+    if (state !== undefined) title.title = state.file;
+  });
+  app.inspect.watch(({ value, error }) => {
+    if (value === undefined) numbers.textContent = error ?? '';
+    else {
+      numbers.textContent = `${bytes(value.fileBytes)} · ${count(value.params)} params · ${macs(value.macs)}`;
+      numbers.title = value.macs === null ? 'Some layers have no known cost; the details name them.' : '';
+    }
+  });
+  return h('span', { class: 'headline' }, title, numbers);
+}
+
+function devicePicker(app: App): HTMLElement {
+  const picker = dropdown({
+    label: 'Target device',
+    onChange(value) {
+      const device = value === noDevice ? null : value;
+      if (device === app.document.get()?.device) return;
+      app.tell('setDevice', { device });
+    },
+  });
+  const show = () => {
+    const devices = app.devices.get().value?.devices ?? [];
+    picker.set(
+      [
+        { value: noDevice, text: 'Choose a device' },
+        ...devices.map(({ id, name }) => ({ value: id, text: name })),
+      ],
+      app.document.get()?.device ?? noDevice,
+    );
+  };
+  app.devices.watch(show);
+  app.document.onChange(show);
+  return picker.element;
+}
+
+function overlayPicker(app: App): HTMLElement {
+  const picker = dropdown({
+    label: 'Overlay on the graph',
+    onChange: (value) => app.overlay.set(value as OverlayId),
+  });
+  app.overlay.watch((id) =>
+    picker.set(
+      overlays.map(({ id: value, title }) => ({ value, text: title })),
+      id,
+    ),
+  );
+  return picker.element;
+}
+
+function foldPicker(graph: GraphPane): HTMLElement {
+  const picker = dropdown({
+    label: 'Fold level',
+    onChange: (value) => {
+      const level = Number(value);
+      if (level !== graph.model.levels.get().current) graph.model.setLevel(level);
+    },
+  });
+  graph.model.levels.watch(({ current, deepest }) => {
+    const choices = Array.from({ length: deepest + 1 }, (_, level) => ({
+      value: String(level),
+      text: level === deepest ? 'All layers' : level === 0 ? 'Folded' : `Level ${level}`,
+    }));
+    picker.set(choices, String(current));
+  });
+  return picker.element;
+}

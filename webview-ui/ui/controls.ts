@@ -1,0 +1,235 @@
+import {
+  provideVSCodeDesignSystem,
+  vsCodeBadge,
+  vsCodeButton,
+  vsCodeCheckbox,
+  vsCodeDropdown,
+  vsCodeOption,
+  vsCodePanelTab,
+  vsCodePanelView,
+  vsCodePanels,
+  vsCodeProgressRing,
+  vsCodeTextField,
+} from '@vscode/webview-ui-toolkit';
+import { append, applyOptions, type ElementOptions, icon } from '../dom.ts';
+
+/**
+ * The toolkit, wrapped: nothing outside this folder knows it. It is archived upstream, so this folder is what a
+ * replacement would rewrite.
+ */
+export function registerControls(): void {
+  provideVSCodeDesignSystem().register(
+    vsCodeBadge(),
+    vsCodeButton(),
+    vsCodeCheckbox(),
+    vsCodeDropdown(),
+    vsCodeOption(),
+    vsCodePanels(),
+    vsCodePanelTab(),
+    vsCodePanelView(),
+    vsCodeProgressRing(),
+    vsCodeTextField(),
+  );
+}
+
+interface ControlElement extends HTMLElement {
+  value: string;
+  checked: boolean;
+  disabled: boolean;
+  activeid: string | undefined;
+}
+
+function make(tag: string, options: ElementOptions, ...children: readonly (Node | string)[]): ControlElement {
+  const element = document.createElement(tag) as ControlElement;
+  applyOptions(element, options);
+  append(element, children);
+  return element;
+}
+
+export interface Button {
+  readonly element: HTMLElement;
+  enable(enabled: boolean): void;
+  setText(text: string): void;
+}
+
+export function button(options: {
+  readonly text?: string;
+  /** Codicon before the text, or alone. */
+  readonly icon?: string;
+  /** Spoken name when there is no text. */
+  readonly label?: string;
+  readonly title?: string;
+  readonly look?: 'primary' | 'secondary' | 'icon';
+  readonly onClick: () => void;
+}): Button {
+  const words = document.createTextNode(options.text ?? '');
+  const look = options.look ?? 'secondary';
+  const element = make('vscode-button', {
+    attributes: { appearance: look, ...(options.label === undefined ? {} : { 'aria-label': options.label }) },
+    ...(options.title === undefined && options.label === undefined
+      ? {}
+      : { title: options.title ?? options.label! }),
+    on: { click: () => options.onClick() },
+  });
+  if (options.icon !== undefined) {
+    const picture = icon(options.icon);
+    if (look !== 'icon') picture.slot = 'start';
+    element.append(picture);
+  }
+  if (options.text !== undefined) element.append(words);
+  return {
+    element,
+    enable(enabled) {
+      element.disabled = !enabled;
+    },
+    setText(text) {
+      words.data = text;
+    },
+  };
+}
+
+export interface Choice {
+  readonly value: string;
+  readonly text: string;
+}
+
+export interface Dropdown {
+  readonly element: HTMLElement;
+  get(): string;
+  /** Replaces the choices and the chosen value without calling `onChange`. */
+  set(choices: readonly Choice[], value: string): void;
+}
+
+export function dropdown(options: {
+  readonly label: string;
+  readonly onChange: (value: string) => void;
+}): Dropdown {
+  const element = make('vscode-dropdown', {
+    title: options.label,
+    attributes: { 'aria-label': options.label },
+  });
+  let shown = '';
+  element.addEventListener('change', () => {
+    if (element.value !== '') options.onChange(element.value);
+  });
+  return {
+    element,
+    get: () => element.value,
+    set(choices, value) {
+      const key = JSON.stringify(choices);
+      if (key !== shown) {
+        shown = key;
+        element.replaceChildren(
+          ...choices.map((choice) =>
+            make('vscode-option', { text: choice.text, attributes: { value: choice.value } }),
+          ),
+        );
+      }
+      // The options are upgraded after this turn; the value is refused before.
+      queueMicrotask(() => requestAnimationFrame(() => void (element.value = value)));
+    },
+  };
+}
+
+export interface TextField {
+  readonly element: HTMLElement;
+  get(): string;
+  set(value: string): void;
+  focus(): void;
+}
+
+export function textField(options: {
+  readonly label: string;
+  readonly placeholder?: string;
+  readonly icon?: string;
+  readonly value?: string;
+  readonly onInput: (value: string) => void;
+  readonly onKey?: (event: KeyboardEvent) => void;
+}): TextField {
+  const element = make('vscode-text-field', {
+    attributes: {
+      'aria-label': options.label,
+      placeholder: options.placeholder ?? '',
+      value: options.value ?? '',
+    },
+  });
+  if (options.icon !== undefined) {
+    const picture = icon(options.icon);
+    picture.slot = 'start';
+    element.append(picture);
+  }
+  element.addEventListener('input', () => options.onInput(element.value));
+  keepUndoInside(element);
+  if (options.onKey !== undefined) element.addEventListener('keydown', options.onKey);
+  return {
+    element,
+    get: () => element.value,
+    set(value) {
+      element.value = value;
+    },
+    focus: () => element.focus(),
+  };
+}
+
+/** Ctrl+Z in a text field would undo the model instead of the text (vscode#227849): undo here and stop the key. */
+export function keepUndoInside(field: HTMLElement): void {
+  field.addEventListener('keydown', (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+    const key = event.key.toLowerCase();
+    if (key !== 'z' && key !== 'y') return;
+    event.stopPropagation();
+    event.preventDefault();
+    document.execCommand(key === 'y' || event.shiftKey ? 'redo' : 'undo');
+  });
+}
+
+export interface Checkbox {
+  readonly element: HTMLElement;
+  get(): boolean;
+}
+
+export function checkbox(options: {
+  readonly text: string;
+  readonly value: boolean;
+  readonly onChange?: (value: boolean) => void;
+}): Checkbox {
+  const element = make('vscode-checkbox', { text: options.text });
+  element.checked = options.value;
+  element.addEventListener('change', () => options.onChange?.(element.checked));
+  return { element, get: () => element.checked };
+}
+
+export interface Tabs {
+  readonly element: HTMLElement;
+  show(id: string): void;
+}
+
+/** Tabs with their views; `onShow` is called when a person changes the tab. */
+export function tabs(
+  entries: readonly { readonly id: string; readonly title: string; readonly view: HTMLElement }[],
+  onShow: (id: string) => void,
+): Tabs {
+  const element = make('vscode-panels', { attributes: { 'aria-label': 'Panels' } });
+  for (const { id, title } of entries) {
+    element.append(make('vscode-panel-tab', { text: title, attributes: { id: `tab-${id}` } }));
+  }
+  for (const { id, view } of entries) {
+    element.append(make('vscode-panel-view', { attributes: { id: `view-${id}` } }, view));
+  }
+  const activeOf = () => (element.activeid ?? '').replace(/^tab-/, '');
+  element.addEventListener('change', (event) => {
+    // Dropdowns inside a view send the same event.
+    if (event.target === element || (event.target as HTMLElement).tagName === 'VSCODE-PANEL-TAB')
+      onShow(activeOf());
+  });
+  return {
+    element,
+    show(id) {
+      if (activeOf() !== id) element.activeid = `tab-${id}`;
+    },
+  };
+}
+
+export function progressRing(): HTMLElement {
+  return make('vscode-progress-ring', { attributes: { 'aria-label': 'Working' } });
+}

@@ -1,0 +1,56 @@
+import type { Tab } from '../src/editor/pageProtocol.ts';
+import type { Selection } from './app.ts';
+import type { Camera } from './graph/camera.ts';
+import type { OverlayId } from './graph/overlay.ts';
+
+/** What a page remembers while its tab is hidden or the window reloads: how things look, never the model. */
+interface Remembered {
+  readonly camera: Camera | undefined;
+  /** Fold level; `undefined` is the one the model opens with. */
+  readonly level: number | undefined;
+  /** Groups toggled against the level, by key. */
+  readonly toggled: readonly string[];
+  readonly selection: Selection;
+  readonly overlay: OverlayId;
+  readonly tab: Tab;
+  readonly panes: Readonly<Record<string, { readonly size: number; readonly open: boolean }>>;
+  readonly sort: { readonly column: string; readonly down: boolean };
+}
+
+const initial: Remembered = {
+  camera: undefined,
+  level: undefined,
+  toggled: [],
+  selection: undefined,
+  overlay: 'none',
+  tab: 'layers',
+  panes: {},
+  sort: { column: 'index', down: false },
+};
+
+export interface ViewState {
+  get<K extends keyof Remembered>(key: K): Remembered[K];
+  set<K extends keyof Remembered>(key: K, value: Remembered[K]): void;
+}
+
+/** Reads what a former page left. Written at most once per frame. */
+export function readViewState(host: { getState(): unknown; setState(state: unknown): void }): ViewState {
+  const former = host.getState();
+  let state: Remembered = {
+    ...initial,
+    ...(typeof former === 'object' && former !== null ? (former as Partial<Remembered>) : {}),
+  };
+  let waiting = false;
+  return {
+    get: (key) => state[key],
+    set(key, value) {
+      state = { ...state, [key]: value };
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        host.setState(state);
+      });
+    },
+  };
+}
