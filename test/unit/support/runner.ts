@@ -11,9 +11,9 @@ const cache = join(root, 'node_modules/.cache/kerf');
 
 /**
  * Bundles the runner process of this source tree and lets `startRunner` use it. The bundle is named after its content,
- * so test files that run at once do not disturb each other.
+ * so test files that run at once do not disturb each other. Returns its path.
  */
-export async function useSourceRunner(): Promise<void> {
+export async function useSourceRunner(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(root, 'src/runtime/runnerProcess.ts')],
     bundle: true,
@@ -37,5 +37,7 @@ export async function useSourceRunner(): Promise<void> {
       if (!existsSync(folder)) throw error;
     });
   }
-  configureRunner({ modulePath: join(folder, 'runner.cjs') });
+  const modulePath = join(folder, 'runner.cjs');
+  configureRunner({ modulePath });
+  return modulePath;
 }
