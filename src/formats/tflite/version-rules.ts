@@ -1,65 +1,21 @@
-import type { DType } from '../../ir/dtype.ts';
-
-/** What the version of an operator depends on. */
-export interface Signature {
-  readonly inputs: number;
-  input(index: number): DType | undefined;
-  output(index: number): DType | undefined;
-  /** Rank of an input, 0 when unknown. */
-  rank(index: number): number;
-  perChannel(side: 'input' | 'output', index: number): boolean;
-  isQuantized(index: number): boolean;
-  /** Scale of an input's or output's per-tensor quantization, 0 without one. */
-  scale(side: 'input' | 'output', index: number): number;
-  isSparse(index: number): boolean;
-  option(name: string): number;
-  /** The first two inputs differ in shape and one has more than four dimensions. */
-  readonly broadcastsBeyond4: boolean;
-  /** The filter has fewer input channels than the input. */
-  readonly isGrouped: boolean;
-}
-
-type When = (s: Signature) => boolean;
-type Rules = readonly (readonly [version: number, when: When])[];
-
-const at =
-  (index: number, ...types: DType[]): When =>
-  (s) =>
-    types.includes(s.input(index) as DType);
-const x = (...types: DType[]) => at(0, ...types);
-const gives =
-  (...types: DType[]): When =>
-  (s) =>
-    types.includes(s.output(0) as DType);
-const both =
-  (...conditions: When[]): When =>
-  (s) =>
-    conditions.every((each) => each(s));
-const any =
-  (...conditions: When[]): When =>
-  (s) =>
-    conditions.some((each) => each(s));
-const set =
-  (option: string): When =>
-  (s) =>
-    s.option(option) !== 0;
-const rankAbove =
-  (rank: number): When =>
-  (s) =>
-    s.rank(0) > rank;
-const not =
-  (condition: When): When =>
-  (s) =>
-    !condition(s);
-
-/** Activations of one type, weights of another. */
-const meets = (activation: DType, weight: DType, input = 0, weights = 1): When =>
-  both(at(input, activation), at(weights, weight), gives(activation));
-const hybrid = meets('float32', 'int8');
-const perChannelWeights: When = (s) => s.perChannel('input', 1);
-const quantized: When = (s) => s.isQuantized(0);
-const beyond4: When = (s) => s.broadcastsBeyond4;
-const int16: When = both(x('int16'), gives('int16'));
+import {
+  any,
+  at,
+  beyond4,
+  both,
+  gives,
+  hybrid,
+  int16,
+  meets,
+  not,
+  perChannelWeights,
+  quantized,
+  rankAbove,
+  rescales,
+  set,
+  x,
+  type Rules,
+} from './version-conditions.ts';
 
 const int8Only: Rules = [[2, x('int8')]];
 const int8And16: Rules = [
@@ -378,9 +334,3 @@ export const versionRules: Readonly<Record<string, Rules>> = {
   WHERE: [[2, not(x('bool'))]],
   GELU: [[2, x('int8', 'uint8')]],
 };
-
-/** The product's rescaling factor is at least 1. */
-function rescales(s: Signature): boolean {
-  const [a, b, out] = [s.scale('input', 0), s.scale('input', 1), s.scale('output', 0)];
-  return a !== 0 && b !== 0 && out !== 0 && (a * b) / out >= 1;
-}

@@ -3,8 +3,18 @@ import type { Model, Node } from '../../ir/model.ts';
 import type { Shape } from '../../ir/types.ts';
 import { axisOf } from '../dims.ts';
 import { dtypeOf, scalarOf } from '../known.ts';
-import type { Known, OpContext, Operator, WeightRole } from '../operator.ts';
-import { asDeclared, contentAt, out, sameAsFirst, shaped, storedShape, tflite } from './kit.ts';
+import type { CostContext, Known, OpContext, OpCost, Operator, WeightRole } from '../operator.ts';
+import {
+  asDeclared,
+  contentAt,
+  out,
+  outputCount,
+  sameAsFirst,
+  shaped,
+  storedShape,
+  tflite,
+  work,
+} from './kit.ts';
 
 /** The indices' shape takes the place of the gathered axis; leading batch axes are common to both. */
 function inferGather(context: OpContext): readonly Known[] {
@@ -68,6 +78,21 @@ function matrixDiagShape(context: OpContext): Shape | undefined {
   return x && [...x, x.at(-1) ?? null];
 }
 
+/** No multiply-accumulates, and comparisons whose number follows from the data. */
+const dataDependent = (): OpCost => ({
+  macs: 0,
+  otherOps: undefined,
+  formula: 'unknown: the comparisons depend on data',
+});
+
+/** A binary search among the boundaries. */
+function bucketizeCost(context: CostContext): OpCost {
+  const boundaries = context.node.attributes.get('boundaries');
+  const count = boundaries?.kind === 'floats' ? boundaries.value.length : 0;
+  const steps = Math.ceil(Math.log2(count + 1));
+  return work(context, outputCount(context), steps, 'outputs', `search among ${count} boundaries`);
+}
+
 const declared = (name: string, family: Operator['family'] = 'other') => tflite(name, family, asDeclared);
 
 export const indexingOperators: readonly Operator[] = [
@@ -86,13 +111,13 @@ export const indexingOperators: readonly Operator[] = [
   tflite('MATRIX_DIAG', 'movement', shaped(matrixDiagShape)),
   tflite('MATRIX_SET_DIAG', 'movement', sameAsFirst),
   declared('WHERE'),
-  declared('UNIQUE'),
-  declared('NON_MAX_SUPPRESSION_V4'),
-  declared('NON_MAX_SUPPRESSION_V5'),
+  tflite('UNIQUE', 'other', asDeclared, { cost: dataDependent }),
+  tflite('NON_MAX_SUPPRESSION_V4', 'other', asDeclared, { cost: dataDependent, settings: [2, 3, 4] }),
+  tflite('NON_MAX_SUPPRESSION_V5', 'other', asDeclared, { cost: dataDependent, settings: [2, 3, 4, 5] }),
   declared('HASHTABLE'),
   declared('HASHTABLE_FIND'),
   declared('HASHTABLE_IMPORT'),
   declared('HASHTABLE_SIZE'),
   declared('HASHTABLE_LOOKUP'),
-  tflite('BUCKETIZE', 'other', sameAsFirst),
+  tflite('BUCKETIZE', 'other', sameAsFirst, { cost: bucketizeCost }),
 ];
