@@ -19,6 +19,8 @@ import type {
  *
  * The HTML the host serves:
  * - `<link rel="stylesheet" href="…/codicons/codicon.css">` and `<link rel="stylesheet" href="…/main.css">`
+ * - `<meta property="csp-nonce" content="…">` and the same nonce in `style-src`: the toolkit asks the browser about
+ *   `:focus-visible` with a style element and shows focus rings on every click when that is refused.
  * - `<body data-layout-worker="<webview uri of layoutWorker.js>">`: fetched and started from a blob, because a worker
  *   of another origin is refused. CSP needs `worker-src blob:` and `connect-src ${cspSource}`.
  * - `<script nonce="…" src="…/main.js"></script>` at the end of the body. Nothing else: the page builds itself.
