@@ -7,6 +7,7 @@ import { type CommandParts, type CommandTable, fileName } from './commands.ts';
 import { modelGlob } from './contributions.ts';
 import { askForDataset } from './dataset.ts';
 import { describe, isCancellation } from './errorText.ts';
+import { damageFinding } from './findings.ts';
 import { withSeverities } from './findingView.ts';
 import { tell } from './optimizeCommand.ts';
 import { pick } from './quickForms.ts';
@@ -151,11 +152,11 @@ async function checkFile(
 ): Promise<readonly Finding[]> {
   const device = settings.device(uri);
   try {
-    const { handle } = await engine.call('open', { path: uri.fsPath }, call);
+    const { handle, damage } = await engine.call('open', { path: uri.fsPath }, call);
     const params = { handle, budget: settings.budget(uri), ...(device === null ? {} : { device }) };
     const { findings } = await engine.call('check', params, call);
     await engine.call('release', { handle });
-    return withSeverities(findings, settings.severities(uri));
+    return withSeverities([...damage.map(damageFinding), ...findings], settings.severities(uri));
   } catch (error) {
     if (isCancellation(error)) throw error;
     return [{ rule: 'unreadable', severity: 'error', message: describe(error), fixes: [] }];

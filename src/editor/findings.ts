@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { Damage } from '../ir/errors.ts';
 import type { Finding, Severity } from '../rules/rule.ts';
 import { textScheme } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
@@ -115,7 +116,13 @@ async function check({ settings }: Services, document: ModelDocument): Promise<r
     budget: settings.budget(document.uri),
     ...(device === null ? {} : { device }),
   });
-  return withSeverities(findings, settings.severities(document.uri));
+  const { damage } = await document.inspection();
+  return withSeverities([...damage.map(damageFinding), ...findings], settings.severities(document.uri));
+}
+
+/** What could not be read is a finding like any other, without a cure. */
+export function damageFinding({ severity, place, message }: Damage): Finding {
+  return { rule: 'damaged-file', severity, message: `${place}: ${message}`, fixes: [] };
 }
 
 const severities: Readonly<Record<Severity, vscode.DiagnosticSeverity>> = {
