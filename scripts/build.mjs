@@ -46,7 +46,8 @@ const builds = [
   { ...page, entryPoints: { main: 'webview-ui/main.ts', layoutWorker: 'webview-ui/graph/layoutWorker.ts' } },
 ];
 
-await rm('dist', { recursive: true, force: true });
+// A development build overwrites in place: a running editor or test may be using the folder.
+if (production) await rm('dist', { recursive: true, force: true });
 await mkdir('dist/webview', { recursive: true });
 await copyRuntimes('dist');
 if (watch) {

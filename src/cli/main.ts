@@ -26,7 +26,15 @@ async function main(): Promise<number> {
     .version(KERF_VERSION)
     .exitOverride()
     .showHelpAfterError(false)
-    .configureOutput({ writeErr: (text) => process.stderr.write(text) });
+    .configureOutput({
+      outputError: (text, write) =>
+        write(
+          `kerf: ${text
+            .trim()
+            .replace(/^error: /, '')
+            .replaceAll('\n', ' ')}\n`,
+        ),
+    });
   addCommands(program, session);
   try {
     await program.parseAsync(process.argv);

@@ -25,12 +25,16 @@ export function createSession(): Session {
   };
 }
 
-let lastMessage = '';
+let lastShown = '';
 
+/** On a terminal one line is rewritten; in a log, a line per kind of work and tenth of the way. */
 function showProgress(fraction: number, message: string): void {
-  const percent = `${Math.round(fraction * 100)}`.padStart(3);
   if (process.stderr.isTTY) {
+    const percent = `${Math.round(fraction * 100)}`.padStart(3);
     process.stderr.write(`\r\u001b[K${percent} % ${message}${fraction >= 1 ? '\r\u001b[K' : ''}`);
-  } else if (message !== lastMessage) process.stderr.write(`${message}\n`);
-  lastMessage = message;
+    return;
+  }
+  const kind = `${message.replace(/[0-9]+/g, '#')} ${message.includes(' of ') ? Math.floor(fraction * 10) : ''}`;
+  if (kind !== lastShown && message !== '') process.stderr.write(`${message}\n`);
+  lastShown = kind;
 }

@@ -27,6 +27,7 @@ export interface CalibratorOptions extends JobOptions {
 
 const mostSamples = 512;
 const randomSamples = 32;
+const progressEvery = 20;
 /** Intermediate values of TFLite models leave the runtime whole: one session shows at most this many bytes. */
 const bytesPerSession = 64 * 2 ** 20;
 
@@ -136,11 +137,10 @@ async function runSamples(
       for (let index = 0; index < samples; index += step) {
         const feeds = data.feeds(index, step);
         visit({ ...(await session.run(feeds)) }, feeds);
-        const done = Math.min(index + step, samples);
-        options.onProgress?.(
-          from + ((to - from) * done) / samples,
-          `calibrating: sample ${done} of ${samples}`,
-        );
+        if (index % progressEvery < step) {
+          const fraction = from + ((to - from) * index) / samples;
+          options.onProgress?.(fraction, `calibrating: sample ${index + 1} of ${samples}`);
+        }
       }
     });
   } finally {

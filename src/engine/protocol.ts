@@ -5,21 +5,34 @@ import type { TextForm } from '../formats/text/print.ts';
 import type { Damage, ErrorReason } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
 import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
-import type { PassOption, RecipeStep } from '../passes/pass.ts';
+import type { OptionValue, OptionValues, PassOption, RecipeStep } from '../passes/pass.ts';
 import type { Budget, Finding, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
 import type { GraphView } from './view.ts';
 
+// What callers need to name; the page imports types from here and from `view.ts` only.
 export type {
   BenchReport,
+  Budget,
   Candidate,
+  DeviceProfile,
+  Dialect,
+  ErrorReason,
   EstimateReport,
   EvalReport,
+  Finding,
   Fit,
   LatencyStats,
+  LayerCost,
   LayerEstimate,
+  MemoryPlan,
   OptimizeReport,
+  OptionValue,
+  OptionValues,
+  PassOption,
+  RecipeStep,
   SensitivityReport,
+  Severity,
   TextForm,
 };
 
