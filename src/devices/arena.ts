@@ -47,14 +47,26 @@ function merge(spans: Map<ValueId, Span>, key: ValueId, bytes: number, block: Ar
   span.last = Math.max(span.last, block.last);
 }
 
-/** The integer tensor that stands for a float one: what it was dequantized from, or what it is quantized to at once. */
+/** Operators that integer kernels absorb between a convolution and the quantization of its result. */
+const absorbed = new Set(['Relu', 'Clip']);
+
+/**
+ * The integer tensor that stands for a float one: what it was dequantized from, or what it becomes when it is quantized
+ * at once. The graph's own inputs and outputs are what the application sees and stay as they are.
+ */
 function quantizedTwin(graph: Graph, value: ValueId): ValueId {
   const { producer, uses, isOutput } = indexOf(graph);
+  if (isOutput.has(value) || graph.inputs.includes(value)) return value;
   const source = producer.get(value);
   if (source?.op === 'DequantizeLinear') return source.inputs[0] ?? value;
   const readers = uses.get(value) ?? [];
-  const only = readers.length === 1 && !isOutput.has(value) ? readers[0]?.node : undefined;
-  return only?.op === 'QuantizeLinear' ? (only.outputs[0] ?? value) : value;
+  const only = readers.length === 1 ? readers[0]?.node : undefined;
+  const result = only?.outputs[0];
+  if (only === undefined || result === null || result === undefined) return value;
+  if (only.op === 'QuantizeLinear') return result;
+  if (!absorbed.has(only.op)) return value;
+  const twin = quantizedTwin(graph, result);
+  return twin === result ? value : twin;
 }
 
 function peakOf(spans: readonly Span[]): number {

@@ -1,5 +1,5 @@
 import type { Fit } from '../devices/estimate.ts';
-import { formatBytes } from '../formats/text/tokens.ts';
+import { bytesText } from '../rules/support.ts';
 import type { NodeId } from '../ir/model.ts';
 import type { RecipeStep } from '../passes/pass.ts';
 
@@ -105,5 +105,5 @@ function row(candidate: Candidate, mark: string): string {
 }
 
 function kilobytes(bytes: number | null): string {
-  return bytes === null ? 'unknown' : formatBytes(bytes);
+  return bytes === null ? 'unknown' : bytesText(bytes);
 }

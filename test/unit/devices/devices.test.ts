@@ -1,0 +1,342 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { Ajv } from 'ajv';
+import { describe, expect, it } from 'vitest';
+import { analyse } from '../../../src/analysis/analyse.ts';
+import { calibrate } from '../../../src/devices/calibrate.ts';
+import { estimateOn, fitOf, latencyOf } from '../../../src/devices/estimate.ts';
+import { parseDevice } from '../../../src/devices/parse.ts';
+import type { DeviceProfile } from '../../../src/devices/profile.ts';
+import { builtinDevices, deviceById } from '../../../src/devices/registry.ts';
+import schema from '../../../src/devices/schemas/device.schema.json' with { type: 'json' };
+import { workOf } from '../../../src/devices/work.ts';
+import { readModelFile } from '../../../src/formats/io/models.ts';
+import { KerfError } from '../../../src/ir/errors.ts';
+import { parseCsv } from '../../bench/devices/csv.ts';
+import {
+  autoEncoder,
+  densenet121,
+  dsCnn,
+  googlenet,
+  inPrecision,
+  macsOf,
+  mobilenetV1,
+  mobilenetV2,
+  mobilenetV3,
+  resnet,
+  resnet8,
+  shufflenetV2,
+  vgg,
+  vit,
+} from '../../bench/devices/nets.ts';
+import type { Net } from '../../bench/devices/nets.ts';
+import { convNet, onnx, scalar, tensor } from '../rules/small.ts';
+import { hasShared, shared } from '../support/models.ts';
+
+function named(id: string, change: Partial<DeviceProfile> = {}): DeviceProfile {
+  const device = deviceById(id);
+  if (device === undefined) throw new Error(`no device ${id}`);
+  return { ...device, ...change };
+}
+
+describe('registry', () => {
+  it('has more than a dozen devices of every kind, with distinct ids and sources', () => {
+    expect(builtinDevices.length).toBeGreaterThan(15);
+    expect(new Set(builtinDevices.map((each) => each.id)).size).toBe(builtinDevices.length);
+    expect(new Set(builtinDevices.map((each) => each.class))).toEqual(
+      new Set(['mcu', 'cpu', 'npu', 'gpu', 'host']),
+    );
+    for (const { precisions, activeWatts, powerScope } of builtinDevices) {
+      for (const profile of Object.values(precisions)) expect(profile.source.length).toBeGreaterThan(10);
+      if (activeWatts !== undefined) expect(powerScope).toBeDefined();
+    }
+  });
+
+  it('prefers the user’s own profiles', () => {
+    const own = named('pi4', { name: 'mine' });
+    expect(deviceById('pi4', [own])?.name).toBe('mine');
+    expect(deviceById('nobody')).toBeUndefined();
+  });
+});
+
+describe('device files', () => {
+  const accepts = new Ajv({ allowUnionTypes: true }).compile(schema);
+  const good = structuredClone(named('pi4'));
+  const parses = (value: unknown): boolean => {
+    try {
+      parseDevice(value);
+      return true;
+    } catch (error) {
+      if (KerfError.is(error, 'malformed')) return false;
+      throw error;
+    }
+  };
+
+  it('every built-in profile obeys the schema', () => {
+    for (const device of builtinDevices) expect(accepts(device), JSON.stringify(accepts.errors)).toBe(true);
+  });
+
+  it('the hand-written checks and the schema agree on every single change', () => {
+    const wrong = [null, 'x', '', -1, 0, 0.5, 1, true, [], ['onnx'], [1], {}, { float32: {} }];
+    for (const key of Object.keys(schema.properties)) {
+      for (const value of [...wrong, undefined]) {
+        const changed: Record<string, unknown> = { ...good, [key]: value };
+        if (value === undefined) delete changed[key];
+        expect(parses(changed), `${key} = ${JSON.stringify(value)}`).toBe(accepts(changed));
+      }
+    }
+    for (const key of [...Object.keys(schema.definitions.precision.properties), 'extra']) {
+      for (const value of [...wrong, undefined]) {
+        const float32: Record<string, unknown> = { ...good.precisions.float32, [key]: value };
+        if (value === undefined) delete float32[key];
+        const changed = { ...good, precisions: { float32 } };
+        expect(parses(changed), `float32.${key} = ${JSON.stringify(value)}`).toBe(accepts(changed));
+      }
+    }
+  });
+
+  it('names the file, the field and the reason', () => {
+    const bad = { ...good, precisions: { int8: { ...good.precisions.int8, depthwise: 'fast' } } };
+    expect(() => parseDevice(bad, 'my.device.json')).toThrowError(
+      expect.objectContaining({
+        reason: 'malformed',
+        line: 'my.device.json: precisions.int8.depthwise: is not a number above 0',
+      }),
+    );
+  });
+});
+
+describe('estimate', () => {
+  it('is the sum of compute, memory and overhead, by hand', () => {
+    const device = named('pi4', {
+      bandwidth: 1e9,
+      opOverhead: 1e-6,
+      invokeOverhead: 1e-5,
+      precisions: {
+        float32: {
+          gmacsPerSecond: 10,
+          depthwise: 0.1,
+          dense3x3: 2,
+          fullyConnected: 1,
+          source: 'by hand',
+          basis: 'table',
+        },
+      },
+    });
+    const model = convNet(16, 8);
+    const macs = 16 * 16 * 9 * 64;
+    const bytes = (2 * 16 * 64 + 16 * 16 * 9) * 4;
+    const seconds = macs / 20e9 + bytes / 1e9 + 1e-6 + 1e-5;
+    const report = estimateOn(device, model, analyse(model), { fileBytes: 5000 });
+    expect(report.latencyMs).toBeCloseTo(seconds * 1e3, 9);
+    expect(report.energyMj).toBeCloseTo(seconds * 1e3 * (device.activeWatts ?? Number.NaN), 9);
+    expect(report.energyScope).toBe('whole board at the wall');
+    expect(report.flashBytes).toBe(5000);
+    expect(report.layers).toMatchObject([{ id: 'conv', precision: 'float32', bound: 'memory' }]);
+  });
+
+  it('knows first layers, depthwise, 3×3, and vector products', () => {
+    const model = onnx({
+      inputs: { x: ['float32', [1, 3, 16, 16]] },
+      outputs: ['out'],
+      constants: {
+        w0: tensor('float32', [32, 3, 3, 3]),
+        w1: tensor('float32', [32, 1, 3, 3]),
+        w2: tensor('float32', [32, 32, 3, 3]),
+        w3: tensor('float32', [64, 32, 1, 1]),
+        w4: tensor('float32', [10, 64]),
+      },
+      nodes: [
+        ['stem', 'Conv', ['x', 'w0'], ['a'], same],
+        ['dw', 'Conv', ['a', 'w1'], ['b'], { ...same, group: { kind: 'int', value: 32 } }],
+        ['dense', 'Conv', ['b', 'w2'], ['c'], same],
+        ['relu', 'Relu', ['c'], ['d']],
+        ['point', 'Conv', ['d', 'w3'], ['e']],
+        ['pool', 'GlobalAveragePool', ['e'], ['f']],
+        ['flat', 'Flatten', ['f'], ['g']],
+        ['fc', 'Gemm', ['g', 'w4'], ['out'], { transB: { kind: 'int', value: 1 } }],
+      ],
+    });
+    expect(workOf(model, analyse(model)).map((work) => work.class)).toEqual([
+      'depthwise',
+      'depthwise',
+      'dense3x3',
+      'free',
+      'generic',
+      'other',
+      'free',
+      'fullyConnected',
+    ]);
+  });
+
+  it('a QDQ model runs on integers: one byte per element, no cost for the pairs, an arena a quarter as large', () => {
+    const model = qdq();
+    const works = workOf(model, analyse(model));
+    const conv = works.find((work) => work.id === 'conv');
+    expect(conv).toMatchObject({
+      precision: 'int8',
+      activationBytes: 2 * 16 * 8 * 8,
+      weightBytes: 16 * 16 * 9,
+    });
+    expect(works.filter((work) => /Linear/.test(work.op)).map((work) => [work.id, work.class])).toEqual([
+      ['qx', 'other'],
+      ['dqx', 'free'],
+      ['dqw', 'free'],
+      ['qy', 'free'],
+      ['dqy', 'other'],
+    ]);
+    const report = estimateOn(named('stm32l4r5'), model, analyse(model));
+    const float = 16 * 8 * 8 * 4;
+    expect(report.ramBytes).toBe(float + float / 4);
+  });
+
+  it('has no number where something is unknown, and says why', () => {
+    const custom = onnx({
+      inputs: { x: ['float32', [1, 4]] },
+      outputs: ['y'],
+      nodes: [['odd', 'NobodyKnows', ['x'], ['y']]],
+    });
+    const report = estimateOn(named('pi4'), custom, analyse(custom));
+    expect(report).toMatchObject({ latencyMs: null, energyMj: null, ramBytes: null, flashBytes: null });
+    expect(report.notes[0]).toContain('NobodyKnows');
+    expect(estimateOn(named('host'), convNet(8, 8), analyse(convNet(8, 8))).notes[0]).toContain('calibrated');
+    const refused = estimateOn(named('coral_usb'), convNet(8, 8), analyse(convNet(8, 8)));
+    expect(refused.latencyMs).toBeNull();
+    expect(refused.unsupported.map((each) => [each.layer, each.fatal])).toEqual([
+      ['', false],
+      ['conv', true],
+    ]);
+  });
+
+  it('streams the weights that do not stay on the accelerator', () => {
+    const small = named('coral_usb', { onChipBytes: 1000, streamBandwidth: 1e6 });
+    const net = inPrecision([...mobilenetV2(0.35, 96)], 'int8');
+    const weights = net.reduce((sum, work) => sum + work.weightBytes, 0);
+    const [streamed, kept] = [small, { ...small, onChipBytes: 1e9 }].map(
+      (each) => latencyOf(each, net).ms ?? Number.NaN,
+    );
+    expect((streamed ?? 0) - (kept ?? 0)).toBeCloseTo(((weights - 1000) / 1e6) * 1000, 3);
+  });
+
+  it('fits: tight below 15 % of room', () => {
+    expect([80, 86, 100, 101].map((used) => fitOf(used, 100))).toEqual([
+      'fits',
+      'tight',
+      'tight',
+      'does not fit',
+    ]);
+    expect(fitOf(null, 100)).toBe('unknown');
+    expect(fitOf(5, undefined)).toBe('unknown');
+  });
+});
+
+describe('calibration', () => {
+  it('scales the whole profile to one measurement', () => {
+    const host = named('host');
+    const works = mobilenetV2(1, 224);
+    const ready = { ...host, calibrated: true };
+    const predicted = latencyOf(ready, works).ms ?? Number.NaN;
+    const scaled = calibrate(host, [{ works, medianMs: predicted * 3 }]);
+    expect(latencyOf(scaled, works).ms).toBeCloseTo(predicted * 3, 6);
+    expect(latencyOf(scaled, works)).toMatchObject({ basis: 'calibrated', uncertainty: 1.5 });
+  });
+
+  it('refuses noise', () => {
+    const works = mobilenetV2(1, 224);
+    expect(() => calibrate(named('host'), [{ works, medianMs: 10, p90Ms: 20 }])).toThrow(/too noisy/);
+  });
+});
+
+describe('architectures of the fit', () => {
+  const published: readonly (readonly [string, Net, number])[] = [
+    ['MobileNetV1', mobilenetV1(1, 224), 568.7],
+    ['MobileNetV2', mobilenetV2(1, 224), 300.8],
+    ['MobileNetV3 large', mobilenetV3('large', 1, 224), 217],
+    ['ResNet-18', resnet({ depth: 18 }), 1814],
+    ['ResNet-50', resnet({ depth: 50 }), 4089],
+    ['VGG-16', vgg(16), 15470.3],
+    ['GoogLeNet', googlenet(), 1498],
+    ['DenseNet-121', densenet121(), 2834],
+    ['ShuffleNetV2', shufflenetV2(), 144.9],
+    ['ViT-B/16', vit(768, 12, 12), 17563.8],
+    ['MLPerf Tiny IC', resnet8(), 12.501632],
+    ['MLPerf Tiny VWW', mobilenetV1(0.25, 96, 3, 2), 7.489664],
+    ['MLPerf Tiny KWS', dsCnn(), 2.656768],
+    ['MLPerf Tiny AD', autoEncoder(), 0.264192],
+  ];
+  it.each(published)('%s has the published MACs', (_, net, millions) => {
+    expect(macsOf(net) / 1e6 / millions).toBeCloseTo(1, 2);
+  });
+});
+
+describe.runIf(hasShared)('published measurements', () => {
+  const files = {
+    IC: 'pretrainedResnet_quant.tflite',
+    VWW: 'vww_96_int8.tflite',
+    KWS: 'kws_ref_model.tflite',
+    AD: 'ad01_int8.tflite',
+  } as const;
+  const runtimes = {
+    stm32l4r5: /^X-CUBE-AI v10/,
+    stm32u575: /^X-CUBE-AI v10/,
+    psoc62: /^Plumerai Inference Engine 2023/,
+  } as const;
+  const table = parseCsv(fs.readFileSync(path.join(shared, 'truth/latency.csv'), 'utf8'));
+  const rows = Object.entries(runtimes).flatMap(([id, runtime]) =>
+    table
+      .filter(
+        (row) => row['device_id'] === id && runtime.test(row['runtime'] ?? '') && row['precision'] === 'int8',
+      )
+      .flatMap((row) => {
+        const task = /MLPerf Tiny (\w+)/.exec(row['model'] ?? '')?.[1];
+        const file = files[task as keyof typeof files];
+        return file === undefined
+          ? []
+          : [{ id, task, file, ms: Number(row['latency_ms']), uj: Number(row['energy_uJ']) }];
+      }),
+  );
+
+  it('has rows for every microcontroller', () => {
+    for (const id of Object.keys(runtimes))
+      expect(rows.filter((row) => row.id === id).length).toBeGreaterThan(2);
+  });
+
+  it.each(rows)('$id, MLPerf Tiny $task: measured inside the stated interval', ({ id, file, ms, uj }) => {
+    const { model, fileBytes } = readModelFile(path.join(shared, 'models/tflite', file));
+    const report = estimateOn(named(id), model, analyse(model), { fileBytes });
+    const [low, high] = report.latencyRangeMs ?? [Number.NaN, Number.NaN];
+    expect(ms).toBeGreaterThan(low);
+    expect(ms).toBeLessThan(high);
+    if (uj > 0 && report.energyMj !== null) {
+      expect(report.energyMj / (uj / 1000)).toBeGreaterThan(1 / 1.6);
+      expect(report.energyMj / (uj / 1000)).toBeLessThan(1.6);
+    }
+  });
+});
+
+const same = {
+  pads: { kind: 'ints', value: [1, 1, 1, 1] },
+  strides: { kind: 'ints', value: [1, 1] },
+} as const;
+
+/** float input → Q → DQ → Conv → Q → DQ → float output. */
+function qdq() {
+  return onnx({
+    inputs: { x: ['float32', [1, 16, 8, 8]] },
+    outputs: ['out'],
+    constants: {
+      w: tensor('int8', [16, 16, 3, 3]),
+      s: scalar('float32', 0.1),
+      z: scalar('uint8', 0),
+      zw: scalar('int8', 0),
+    },
+    nodes: [
+      ['qx', 'QuantizeLinear', ['x', 's', 'z'], ['xq']],
+      ['dqx', 'DequantizeLinear', ['xq', 's', 'z'], ['xf']],
+      ['dqw', 'DequantizeLinear', ['w', 's', 'zw'], ['wf']],
+      ['conv', 'Conv', ['xf', 'wf'], ['y'], same],
+      ['qy', 'QuantizeLinear', ['y', 's', 'z'], ['yq']],
+      ['dqy', 'DequantizeLinear', ['yq', 's', 'z'], ['out']],
+    ],
+  });
+}
