@@ -68,13 +68,16 @@ describe('history of a document', () => {
     await saysWithin(uri, halved, 'redo after that');
   });
 
-  it('saves a copy elsewhere and goes on with the original', async () => {
+  it('reverts to the file without touching it', async () => {
     const uri = await freshModel();
     await openModel(uri);
+    const original = await textForm(uri);
     const before = await stat(uri.fsPath);
     await apply(uri, 'fuse');
+    await eventually('dirty', () => isDirty(uri));
     await vscode.commands.executeCommand('workbench.action.files.revert');
     await eventually('clean', () => !isDirty(uri));
+    await saysWithin(uri, original, 'revert');
     assert.equal((await stat(uri.fsPath)).mtimeMs, before.mtimeMs);
   });
 });

@@ -57,8 +57,8 @@ describe('the text form', () => {
     const [first, second] = symbols;
     assert.ok(first && second);
     const line = document.lineAt(second.range.start.line).text;
-    const value = /%[\w./:-]+/g;
-    const [defined] = document.lineAt(first.range.start.line).text.match(value) ?? [];
+    // `["layer"] type "value" = Operator …`: the name before the equals sign is what the line defines.
+    const [, defined] = /("[^"]+") = /.exec(document.lineAt(first.range.start.line).text) ?? [];
     assert.ok(defined, `a value is defined in ${first.name}`);
     const at = new vscode.Position(second.range.start.line, line.indexOf(defined) + 1);
     const found = await vscode.commands.executeCommand<(vscode.Location | vscode.LocationLink)[]>(
