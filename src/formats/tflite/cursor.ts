@@ -4,8 +4,7 @@ import type { Scalar } from './row.ts';
 import type { ScalarType } from './schema.ts';
 import { widthOf } from './schema.ts';
 
-const pageBits = 16;
-const pageLength = 1 << pageBits;
+const pageLength = 1 << 16;
 const pagesKept = 256;
 
 /** Reads little-endian scalars anywhere in a file of any size, holding at most 16 MiB of it in pages. */
@@ -37,7 +36,7 @@ export class Cursor {
   scalar(type: ScalarType, at: number): Scalar {
     const width = widthOf[type];
     this.require(at, width);
-    const inside = at & (pageLength - 1);
+    const inside = at % pageLength;
     if (inside + width <= pageLength) return scalarIn(this.#page(Math.floor(at / pageLength)), type, inside);
     return scalarIn(viewOf(this.bytes.read(at, width)), type, 0);
   }
@@ -45,6 +44,15 @@ export class Cursor {
   /** A scalar of at most 32 bits. */
   number(type: ScalarType, at: number): number {
     return Number(this.scalar(type, at));
+  }
+
+  /** A copy of a range; short ones come out of the pages. */
+  copy(at: number, length: number): Uint8Array {
+    this.require(at, length);
+    const inside = at % pageLength;
+    if (inside + length > pageLength) return this.bytes.read(at, length).slice();
+    const page = this.#page(Math.floor(at / pageLength));
+    return new Uint8Array(page.buffer, page.byteOffset + inside, length).slice();
   }
 
   #page(index: number): DataView {

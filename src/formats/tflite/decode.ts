@@ -118,7 +118,7 @@ class Decoder {
       case 'string': {
         const { at, count } = this.#vector(target, 1);
         this.#spend(count);
-        return { kind: 'string', value: this.cursor.bytes.read(at, count).slice() };
+        return { kind: 'string', value: this.cursor.copy(at, count) };
       }
       case 'blob': {
         const { at, count } = this.#vector(target, 1);

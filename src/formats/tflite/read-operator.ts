@@ -1,7 +1,8 @@
 import type { Attribute } from '../../ir/attribute.ts';
 import type { Bytes } from '../../ir/bytes.ts';
-import type { Node, NodeId, Value, ValueId } from '../../ir/model.ts';
+import type { Node, Value, ValueId } from '../../ir/model.ts';
 import type { NodeExtra, Report } from './extra.ts';
+import type { Names } from './names.ts';
 import { builtinOperators, customCode } from './opcodes.ts';
 import { blobOf, choiceOf, integersOf, scalarOf, textOf, type Cell, type Row } from './row.ts';
 import type { Field } from './schema.ts';
@@ -11,8 +12,8 @@ import { tableOf } from './schema.ts';
 export interface OperatorSource {
   readonly bytes: Bytes;
   readonly codes: readonly Row[];
-  /** Node ids taken so far, in all subgraphs. */
-  readonly taken: Set<NodeId>;
+  /** Node ids are unique across all subgraphs. */
+  readonly names: Names;
   readonly report: Report;
 }
 
@@ -55,7 +56,7 @@ export function readOperator(
     (integersOf(row, name) ?? []).map((each) => values[each]),
   );
   const as: Node = {
-    id: nodeId(outputs.find((id) => id !== null) ?? `${known.op}_${index}`, source.taken),
+    id: source.names.unique(outputs.find((id) => id !== null) ?? `${known.op}_${index}`),
     name: '',
     op: known.op,
     domain: known.domain,
@@ -67,13 +68,6 @@ export function readOperator(
   };
   const extra: NodeExtra = { codec: 'tflite.operator', row, code, options, operands, as };
   return { ...as, extra };
-}
-
-function nodeId(base: string, taken: Set<NodeId>): NodeId {
-  let id = base;
-  for (let suffix = 2; taken.has(id); suffix += 1) id = `${base}_${suffix}`;
-  taken.add(id);
-  return id;
 }
 
 function readOptions(row: Row, attributes: Map<string, Attribute>): NodeExtra['options'] {

@@ -7,6 +7,7 @@ import { missingBytes, memoryBytes } from '../../ir/bytes.ts';
 import type { BufferSlot, Report, QuantizationDetails, ValueExtra } from './extra.ts';
 import { choiceOf, floatsOf, integersOf, rowOf, scalarOf, textOf, type Row } from './row.ts';
 import { densify, readStrings } from './constants.ts';
+import { Names } from './names.ts';
 import { dtypeOf } from './types.ts';
 
 /** What reading tensors needs of the rest of the model. */
@@ -24,25 +25,11 @@ export function readTensors(
   place: string,
   fed: ReadonlySet<number>,
 ): readonly Value[] {
-  const ids = uniqueIds(rows);
+  const names = new Names();
+  const ids = rows.map((row, index) => names.unique(textOf(row, 'name') || `tensor_${index}`));
   return rows.map((row, index) =>
     readTensor(row, ids, index, source, `${place}.tensors[${index}]`, fed.has(index)),
   );
-}
-
-function uniqueIds(rows: readonly Row[]): readonly ValueId[] {
-  const taken = new Set<string>();
-  const next = new Map<string, number>();
-  return rows.map((row, index) => {
-    const base = textOf(row, 'name') || `tensor_${index}`;
-    let id = base;
-    for (let suffix = next.get(base) ?? 2; taken.has(id); suffix += 1) {
-      id = `${base}_${suffix}`;
-      next.set(base, suffix + 1);
-    }
-    taken.add(id);
-    return id;
-  });
 }
 
 function readTensor(

@@ -2,10 +2,11 @@ import type { Bytes } from '../../ir/bytes.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import type { Damage } from '../../ir/errors.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { Graph, NodeId, TfliteModel, TfliteSignature, Value } from '../../ir/model.ts';
+import type { Graph, TfliteModel, TfliteSignature, Value } from '../../ir/model.ts';
 import { decode } from './decode.ts';
 import type { BufferSlot, GraphExtra, ModelExtra, Report } from './extra.ts';
 import { slotOfData } from './extra.ts';
+import { Names } from './names.ts';
 import { readOperator } from './read-operator.ts';
 import { readTensors } from './read-tensor.ts';
 import { blobOf, integersOf, rowsOf, scalarOf, textOf, type Row } from './row.ts';
@@ -24,16 +25,7 @@ export function sourceOf(model: TfliteModel): Bytes | undefined {
 export function readTflite(bytes: Bytes): { model: TfliteModel; damage: readonly Damage[] } {
   checkIdentifier(bytes);
   const { root, damage: broken, extent } = decode(bytes, 'Model');
-  const damage: Damage[] = [...broken];
-  const losses: Damage[] = [];
-  const report: Report = {
-    damage: (severity, place, message) => void damage.push({ severity, place, message }),
-    lost: (place, message) => {
-      const loss: Damage = { severity: 'error', place, message };
-      damage.push(loss);
-      losses.push(loss);
-    },
-  };
+  const { report, damage, lost } = collectDamage(broken);
   if (rowsOf(root, 'subgraphs').length === 0) {
     const [first] = broken;
     if (first === undefined) throw new KerfError('malformed', 'the model has no subgraph');
@@ -55,7 +47,7 @@ export function readTflite(bytes: Bytes): { model: TfliteModel; damage: readonly
     orphans: slots.filter((slot) => slot.index > 0 && !used.has(slot.index)),
     tail: tailOf(bytes, extent, slots, tensorRows.length),
     usesHasRank: tensorRows.some((row) => scalarOf(row, 'has_rank') !== 0),
-    lost: losses[0],
+    lost: lost(),
   };
   const model: TfliteModel = {
     dialect: 'tflite',
@@ -67,7 +59,34 @@ export function readTflite(bytes: Bytes): { model: TfliteModel; damage: readonly
     extra,
   };
   sources.set(model, bytes);
-  return { model, damage };
+  return { model, damage: damage() };
+}
+
+/** More places than this are counted, not listed. */
+const damageKept = 500;
+
+function collectDamage(broken: readonly Damage[]) {
+  const listed: Damage[] = [...broken];
+  let unlisted = 0;
+  let lost: Damage | undefined;
+  const note = (damage: Damage) => {
+    if (listed.length < damageKept) listed.push(damage);
+    else unlisted += 1;
+  };
+  const report: Report = {
+    damage: (severity, place, message) => note({ severity, place, message }),
+    lost: (place, message) => {
+      const loss: Damage = { severity: 'error', place, message };
+      lost ??= loss;
+      note(loss);
+    },
+  };
+  const rest = (): Damage => ({
+    severity: 'error',
+    place: '',
+    message: `${unlisted} more places are damaged`,
+  });
+  return { report, damage: () => (unlisted === 0 ? listed : [...listed, rest()]), lost: () => lost };
 }
 
 function checkIdentifier(bytes: Bytes): void {
@@ -119,7 +138,7 @@ function readGraphs(root: Row, bytes: Bytes, slots: readonly BufferSlot[], repor
     rowsOf(row, 'tensors').some((tensor) => scalarOf(tensor, 'has_rank') !== 0),
   );
   const codes = rowsOf(root, 'operator_codes');
-  const taken = new Set<NodeId>();
+  const names = new Names();
   return rows.map((row, index) => {
     const place = `subgraphs[${index}]`;
     const fed = new Set(integersOf(row, 'inputs') ?? []);
@@ -127,7 +146,7 @@ function readGraphs(root: Row, bytes: Bytes, slots: readonly BufferSlot[], repor
       for (const output of integersOf(operator, 'outputs') ?? []) fed.add(output);
     const tensors = { slots, usesHasRank, externalBuffers, report };
     const values = readTensors(rowsOf(row, 'tensors'), tensors, place, fed);
-    return readGraph(row, values, { bytes, codes, taken, report }, place);
+    return readGraph(row, values, { bytes, codes, names, report }, place);
   });
 }
 

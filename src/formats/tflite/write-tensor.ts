@@ -15,8 +15,8 @@ export function writeTensor(value: Value, buffers: BufferPlan, indexOf: IndexOf,
   const as = extra?.as;
   const place = `tensor "${value.name}"`;
   const changes: (readonly [string, Cell | undefined])[] = [];
-  if (as === undefined || value.type !== as.type || value.signature !== as.signature)
-    changes.push(...typeCells(value, base, place, usesHasRank));
+  const same = as !== undefined && value.type === as.type && value.constant === as.constant;
+  if (!same || value.signature !== as.signature) changes.push(...typeCells(value, base, place, usesHasRank));
   const buffer = buffers.indexOf(value);
   if (buffer !== 0 || base.cells.has('buffer')) changes.push(['buffer', cell.scalar(buffer)]);
   if (as === undefined || value.name !== as.name) changes.push(['name', cell.text(value.name)]);
@@ -55,9 +55,9 @@ function typeCells(
 }
 
 function tensorOf(value: Value, place: string): TensorType {
-  if (value.type?.kind === 'tensor' || value.type?.kind === 'sparse') return value.type;
   if (value.constant !== undefined)
     return { kind: 'tensor', dtype: value.constant.dtype, shape: value.constant.dims };
+  if (value.type?.kind === 'tensor' || value.type?.kind === 'sparse') return value.type;
   throw new KerfError('unsupported', 'a TFLite tensor needs an element type and a shape', { place });
 }
 

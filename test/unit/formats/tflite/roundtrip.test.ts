@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openFile, writeParts } from '../../../../src/formats/io/files.ts';
 import { readTflite } from '../../../../src/formats/tflite/read.ts';
 import { verifyTflite } from '../../../../src/formats/tflite/verify.ts';
 import { encodeTflite } from '../../../../src/formats/tflite/write.ts';
@@ -51,4 +53,21 @@ it('rounds trips keep the IR of a model made from scratch', () => {
     ['RELU', 1, ['conv']],
     ['RESHAPE', 1, ['relu', 'shape']],
   ]);
+});
+
+it('reads and writes files without holding them', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'kerf-tflite-'));
+  try {
+    const first = path.join(folder, 'first.tflite');
+    const second = path.join(folder, 'second.tflite');
+    await writeParts(first, encodeTflite(tinyModel()));
+    const file = openFile(first);
+    const { model } = readTflite(file);
+    await writeParts(second, encodeTflite({ ...model, description: 'from a file' }));
+    const again = readTflite(memoryBytes(readFileSync(second))).model;
+    expect(again.description).toBe('from a file');
+    expect(plain(again).graphs).toEqual(plain(reread(tinyModel())).graphs);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

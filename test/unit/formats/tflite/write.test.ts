@@ -232,6 +232,45 @@ describe('edits', () => {
   });
 });
 
+describe('metadata', () => {
+  const plan = { name: 'OfflineMemoryAllocation', data: memoryBytes(new Uint8Array(40)) };
+  const names = (model: TfliteModel) => model.metadata.map((each) => each.name);
+
+  it('keeps a memory plan while the tensors are the same ones', () => {
+    const model = reread({ ...tinyModel(), metadata: [plan, ...tinyModel().metadata] });
+    // Made from scratch: no plan can be known to fit.
+    expect(names(model)).toEqual(['note']);
+    const bytes = join(encodeTflite(tinyModel()));
+    expect(bytes.length).toBeGreaterThan(0);
+    const read = readTflite(memoryBytes(bytes)).model;
+    const planned = reread({ ...read, metadata: [...read.metadata, plan] });
+    expect(names(planned)).toEqual(['note', 'OfflineMemoryAllocation']);
+    expect(names(reread({ ...planned, description: 'other' }))).toEqual(names(planned));
+    const changed = edited(
+      planned,
+      (editor) => void editor.addConstant('more', floatTensor([1], Float32Array.of(1))),
+    );
+    expect(names(reread(changed))).toEqual(names(planned));
+    const renamed = edited(planned, (editor) => {
+      editor.replaceUses('relu', 'conv');
+      editor.removeNode('relu');
+    });
+    expect(names(reread(renamed))).toEqual(['note']);
+  });
+
+  it('is refused where it cannot be kept true', () => {
+    const model = stored();
+    const packed = { name: 'COMPRESSION_METADATA', data: memoryBytes(new Uint8Array(8)) };
+    const compressed = reread({ ...model, metadata: [packed] });
+    expect(names(reread(compressed))).toEqual(['COMPRESSION_METADATA']);
+    const smaller = edited(compressed, (editor) => {
+      editor.replaceUses('relu', 'conv');
+      editor.removeNode('relu');
+    });
+    expect(() => rewritten(smaller)).toThrow(/compressed/);
+  });
+});
+
 describe('what follows the flatbuffer', () => {
   it('keeps an archive of associated files readable', () => {
     const head = join(encodeTflite(tinyModel()));
