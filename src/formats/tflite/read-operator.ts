@@ -32,12 +32,7 @@ export function readOperator(
   place: string,
   index: number,
 ): Node {
-  const codeIndex = scalarOf(row, 'opcode_index');
-  const code = source.codes[codeIndex];
-  if (code === undefined)
-    source.report.lost(place, `refers to operator code ${codeIndex} of ${source.codes.length}`);
-  const known =
-    code === undefined ? { op: `MISSING_CODE_${codeIndex}`, domain: '', version: 1 } : operatorCode(code);
+  const { code, known } = codeOf(row, source, place);
   const ids = (name: string): (ValueId | null)[] =>
     (integersOf(row, name) ?? []).map((each) => {
       const id = values[each]?.id;
@@ -68,6 +63,14 @@ export function readOperator(
   };
   const extra: NodeExtra = { codec: 'tflite.operator', row, code, options, operands, as };
   return { ...as, extra };
+}
+
+function codeOf(row: Row, source: OperatorSource, place: string) {
+  const index = scalarOf(row, 'opcode_index');
+  const code = source.codes[index];
+  if (code !== undefined) return { code, known: operatorCode(code) };
+  source.report.lost(place, `refers to operator code ${index} of ${source.codes.length}`);
+  return { code, known: { op: `MISSING_CODE_${index}`, domain: '', version: 1 } };
 }
 
 function readOptions(row: Row, attributes: Map<string, Attribute>): NodeExtra['options'] {

@@ -32,34 +32,41 @@ export function readTflite(bytes: Bytes): { model: TfliteModel; damage: readonly
     throw new KerfError('malformed', first.message, { place: first.place });
   }
   const slots = readSlots(root, bytes, report);
-  const graphs = readGraphs(root, bytes, slots, report) as [Graph, ...Graph[]];
-  const metadata = readMetadata(root, slots, report);
-  const tensorRows = rowsOf(root, 'subgraphs').flatMap((each) => rowsOf(each, 'tensors'));
-  const used = new Set([
-    ...tensorRows.map((row) => scalarOf(row, 'buffer')),
-    ...rowsOf(root, 'metadata').map((row) => scalarOf(row, 'buffer')),
-    ...(integersOf(root, 'metadata_buffer') ?? []),
-  ]);
+  const read = {
+    dialect: 'tflite',
+    graphs: readGraphs(root, bytes, slots, report) as [Graph, ...Graph[]],
+    version: scalarOf(root, 'version'),
+    description: textOf(root, 'description') ?? '',
+    metadata: readMetadata(root, slots, report),
+  } as const;
+  const signatures = readSignatures(root, read.graphs, report);
   const extra: ModelExtra = {
     codec: 'tflite.model',
     row: root,
     slots,
-    orphans: slots.filter((slot) => slot.index > 0 && !used.has(slot.index)),
-    tail: tailOf(bytes, extent, slots, tensorRows.length),
-    usesHasRank: tensorRows.some((row) => scalarOf(row, 'has_rank') !== 0),
+    orphans: orphansOf(root, slots),
+    tail: tailOf(bytes, extent, slots),
+    usesHasRank: usesHasRank(root),
     lost: lost(),
   };
-  const model: TfliteModel = {
-    dialect: 'tflite',
-    graphs,
-    version: scalarOf(root, 'version'),
-    description: textOf(root, 'description') ?? '',
-    metadata,
-    signatures: readSignatures(root, graphs, report),
-    extra,
-  };
+  const model: TfliteModel = { ...read, signatures, extra };
   sources.set(model, bytes);
   return { model, damage: damage() };
+}
+
+function usesHasRank(root: Row): boolean {
+  return rowsOf(root, 'subgraphs').some((graph) =>
+    rowsOf(graph, 'tensors').some((tensor) => scalarOf(tensor, 'has_rank') !== 0),
+  );
+}
+
+/** Buffers that nothing refers to. */
+function orphansOf(root: Row, slots: readonly BufferSlot[]): readonly BufferSlot[] {
+  const used = new Set(integersOf(root, 'metadata_buffer'));
+  for (const entry of rowsOf(root, 'metadata')) used.add(scalarOf(entry, 'buffer'));
+  for (const graph of rowsOf(root, 'subgraphs'))
+    for (const tensor of rowsOf(graph, 'tensors')) used.add(scalarOf(tensor, 'buffer'));
+  return slots.filter((slot) => slot.index > 0 && !used.has(slot.index));
 }
 
 /** More places than this are counted, not listed. */
@@ -134,9 +141,7 @@ function readGraphs(root: Row, bytes: Bytes, slots: readonly BufferSlot[], repor
       { length: scalarOf(row, 'length'), group: groups[scalarOf(row, 'group')] ?? '' },
     ]),
   );
-  const usesHasRank = rows.some((row) =>
-    rowsOf(row, 'tensors').some((tensor) => scalarOf(tensor, 'has_rank') !== 0),
-  );
+  const tensors = { slots, usesHasRank: usesHasRank(root), externalBuffers, report };
   const codes = rowsOf(root, 'operator_codes');
   const names = new Names();
   return rows.map((row, index) => {
@@ -144,7 +149,6 @@ function readGraphs(root: Row, bytes: Bytes, slots: readonly BufferSlot[], repor
     const fed = new Set(integersOf(row, 'inputs') ?? []);
     for (const operator of rowsOf(row, 'operators'))
       for (const output of integersOf(operator, 'outputs') ?? []) fed.add(output);
-    const tensors = { slots, usesHasRank, externalBuffers, report };
     const values = readTensors(rowsOf(row, 'tensors'), tensors, place, fed);
     return readGraph(row, values, { bytes, codes, names, report }, place);
   });
@@ -224,17 +228,12 @@ function readSignatures(root: Row, graphs: readonly Graph[], report: Report): re
 }
 
 /** What follows the flatbuffer and its outside buffers. Its alignment padding alone is nothing to keep. */
-function tailOf(
-  bytes: Bytes,
-  extent: number,
-  slots: readonly BufferSlot[],
-  tensors: number,
-): ModelExtra['tail'] {
+function tailOf(bytes: Bytes, extent: number, slots: readonly BufferSlot[]): ModelExtra['tail'] {
   const end = slots.reduce((last, slot) => {
     const offset = scalarOf(slot.row, 'offset');
     return offset > 1 ? Math.max(last, offset + scalarOf(slot.row, 'size')) : last;
   }, extent);
-  if (end >= bytes.length || tensors === 0) return undefined;
+  if (end >= bytes.length) return undefined;
   const data = bytes.slice(end, bytes.length - end);
   if (data.length < 16 && data.read().every((byte) => byte === 0)) return undefined;
   return { data, offset: end };
