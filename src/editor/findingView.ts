@@ -78,5 +78,12 @@ function joinFixes(findings: readonly Finding[]): readonly Fix[] {
 
 /** Findings of a layer, and of the whole model when `layer` is null. */
 export function findingsOf(findings: readonly Finding[], layer: string | null): readonly Finding[] {
-  return findings.filter((finding) => (finding.layer ?? null) === layer);
+  return findings.filter((finding) =>
+    layer === null ? finding.layer === undefined : layersOf(finding).includes(layer),
+  );
+}
+
+/** Every layer that a finding is about. */
+export function layersOf(finding: Finding): readonly string[] {
+  return finding.layers ?? (finding.layer === undefined ? [] : [finding.layer]);
 }

@@ -4,7 +4,7 @@ import type { Finding, Severity } from '../rules/rule.ts';
 import { textScheme } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
 import { describe } from './errorText.ts';
-import { type FindingGroup, groupFindings, withSeverities } from './findingView.ts';
+import { type FindingGroup, groupFindings, layersOf, withSeverities } from './findingView.ts';
 import type { Services } from './services.ts';
 import { textUri, type TextForms } from './textForms.ts';
 import { findingLines } from './textModel.ts';
@@ -167,7 +167,7 @@ function related(
   lineOf: LineOf | undefined,
 ): vscode.DiagnosticRelatedInformation[] {
   return group.findings
-    .flatMap(({ layer }) => (layer === undefined ? [] : [layer]))
+    .flatMap(layersOf)
     .slice(0, 20)
     .map((layer) => {
       const line = lineOf?.(layer) ?? 0;

@@ -44,8 +44,12 @@ export function targetCommands(parts: CommandParts): Pick<CommandTable, TargetCo
       await settings.setDevice(id);
     },
     'kerf.setBudget': () => setBudget(parts),
-    'kerf.selectDataset': async (argument) =>
-      withDocument(store, await targetUri(argument), (document) => askForDataset(settings, document)),
+    'kerf.selectDataset': async (argument, path) =>
+      withDocument(store, await targetUri(argument), async (document) => {
+        if (typeof path !== 'string') return askForDataset(settings, document);
+        await settings.setData(document.uri, path);
+        return path;
+      }),
     'kerf.showRule': async (argument) => {
       const rules = await catalog.rules();
       const id = typeof argument === 'string' ? argument : undefined;

@@ -1,5 +1,6 @@
 import type { LayerRow, TextForm } from '../engine/protocol.ts';
 import type { Finding } from '../rules/rule.ts';
+import { layersOf } from './findingView.ts';
 
 /** Lookups over a printed model; columns are UTF-16, end exclusive. No `vscode` import. */
 
@@ -81,10 +82,10 @@ export function findingLines(
   index: TextIndex,
   findings: readonly Finding[],
 ): readonly { readonly line: number; readonly finding: Finding }[] {
-  return findings.map((finding) => ({
-    finding,
-    line: finding.layer === undefined ? 0 : (index.lineOf(finding.layer) ?? 0),
-  }));
+  return findings.flatMap((finding) => {
+    const lines = layersOf(finding).flatMap((layer) => index.lineOf(layer) ?? []);
+    return (lines.length === 0 ? [0] : lines).map((line) => ({ finding, line }));
+  });
 }
 
 /** "Conv", "MatMulInteger": the operator written on a layer's line, for outlines. */
