@@ -22,6 +22,7 @@ export interface EvaluateOptions extends JobOptions {
 }
 
 const randomSamples = 64;
+const progressEvery = 20;
 
 /**
  * Accuracy on labels and closeness to a reference model, one sample per inference unless the model's batch is fixed
@@ -86,7 +87,8 @@ async function measure(
       if (inTop(scores, label, 5)) hits.top5 += 1;
     }
     if (reference !== undefined) comparison.add(outputs, await outputsOf(reference, index));
-    options.onProgress?.((index + 1) / samples, `sample ${index + 1} of ${samples}`);
+    if (index % progressEvery === 0)
+      options.onProgress?.(index / samples, `sample ${index + 1} of ${samples}`);
   }
   const agreement = comparison.result(main);
   if (reference !== undefined && agreement === undefined)

@@ -1,5 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
 import type { BackendSession, PreparedRun } from './backend.ts';
 import type { Tensors } from './runner.ts';
+
+const yieldEveryMs = 100;
 
 /**
  * Milliseconds of each inference of each job, warm-up left out. Jobs take turns run by run, and the one that goes
@@ -13,7 +16,13 @@ export async function timeInTurns(
   for (const { session, feeds } of jobs) prepared.push(await session.prepare(feeds));
   const times = jobs.map(() => new Float64Array(options.runs));
   try {
+    let lastYield = performance.now();
     for (let round = -options.warmup; round < options.runs && !options.stopped(); round += 1) {
+      // Without a turn of the event loop the process would not notice that its parent has gone.
+      if (performance.now() - lastYield > yieldEveryMs) {
+        await setImmediate();
+        lastYield = performance.now();
+      }
       for (let turn = 0; turn < prepared.length; turn += 1) {
         const index = (turn + Math.abs(round)) % prepared.length;
         const start = performance.now();

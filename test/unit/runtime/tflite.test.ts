@@ -106,7 +106,11 @@ it('names both refusals when no runtime takes the model', async () => {
   const path = join(folder, 'damaged.tflite');
   writeFileSync(path, Uint8Array.of(8, 0, 0, 0, ...new TextEncoder().encode('TFL3'), 0, 0, 0, 0));
   const opened = runner.open(path, {});
-  await expect(opened).rejects.toMatchObject({ reason: 'runtime-refused', file: path });
+  await expect(opened).rejects.toMatchObject({
+    reason: 'runtime-refused',
+    file: path,
+    message: expect.stringMatching(/^LiteRT: .+; .+/),
+  });
 });
 
 describe.runIf(hasShared)('public models', () => {
