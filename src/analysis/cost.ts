@@ -8,8 +8,9 @@ import type { Bound } from './bind.ts';
 import { functionOf } from './functions.ts';
 import { readsOf } from './order.ts';
 import type { LayerCost } from './report.ts';
-import type { Scope } from './types.ts';
-import { costContext, lookUp } from './types.ts';
+import type { Scope } from './scope.ts';
+import { bodiesIn, lookUp } from './scope.ts';
+import { costContext } from './types.ts';
 import type { WeightLedger } from './weights.ts';
 import { constantValues } from './weights.ts';
 
@@ -45,7 +46,7 @@ export class Pricer {
   }
 
   #functionCost(node: Node, scope: Scope): OpCost {
-    const [body] = scope.bodies.get(node)?.values() ?? [];
+    const [body] = bodiesIn(scope, node);
     if (body === undefined) {
       return { macs: undefined, otherOps: undefined, formula: 'unknown: the function was not analysed' };
     }

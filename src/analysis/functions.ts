@@ -20,10 +20,40 @@ function keyOf(domain: string, name: string, overload: string): string {
   return `${sameDomain(domain)}\n${name}\n${overload}`;
 }
 
-/** The function's body with references to its attributes replaced by the caller's values or their defaults. */
+const instances = new WeakMap<FunctionDef, Map<string, Graph>>();
+
+/**
+ * The function's body with references to its attributes replaced by the caller's values or their defaults. Calls with
+ * equal attributes share the body.
+ */
 export function instantiate(def: FunctionDef, call: Node): Graph {
   const valueOf = (name: string) => call.attributes.get(name) ?? def.defaults.get(name);
-  return resolveGraph(def.graph, valueOf);
+  const key = attributeKey(call);
+  if (key === undefined) return resolveGraph(def.graph, valueOf);
+  const bodies = instances.get(def) ?? new Map<string, Graph>();
+  instances.set(def, bodies);
+  const body = bodies.get(key) ?? resolveGraph(def.graph, valueOf);
+  bodies.set(key, body);
+  return body;
+}
+
+const simpleKinds: ReadonlySet<Attribute['kind']> = new Set([
+  'int',
+  'float',
+  'ints',
+  'floats',
+  'string',
+  'strings',
+]);
+
+/** Attribute values as text, or `undefined` when some are tensors or graphs. */
+function attributeKey(call: Node): string | undefined {
+  const parts: string[] = [];
+  for (const [name, attribute] of call.attributes) {
+    if (!simpleKinds.has(attribute.kind)) return undefined;
+    parts.push(JSON.stringify([name, attribute.kind, String(attribute.value)]));
+  }
+  return parts.join();
 }
 
 type Lookup = (name: string) => Attribute | undefined;

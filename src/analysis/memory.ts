@@ -7,7 +7,8 @@ import { liveBytes, planArena } from './arena.ts';
 import { bytesOf } from './cost.ts';
 import { executionOrder, readsOf } from './order.ts';
 import type { MemoryPlan } from './report.ts';
-import type { Scope } from './types.ts';
+import type { Scope } from './scope.ts';
+import { bodiesIn } from './scope.ts';
 import { constantValues } from './weights.ts';
 
 /** Activations that share memory: a value, its views, and what overwrites it in place. */
@@ -168,13 +169,25 @@ function hostOf(layout: Layout, node: Node, output: ValueId, step: number): Bloc
 /** While a body runs, its own activations live beside those of the outer graph. */
 function addBodies(layout: Layout, node: Node, step: number): boolean {
   let bytes = 0;
-  for (const body of layout.scope.bodies.get(node)?.values() ?? []) {
-    const plan = planScope(body, layout.model, true);
-    if (plan === undefined) return false;
-    bytes = Math.max(bytes, plan.peakBytes);
+  for (const body of bodiesIn(layout.scope, node)) {
+    const peak = bodyPeak(body, layout.model);
+    if (peak === undefined) return false;
+    bytes = Math.max(bytes, peak);
   }
   if (bytes > 0) {
     layout.blocks.push({ value: `${node.id} body`, bytes, first: step, last: step, pinned: true });
   }
   return true;
+}
+
+const bodyPeaks = new WeakMap<Scope, { readonly peak: number | undefined }>();
+
+/** Peak of one run of a body, planned once however many nodes share it. */
+function bodyPeak(body: Scope, model: Model): number | undefined {
+  let found = bodyPeaks.get(body);
+  if (found === undefined) {
+    found = { peak: planScope(body, model, true)?.peakBytes };
+    bodyPeaks.set(body, found);
+  }
+  return found.peak;
 }

@@ -6,30 +6,25 @@ import { operatorOf, sameDomain } from '../ops/registry.ts';
 import type { Bound } from './bind.ts';
 import { functionOf, instantiate } from './functions.ts';
 import { executionOrder } from './order.ts';
+import type { Scope } from './scope.ts';
+import { addBody, CallMemory, lookUp, newScope, withNested } from './scope.ts';
 
 const nothing: Known = {};
 
 /** Bodies inside bodies, and functions calling functions, are followed this deep. */
 const deepest = 48;
-/** Node inferences in one analysis: hostile functions that call each other twice at every level stop here. */
-const mostSteps = 5_000_000;
-
-/** What inference found in one graph, or in one call of a function or body. */
-export interface Scope {
-  readonly graph: Graph;
-  readonly known: Map<ValueId, Known>;
-  readonly outer: Scope | undefined;
-  readonly opsets: ReadonlyMap<string, number>;
-  /** Scopes of the bodies and functions that each node of this graph runs. */
-  readonly bodies: Map<Node, Map<Graph, Scope>>;
-  readonly depth: number;
-}
+/**
+ * Node inferences in bodies and functions of one analysis: hostile functions that call each other twice at every level
+ * stop here. The main graph's own nodes do not count.
+ */
+const mostNestedSteps = 200_000;
 
 /** State shared by all scopes of one analysis. */
 interface Run {
   readonly model: Model;
   readonly bound: Bound;
-  steps: number;
+  nestedSteps: number;
+  readonly calls: CallMemory;
 }
 
 export interface Inference {
@@ -40,9 +35,9 @@ export interface Inference {
 
 /** Infers element types and shapes of every value. Never throws on damaged graphs: what cannot be said is absent. */
 export function inferTypes(model: Model, bound: Bound, resizes: ReadonlyMap<string, Shape>): Inference {
-  const run: Run = { model, bound, steps: 0 };
+  const run: Run = { model, bound, nestedSteps: 0, calls: new CallMemory() };
   const opsets = model.dialect === 'onnx' ? model.opsets : new Map<string, number>();
-  const main = newScope(model.graphs[0], undefined, opsets);
+  const main = newScope(model.graphs[0], opsets);
   for (const id of main.graph.inputs) {
     const shape = resizes.get(id) ?? bound.inputs.get(id);
     const declared = main.graph.values.get(id);
@@ -52,28 +47,17 @@ export function inferTypes(model: Model, bound: Bound, resizes: ReadonlyMap<stri
     if (type !== undefined) main.known.set(id, { type: fits ? { ...type, shape } : type });
   }
   inferScope(main, run);
-  const reached = new Set<Graph>();
-  collectGraphs(main, reached);
+  const reached = new Set<Graph>([...withNested([main])].map((scope) => scope.graph));
   const others: Scope[] = [];
   for (const graph of model.graphs.slice(1)) {
     if (reached.has(graph)) continue;
-    const scope = newScope(graph, undefined, opsets);
+    const scope = newScope(graph, opsets);
     declareInputs(scope, [], run);
     inferScope(scope, run);
-    collectGraphs(scope, reached);
+    for (const each of withNested([scope])) reached.add(each.graph);
     others.push(scope);
   }
   return { main, others };
-}
-
-function collectGraphs(scope: Scope, into: Set<Graph>): void {
-  into.add(scope.graph);
-  for (const bodies of scope.bodies.values()) for (const body of bodies.values()) collectGraphs(body, into);
-}
-
-function newScope(graph: Graph, outer: Scope | undefined, opsets: ReadonlyMap<string, number>): Scope {
-  const depth = outer === undefined ? 0 : outer.depth + 1;
-  return { graph, known: new Map(), outer, opsets, bodies: new Map(), depth };
 }
 
 function inferScope(scope: Scope, run: Run): void {
@@ -87,13 +71,17 @@ function inferScope(scope: Scope, run: Run): void {
 }
 
 function inferNode(node: Node, scope: Scope, run: Run): void {
-  run.steps += 1;
-  const results = run.steps > mostSteps ? [] : resultsOf(node, scope, run);
+  if (scope.depth > 0) run.nestedSteps += 1;
+  const results = exhausted(scope, run) ? [] : resultsOf(node, scope, run);
   node.outputs.forEach((id, index) => {
     if (id === null || id === '') return;
     const settled = settle(results[index] ?? nothing, scope.graph.values.get(id)?.type, run.bound);
     if (settled.type !== undefined) scope.known.set(id, settled);
   });
+}
+
+function exhausted(scope: Scope, run: Run): boolean {
+  return scope.depth > 0 && run.nestedSteps > mostNestedSteps;
 }
 
 function resultsOf(node: Node, scope: Scope, run: Run): readonly Known[] {
@@ -120,18 +108,18 @@ interface Call {
 }
 
 function inferNested(node: Node, body: Graph, inputs: readonly Known[], call: Call): readonly Known[] {
-  const { scope, run } = call;
-  if (scope.depth >= deepest || run.steps > mostSteps) return [];
-  const inner: Scope = {
-    ...newScope(body, call.sealed ? undefined : scope, call.opsets),
-    depth: scope.depth + 1,
-  };
-  declareInputs(inner, inputs, run);
-  const bodies = scope.bodies.get(node) ?? new Map<Graph, Scope>();
-  bodies.set(body, inner);
-  scope.bodies.set(node, bodies);
-  inferScope(inner, run);
-  return body.outputs.map((id) => lookUp(inner, id) ?? nothing);
+  const { scope, run, sealed } = call;
+  let inner = sealed ? run.calls.find(body, inputs) : undefined;
+  if (inner === undefined) {
+    if (scope.depth >= deepest || run.nestedSteps > mostNestedSteps) return [];
+    inner = newScope(body, call.opsets, sealed ? undefined : scope, scope.depth + 1);
+    declareInputs(inner, inputs, run);
+    inferScope(inner, run);
+    if (sealed) run.calls.add(inner, inputs);
+  }
+  addBody(scope, node, inner);
+  const found = inner;
+  return body.outputs.map((id) => lookUp(found, id) ?? nothing);
 }
 
 /** A body's inputs have the caller's types; its own declarations fill what the caller does not know. */
@@ -141,15 +129,6 @@ function declareInputs(scope: Scope, inputs: readonly Known[], run: Run): void {
     const settled = settle(given, scope.graph.values.get(id)?.type, run.bound);
     if (settled.type !== undefined) scope.known.set(id, settled);
   });
-}
-
-/** What is known of a value, in this scope or an enclosing one. */
-export function lookUp(scope: Scope, id: ValueId): Known | undefined {
-  for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
-    const found = at.known.get(id);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 /** Inference wins over the file's declaration, which edits may have outdated; the declaration fills the gaps. */
@@ -233,21 +212,17 @@ export function costContext(
   bound: Bound,
   bodyCost: (scope: Scope) => OpCost,
 ): CostContext {
-  return new NodeContext(node, scope, { model, bound, steps: 0 }, bodyCost);
+  return new NodeContext(node, scope, { model, bound, nestedSteps: 0, calls: new CallMemory() }, bodyCost);
 }
 
 /** Inferred types of every graph reached; of several runs of one body the first counts. */
 export function typesByGraph(inference: Inference): Map<Graph, ReadonlyMap<ValueId, ValueType>> {
   const types = new Map<Graph, ReadonlyMap<ValueId, ValueType>>();
-  const visit = (scope: Scope) => {
-    if (!types.has(scope.graph)) {
-      const own = new Map<ValueId, ValueType>();
-      for (const [id, value] of scope.known) if (value.type !== undefined) own.set(id, value.type);
-      types.set(scope.graph, own);
-    }
-    for (const bodies of scope.bodies.values()) for (const body of bodies.values()) visit(body);
-  };
-  visit(inference.main);
-  inference.others.forEach(visit);
+  for (const scope of withNested([inference.main, ...inference.others])) {
+    if (types.has(scope.graph)) continue;
+    const own = new Map<ValueId, ValueType>();
+    for (const [id, value] of scope.known) if (value.type !== undefined) own.set(id, value.type);
+    types.set(scope.graph, own);
+  }
   return types;
 }

@@ -5,8 +5,9 @@ import { operatorOf } from '../ops/registry.ts';
 import { functionOf } from './functions.ts';
 import { executionOrder, readsOf } from './order.ts';
 import type { Unresolved } from './report.ts';
-import type { Inference, Scope } from './types.ts';
-import { lookUp } from './types.ts';
+import type { Scope } from './scope.ts';
+import { lookUp, withNested } from './scope.ts';
+import type { Inference } from './types.ts';
 
 /** A symbolic dimension counts as resolved: it has a name that can be bound. */
 export function isResolved(type: ValueType | undefined): boolean {
@@ -15,21 +16,18 @@ export function isResolved(type: ValueType | undefined): boolean {
   return type.shape !== undefined && !type.shape.includes(null);
 }
 
-/** Values without a known shape, and operators nobody described, in execution order, nested bodies included. */
+/** Values without a known shape, and operators nobody described, in execution order; nested bodies follow the graph they hang on. */
 export function findUnresolved(inference: Inference, model: Model): readonly Unresolved[] {
   const found = new Map<string, Unresolved>();
-  const visit = (scope: Scope) => {
+  for (const scope of withNested([inference.main, ...inference.others])) {
     const { nodes, cyclic } = executionOrder(scope.graph);
     const onCycle = new Set(cyclic);
     for (const node of [...nodes, ...cyclic]) {
       for (const each of unresolvedOf(node, scope, model, onCycle.has(node))) {
         found.set(`${each.layer}\n${each.value}`, each);
       }
-      for (const body of scope.bodies.get(node)?.values() ?? []) visit(body);
     }
-  };
-  visit(inference.main);
-  inference.others.forEach(visit);
+  }
   return [...found.values()];
 }
 

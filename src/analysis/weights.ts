@@ -9,8 +9,8 @@ import { storedTensor } from '../ops/onnx/constant.ts';
 import type { Operator, OpFamily } from '../ops/operator.ts';
 import { operatorOf } from '../ops/registry.ts';
 import { executionOrder } from './order.ts';
-import type { Scope } from './types.ts';
-import { lookUp } from './types.ts';
+import type { Scope } from './scope.ts';
+import { bodiesIn, lookUp } from './scope.ts';
 
 /** Weights a layer reads, in elements and stored bytes. */
 export interface WeightShare {
@@ -106,7 +106,9 @@ export class WeightLedger {
       }));
       for (const { id, as } of reads) if (id) this.#trace({ id, scope, as, zero: 0 }, share);
     }
-    for (const body of scope.bodies.get(node)?.values() ?? []) {
+    for (const body of bodiesIn(scope, node)) {
+      if (this.#seen.has(body)) continue;
+      this.#seen.add(body);
       for (const inner of body.graph.nodes) this.#addNode(inner, body, share);
     }
   }
