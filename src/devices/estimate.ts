@@ -112,7 +112,7 @@ export function latencyOf(device: DeviceProfile, works: readonly LayerWork[]): L
   return {
     ms: unknown.length > 0 || device.calibrated === false ? null : sum,
     uncertainty: Math.max(...used.map((each) => each.uncertainty ?? device.uncertainty), 1),
-    basis: used.some((each) => each.basis === 'estimated') ? 'estimated' : (dominant?.basis ?? 'estimated'),
+    basis: dominant?.basis ?? 'estimated',
     watts: dominant?.activeWatts ?? device.activeWatts,
     layers,
     notes,
@@ -136,7 +136,8 @@ function estimateLayer(
   seconds: Map<PrecisionProfile, number>,
 ): LayerEstimate {
   if (work.class === 'free') return { id: work.id, ms: 0, bound: 'overhead', precision: work.precision };
-  const chosen = profileFor(device, work.precision);
+  const chosen =
+    profileFor(device, work.precision) ?? (work.class === 'other' ? anyProfile(device, work) : undefined);
   if (chosen === undefined || work.macs === undefined || work.activationBytes === undefined)
     return { id: work.id, ms: null, bound: 'compute', precision: chosen?.precision ?? null };
   const { profile } = chosen;
@@ -193,6 +194,12 @@ function profileFor(device: DeviceProfile, precision: Precision): Chosen | undef
   }
   if (float16) return { precision, profile: float16, byteFactor: 1 };
   return float32 && { precision: 'float32', profile: float32, byteFactor: 2 };
+}
+
+/** Operators that only move data are limited by the memory, whatever the precision they were measured in. */
+function anyProfile({ precisions }: DeviceProfile, { precision }: LayerWork): Chosen | undefined {
+  const profile = precisions.int8 ?? precisions.float32 ?? precisions.float16;
+  return profile && { precision, profile, byteFactor: 1 };
 }
 
 function ramOf(device: DeviceProfile, model: Model, analysis: Analysis): number | null {

@@ -34,6 +34,8 @@ function refusalOf(device: DeviceProfile, work: LayerWork): string | undefined {
   if (unsupported.includes(work.op)) return `${runtime} has no ${work.op}`;
   if (unsupported.includes(`${work.op}:${work.precision}`))
     return `${runtime} has no ${work.op} in ${work.precision}`;
+  if (work.hybrid && (device.class === 'mcu' || device.class === 'npu'))
+    return `${runtime} has no ${work.op} of integer weights against float activations`;
   const computes = work.class !== 'other';
   if (computes && unsupported.includes(`*:${work.precision}`))
     return `${runtime} does not run ${work.precision}`;

@@ -21,6 +21,8 @@ export interface LayerWork {
   readonly op: string;
   readonly class: OpClass;
   readonly precision: Precision;
+  /** Integer weights against float activations: a kernel that processors have and microcontrollers and NPUs do not. */
+  readonly hybrid?: true;
   readonly macs: number | undefined;
   /** Activations read and written, in bytes at the precision the layer runs in. */
   readonly activationBytes: number | undefined;
@@ -100,6 +102,7 @@ function workOfLayer(layer: LayerCost, place: Place, analysis: Analysis): LayerW
     op: layer.op,
     class: free ? 'free' : classOf(layer, place, reader),
     precision,
+    ...(!free && reader.isHybrid() && { hybrid: true }),
     macs: free ? 0 : layer.macs,
     activationBytes: free ? 0 : reader.activationBytes(precision),
     weightBytes: free ? 0 : reader.weightBytes(),
@@ -148,13 +151,14 @@ class Reader {
 
   precision(): Precision {
     const { node } = this.#place;
-    if (integerOps.test(node.op)) return 'int8';
+    if (integerOps.test(node.op) || quantizers.has(node.op) || dequantizers.has(node.op)) return 'int8';
     const activation = node.inputs.find((id) => id !== null && this.constantBehind(id) === undefined);
     const type = this.type(activation ?? node.outputs[0]);
     if (activation !== undefined && activation !== null && this.#isDequantized(activation)) return 'int8';
+    if (this.isHybrid()) return 'int8';
     if (type?.dtype === 'float16' || type?.dtype === 'bfloat16') return 'float16';
     if (type !== undefined && !isFloat(type.dtype) && this.#isQuantizedTflite(activation)) return 'int8';
-    return this.#hasHybridWeight() ? 'int8' : 'float32';
+    return 'float32';
   }
 
   /** QDQ form: the node reads dequantized data, so a runtime runs it on integers. */
@@ -169,23 +173,25 @@ class Reader {
   }
 
   /** TFLite's dynamic-range form: float activations against a stored int8 weight, multiplied as integers. */
-  #hasHybridWeight(): boolean {
+  isHybrid(): boolean {
     const { node, graph } = this.#place;
-    return node.inputs.slice(1, 2).some((id) => {
-      const value = id === null ? undefined : graph.values.get(id);
-      return value?.constant?.dtype === 'int8' && value.quantization !== undefined;
-    });
+    const [activation, weight] = node.inputs;
+    const value = weight === null || weight === undefined ? undefined : graph.values.get(weight);
+    if (value?.constant?.dtype !== 'int8' || value.quantization === undefined) return false;
+    const type = this.type(activation);
+    return type !== undefined && isFloat(type.dtype);
   }
 
   activationBytes(precision: Precision): number | undefined {
     const { node } = this.#place;
+    const asStored = this.isHybrid() || quantizers.has(node.op) || dequantizers.has(node.op);
     let total = 0;
     for (const id of [...node.inputs, ...node.outputs]) {
       if (id === null || this.constantBehind(id) !== undefined) continue;
       const type = this.type(id);
       const count = type === undefined ? undefined : elementCount(type.shape);
       if (type === undefined || count === undefined) return undefined;
-      total += sizeAt(type.dtype, count, precision);
+      total += sizeAt(type.dtype, count, precision, asStored);
     }
     return total;
   }
@@ -203,8 +209,8 @@ class Reader {
 const passesWeights = new Set(['Cast', 'Transpose', 'Reshape', 'Identity', 'CAST', 'TRANSPOSE', 'RESHAPE']);
 
 /** A float32 tensor inside a QDQ region travels as one byte per element. */
-function sizeAt(dtype: DType, count: number, precision: Precision): number {
-  if (precision === 'int8' && isFloat(dtype)) return count;
+function sizeAt(dtype: DType, count: number, precision: Precision, asStored: boolean): number {
+  if (precision === 'int8' && isFloat(dtype) && !asStored) return count;
   return Math.ceil((count * bitsOf(dtype)) / 8);
 }
 

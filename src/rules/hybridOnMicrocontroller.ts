@@ -5,15 +5,16 @@ import { onLayers } from './support.ts';
 export const hybridOnMicrocontroller: Rule = {
   id: 'hybrid-on-microcontroller',
   severity: 'error',
-  title: 'Dynamic-range weights on a microcontroller',
+  title: 'Dynamic-range weights on a microcontroller or NPU',
   manual: `The weights are stored in int8 or float16 while the layer computes in float32 (dynamic-range or float16
-quantization). TFLite on phones and boards runs this; TFLite Micro has no such kernels and fails when it prepares the layer.
+quantization). TFLite on phones and boards runs this; TFLite Micro has no such kernels and fails when it prepares the
+layer; NPUs send it back to the processor.
 
 **Example.** A model quantized with \`quantize-dynamic\` on an ESP32.
 
 **Remedy.** Undo it and quantize with calibration, so that activations become integers too.`,
   check({ model, device }) {
-    if (model.dialect !== 'tflite' || device?.class !== 'mcu') return [];
+    if (model.dialect !== 'tflite' || (device?.class !== 'mcu' && device?.class !== 'npu')) return [];
     const layers = model.graphs.flatMap((graph) =>
       graph.nodes.filter((node) => isHybrid(node, graph)).map((node) => node.id),
     );

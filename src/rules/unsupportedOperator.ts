@@ -30,7 +30,7 @@ back to the processor, which often costs more than everything else; a microcontr
   },
 };
 
-/** Layers refused for their precision alone are the business of `float-on-integer-device`. */
+/** Layers refused for their precision alone have rules of their own: float-on-integer-device, hybrid-on-microcontroller. */
 function isPrecision(reason: string): boolean {
-  return reason.includes(' does not run ');
+  return reason.includes(' does not run ') || reason.endsWith('against float activations');
 }
