@@ -73,8 +73,9 @@ class Decoder {
       } catch (error) {
         this.#report(error);
         problem ??= `${schema.name}.${field.name} is damaged`;
+        this.#path.length = depth + 1;
       }
-      this.#path.length = depth;
+      this.#path.pop();
     }
     for (let slot = schema.slots; slot < slots; slot += 1)
       if (offsetOf(slot) !== 0)
@@ -173,9 +174,10 @@ class Decoder {
         rows.push(this.table(schema, slot + this.cursor.number('uint', slot)));
       } catch (error) {
         this.#report(error);
+        this.#path.length = depth + 1;
         rows.push({ table: schema.name, cells: new Map(), problem: `${schema.name} ${index} is damaged` });
       }
-      this.#path.length = depth;
+      this.#path.pop();
     }
     return rows;
   }

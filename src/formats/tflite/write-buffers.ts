@@ -53,7 +53,7 @@ export function planBuffers(model: TfliteModel, limit = largestInside): BufferPl
   const sorted = [...entries].sort(([, a], [, b]) => (a.order === b.order ? 0 : a.order - b.order));
   const first = extra?.slots[0];
   const indices = new Map<object, number>(sorted.map(([key], index) => [key, index + 1]));
-  const sentinel: Entry = first === undefined ? { order: 0 } : entryOf(first);
+  const sentinel: Entry = first === undefined || first.data !== undefined ? { order: 0 } : entryOf(first);
   const contents = [sentinel, ...sorted.map(([, entry]) => entry)];
   const total = contents.reduce((sum, entry) => sum + (entry.data?.length ?? 0), 0);
   const outside = new Map<Row, Outside>();

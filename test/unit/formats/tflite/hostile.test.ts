@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { encode } from '../../../../src/formats/tflite/encode.ts';
 import { readTflite } from '../../../../src/formats/tflite/read.ts';
+import { cell, row } from '../../../../src/formats/tflite/row.ts';
 import { verifyTflite } from '../../../../src/formats/tflite/verify.ts';
 import { encodeTflite } from '../../../../src/formats/tflite/write.ts';
 import { memoryBytes } from '../../../../src/ir/bytes.ts';
@@ -123,6 +125,65 @@ describe('files that are no models', () => {
     const [given, text] = refusal(bytes);
     expect(given).toBe(reason);
     expect(text).toMatch(message);
+  });
+
+  it('refuses to write again what refers to nothing', () => {
+    const signature = row('SignatureDef', [
+      ['signature_key', cell.text('main')],
+      [
+        'outputs',
+        cell.rows([
+          row('TensorMap', [
+            ['name', cell.text('y')],
+            ['tensor_index', cell.scalar(9)],
+          ]),
+        ]),
+      ],
+    ]);
+    const tensor = row('Tensor', [
+      ['shape', cell.integers([1])],
+      ['name', cell.text('x')],
+    ]);
+    const graph = row('SubGraph', [
+      ['tensors', cell.rows([tensor])],
+      ['outputs', cell.integers([0])],
+    ]);
+    const file = row('Model', [
+      ['version', cell.scalar(3)],
+      ['subgraphs', cell.rows([graph])],
+      ['buffers', cell.rows([row('Buffer')])],
+      ['signature_defs', cell.rows([signature])],
+    ]);
+    const bytes = join(encode(file, { identifier: 'TFL3', outside: new Map() }));
+    const { model, damage } = readTflite(memoryBytes(bytes));
+    expect(damage).toEqual([
+      { severity: 'error', place: 'signature_defs[0].outputs', message: '"y" refers to tensor 9 of 1' },
+    ]);
+    expect(join(encodeTflite(model))).toEqual(bytes);
+    expect(() => rewritten(model)).toThrow(/"y" refers to tensor 9/);
+  });
+
+  it('empties buffer 0 when it writes again', () => {
+    const data = memoryBytes(Uint8Array.of(1, 2, 3, 4));
+    const tensor = row('Tensor', [
+      ['shape', cell.integers([1])],
+      ['name', cell.text('x')],
+    ]);
+    const graph = row('SubGraph', [
+      ['tensors', cell.rows([tensor])],
+      ['outputs', cell.integers([0])],
+    ]);
+    const file = row('Model', [
+      ['version', cell.scalar(3)],
+      ['subgraphs', cell.rows([graph])],
+      ['buffers', cell.rows([row('Buffer', [['data', cell.blob(data)]])])],
+    ]);
+    const { model, damage } = readTflite(
+      memoryBytes(join(encode(file, { identifier: 'TFL3', outside: new Map() }))),
+    );
+    expect(damage.map((each) => [each.severity, each.place])).toEqual([['warning', 'buffers[0]']]);
+    expect(model.graphs[0].values.get('x')?.constant).toBeUndefined();
+    expect(readTflite(memoryBytes(rewritten(model))).damage).toEqual([]);
   });
 
   it('names the place of damage and keeps the rest', () => {
