@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { createActiveModel } from './editor/activeModel.ts';
+import { createBudgetFiles } from './editor/budgetFiles.ts';
 import { createCatalog } from './editor/catalog.ts';
 import { registerCommands } from './editor/commands.ts';
 import { textScheme, viewType } from './editor/contributions.ts';
@@ -39,7 +40,7 @@ export function activate(context: vscode.ExtensionContext): Services {
     log,
     extensionUri: context.extensionUri,
     store: keep(createModelStore({ engine, log, storage })),
-    settings: keep(createSettings(context.workspaceState)),
+    settings: keep(createSettings(context.workspaceState, keep(createBudgetFiles(log)))),
     selection: keep(createSelection()),
     catalog: keep(createCatalog(engine)),
     runs: keep(createRunHistory(context.workspaceState)),

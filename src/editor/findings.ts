@@ -7,7 +7,7 @@ import { describe } from './errorText.ts';
 import { type FindingGroup, groupFindings, layersOf, withSeverities } from './findingView.ts';
 import type { Services } from './services.ts';
 import { textUri, type TextForms } from './textForms.ts';
-import { findingLines } from './textModel.ts';
+import { findingLines, type TextIndex } from './textModel.ts';
 
 /** Rules with more findings than this become one row of Problems. */
 const rowsPerRule = 10;
@@ -71,17 +71,14 @@ export function createFindings(services: Services, texts: TextForms): FindingsVi
     const findings = await of(document);
     const { layers } = await document.inspection();
     const linked = layers.length <= linkedLayers && findings.some(({ layer }) => layer !== undefined);
-    const lineOf = linked ? (await texts.print(document)).index.lineOf : undefined;
+    const index = linked ? (await texts.print(document)).index : undefined;
     if (document.modelKey !== key || store.find(document.uri) !== document) return;
-    models.set(document.uri, modelDiagnostics(document.uri, findings, lineOf));
-    publishLines(document);
-  };
-  const publishLines = (document: ModelDocument): void => {
     const uri = textUri(document.uri);
-    const shown = texts.shown(uri);
-    // Only while it is open: Problems would list every finding twice.
-    if (shown === undefined) lines.delete(uri);
-    else lines.set(uri, lineDiagnostics(shown, known(document)));
+    const inText = index !== undefined && isInTab(uri) ? findingLines(index, findings) : [];
+    const elsewhere = new Set(inText.map(({ finding }) => finding));
+    const onFile = findings.filter((finding) => !elsewhere.has(finding));
+    models.set(document.uri, modelDiagnostics(document.uri, onFile, index?.lineOf));
+    lines.set(uri, index === undefined ? [] : lineDiagnostics(index, inText));
   };
   const follow = (document: ModelDocument): void => {
     refresh(document);
@@ -89,6 +86,7 @@ export function createFindings(services: Services, texts: TextForms): FindingsVi
     document.onDidDispose(() => {
       changes.dispose();
       models.delete(document.uri);
+      lines.delete(textUri(document.uri));
     });
   };
   const subscriptions = [
@@ -97,8 +95,9 @@ export function createFindings(services: Services, texts: TextForms): FindingsVi
     lines,
     store.onDidOpen(follow),
     settings.onDidChange(() => store.documents.forEach(refresh)),
-    texts.onDidPrint(({ document }) => publishLines(document)),
-    vscode.workspace.onDidCloseTextDocument(({ uri }) => uri.scheme === textScheme && lines.delete(uri)),
+    vscode.window.tabGroups.onDidChangeTabs(({ opened, closed }) => {
+      if ([...opened, ...closed].some(isTextTab)) store.documents.forEach(refresh);
+    }),
   ];
   return {
     onDidChange: changed.event,
@@ -187,20 +186,29 @@ function diagnosticOf(
 }
 
 function lineDiagnostics(
-  shown: NonNullable<ReturnType<TextForms['shown']>>,
-  findings: readonly Finding[],
+  { form }: TextIndex,
+  found: ReturnType<typeof findingLines>,
 ): readonly vscode.Diagnostic[] {
-  const text = shown.index.form.text.split('\n');
-  return findingLines(shown.index, findings)
-    .slice(0, rowsPerFile)
-    .map(({ line, finding }) => {
-      const content = text[line] ?? '';
-      const start = content.length - content.trimStart().length;
-      const diagnostic = diagnosticOf(
-        finding,
-        new vscode.Range(line, start, line, Math.max(content.length, 1)),
-      );
-      diagnostic.code = { value: finding.rule, target: commandLink('kerf.showRule', [finding.rule]) };
-      return diagnostic;
-    });
+  const text = form.text.split('\n');
+  return found.slice(0, rowsPerFile).map(({ line, finding }) => {
+    const content = text[line] ?? '';
+    const start = content.length - content.trimStart().length;
+    const diagnostic = diagnosticOf(
+      finding,
+      new vscode.Range(line, start, line, Math.max(content.length, 1)),
+    );
+    diagnostic.code = { value: finding.rule, target: commandLink('kerf.showRule', [finding.rule]) };
+    return diagnostic;
+  });
+}
+
+function isTextTab({ input }: vscode.Tab): boolean {
+  return input instanceof vscode.TabInputText && input.uri.scheme === textScheme;
+}
+
+/** A text form in a tab takes over the rows of its layers: Problems would list every finding twice. */
+function isInTab(uri: vscode.Uri): boolean {
+  return vscode.window.tabGroups.all
+    .flatMap((group) => group.tabs)
+    .some(({ input }) => input instanceof vscode.TabInputText && input.uri.toString() === uri.toString());
 }

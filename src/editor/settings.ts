@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { BenchOptions } from '../engine/protocol.ts';
 import type { Budget, Severity } from '../rules/rule.ts';
+import type { BudgetFiles } from './budgetFiles.ts';
 import type { SeverityOverride } from './findingView.ts';
 
 const deviceKey = 'kerf.device';
@@ -13,6 +14,7 @@ export interface Settings extends vscode.Disposable {
   readonly revision: number;
   device(uri: vscode.Uri | undefined): string | null;
   setDevice(device: string | null): Promise<void>;
+  /** Limits of `kerf.json` in the workspace folder, with those of the settings over them. */
   budget(uri: vscode.Uri | undefined): Budget;
   setBudget(uri: vscode.Uri | undefined, key: keyof Budget, limit: number | undefined): Promise<void>;
   severities(uri: vscode.Uri): Readonly<Record<string, SeverityOverride>>;
@@ -33,7 +35,7 @@ export const budgetKeys = [
   'accuracyDrop',
 ] as const satisfies readonly (keyof Budget)[];
 
-export function createSettings(memento: vscode.Memento): Settings {
+export function createSettings(memento: vscode.Memento, files: BudgetFiles): Settings {
   const changed = new vscode.EventEmitter<void>();
   let revision = 0;
   const touch = (): void => {
@@ -46,6 +48,7 @@ export function createSettings(memento: vscode.Memento): Settings {
     if (event.affectsConfiguration(deviceKey)) await memento.update(deviceKey, undefined);
     touch();
   });
+  const fileListener = files.onDidChange(touch);
   return {
     onDidChange: changed.event,
     get revision() {
@@ -56,7 +59,7 @@ export function createSettings(memento: vscode.Memento): Settings {
       await memento.update(deviceKey, device ?? undefined);
       touch();
     },
-    budget: readBudget,
+    budget: (uri) => ({ ...files.limits(uri), ...readBudget(uri) }),
     async setBudget(uri, key, limit) {
       const target = vscode.workspace.workspaceFolders === undefined ? 'Global' : 'Workspace';
       await section(uri).update(`budget.${key}`, limit, vscode.ConfigurationTarget[target]);
@@ -70,7 +73,7 @@ export function createSettings(memento: vscode.Memento): Settings {
       await memento.update(dataKey, path === null ? others : { ...others, [uri.toString()]: path });
       touch();
     },
-    dispose: () => vscode.Disposable.from(changed, listener).dispose(),
+    dispose: () => vscode.Disposable.from(changed, listener, fileListener).dispose(),
   };
 }
 

@@ -77,15 +77,17 @@ export function heaviestLayers(rows: readonly LayerRow[], limit: number): readon
     .slice(0, limit);
 }
 
-/** Findings by the line they stand on; those of the whole model, or of a layer that is not printed, on line 0. */
+/** Findings of printed layers, by the lines they stand on. Those of the whole model have no line. */
 export function findingLines(
   index: TextIndex,
   findings: readonly Finding[],
 ): readonly { readonly line: number; readonly finding: Finding }[] {
-  return findings.flatMap((finding) => {
-    const lines = layersOf(finding).flatMap((layer) => index.lineOf(layer) ?? []);
-    return (lines.length === 0 ? [0] : lines).map((line) => ({ finding, line }));
-  });
+  return findings.flatMap((finding) =>
+    layersOf(finding).flatMap((layer) => {
+      const line = index.lineOf(layer);
+      return line === undefined ? [] : [{ finding, line }];
+    }),
+  );
 }
 
 /** "Conv", "MatMulInteger": the operator written on a layer's line, for outlines. */

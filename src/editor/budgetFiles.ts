@@ -1,0 +1,58 @@
+import * as vscode from 'vscode';
+import { parseBudget } from '../optimize/budget.ts';
+import type { Budget } from '../rules/rule.ts';
+import { describe } from './errorText.ts';
+import type { Log } from './log.ts';
+
+/** Limits that a team keeps in `kerf.json` at the top of a workspace folder; `kerf check` reads the same file. */
+export interface BudgetFiles extends vscode.Disposable {
+  readonly onDidChange: vscode.Event<void>;
+  limits(uri: vscode.Uri | undefined): Budget;
+}
+
+export function createBudgetFiles(log: Log): BudgetFiles {
+  const changed = new vscode.EventEmitter<void>();
+  const budgets = new Map<string, Budget>();
+  const read = async (file: vscode.Uri): Promise<void> => {
+    const key = file.toString();
+    try {
+      const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(file));
+      budgets.set(key, parseBudget(text, file.fsPath));
+    } catch (error) {
+      const gone = error instanceof vscode.FileSystemError && error.code === 'FileNotFound';
+      if (!budgets.delete(key) && gone) return;
+      if (!gone) log.warn(`budget: ${describe(error)}`);
+    }
+    changed.fire();
+  };
+  const readAll = (): void => {
+    for (const folder of vscode.workspace.workspaceFolders ?? []) void read(fileOf(folder));
+  };
+  const watcher = vscode.workspace.createFileSystemWatcher('**/kerf.json');
+  const look = (file: vscode.Uri): void => {
+    const folder = vscode.workspace.getWorkspaceFolder(file);
+    if (folder !== undefined && fileOf(folder).toString() === file.toString()) void read(file);
+  };
+  const subscriptions = [
+    changed,
+    watcher,
+    watcher.onDidChange(look),
+    watcher.onDidCreate(look),
+    watcher.onDidDelete(look),
+    vscode.workspace.onDidChangeWorkspaceFolders(readAll),
+  ];
+  readAll();
+  return {
+    onDidChange: changed.event,
+    limits(uri) {
+      const folder =
+        uri === undefined ? vscode.workspace.workspaceFolders?.[0] : vscode.workspace.getWorkspaceFolder(uri);
+      return folder === undefined ? {} : (budgets.get(fileOf(folder).toString()) ?? {});
+    },
+    dispose: () => vscode.Disposable.from(...subscriptions).dispose(),
+  };
+}
+
+function fileOf(folder: vscode.WorkspaceFolder): vscode.Uri {
+  return vscode.Uri.joinPath(folder.uri, 'kerf.json');
+}
