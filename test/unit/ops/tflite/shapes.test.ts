@@ -408,3 +408,40 @@ describe('shapes that are set at run time', () => {
     expect(inferred(model)).toEqual([shape]);
   });
 });
+
+describe('shape arithmetic', () => {
+  /** As converters write it for a free dimension: it is cut out of the shape and packed into a new one. */
+  function flatten(steps: number | string): TfliteModel {
+    const scalarInt = (id: string) => ({ ...value(id, []), type: tensorType('int32', []) });
+    const vector = (id: string, length: number) => ({
+      ...value(id, []),
+      type: tensorType('int32', [length]),
+    });
+    const parameter = (id: string, ...values: readonly number[]) =>
+      constant(id, intTensor('int32', [values.length], values));
+    const nodes = [
+      node('SHAPE', ['x'], ['shape'], { out_type: { kind: 'enum', value: 2, name: 'INT32' } }),
+      node('STRIDED_SLICE', ['shape', 'begin', 'end', 'strides'], ['steps'], {
+        shrink_axis_mask: attr.int(1),
+      }),
+      node('PACK', ['steps', 'rest'], ['target'], { values_count: attr.int(2), axis: attr.int(0) }),
+      node('RESHAPE', ['x', 'target'], ['y']),
+    ];
+    const values = [
+      { ...value('x', []), type: tensorType('float32', [2, steps, 4]) },
+      vector('shape', 3),
+      parameter('begin', 1),
+      parameter('end', 2),
+      parameter('strides', 1),
+      scalarInt('steps'),
+      constant('rest', intTensor('int32', [], [-1])),
+      vector('target', 2),
+      value('y', [wrong]),
+    ];
+    return modelOf(graphOf(nodes, values, ['x'], ['y']));
+  }
+
+  it.each([[5], ['T']])('carries %s through', (steps) => {
+    expect(inferred(flatten(steps))).toEqual([[steps, 8]]);
+  });
+});
