@@ -8,7 +8,8 @@ import type { WeightRole } from '../ops/operator.ts';
 import { operatorOf } from '../ops/registry.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from './pass.ts';
 import { readableConstant, stridesOf } from './support/constants.ts';
-import { changedNodes, resultOf } from './support/graph.ts';
+import { simplify } from './simplify/simplify.ts';
+import { changedNodes, isOnnxOp, resultOf } from './support/graph.ts';
 import { readOptions } from './support/options.ts';
 import { thresholdOf } from './support/threshold.ts';
 
@@ -39,10 +40,10 @@ export const pruneMagnitude: Pass = {
     },
     {
       name: 'scope',
-      title: 'One threshold for each layer, or one for all',
+      title: 'One threshold for all layers, or one for each',
       type: 'choice',
-      default: 'layer',
-      choices: ['layer', 'global'],
+      default: 'global',
+      choices: ['global', 'layer'],
     },
   ],
   appliesTo: (node, model) => prunableRoles(model, model.graphs[0], node).length > 0,
@@ -58,15 +59,23 @@ interface Prunable {
 
 async function runPrune(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
   const options = readOptions(pruneMagnitude.options, values);
-  const graph = model.graphs[0];
-  const weights = prunableWeights(model, graph, context.layers);
+  const start = hidesWeights(model) ? (await simplify.run(model, {}, context)).model : model;
+  const graph = start.graphs[0];
+  const weights = prunableWeights(start, graph, context.layers);
   if (weights.length === 0) return resultOf(model, model, [], ['there are no float weights to prune']);
-  const editor = new GraphEditor(graph, model);
+  const editor = new GraphEditor(graph, start);
   const sparsity = options.number('sparsity');
   const structured = options.choice('pattern') === '2:4';
   const shared =
     options.choice('scope') === 'global' && !structured
-      ? thresholdOf(weights.map(({ tensor }) => () => readFloats(tensor)), sparsity)
+      ? thresholdOf(
+          weights.map(
+            ({ tensor }) =>
+              () =>
+                readFloats(tensor),
+          ),
+          sparsity,
+        )
       : undefined;
   const left: string[] = [];
   let zeros = 0;
@@ -90,8 +99,24 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
   const notes = [
     `${share} % of ${total} weights are zero; ONNX Runtime and LiteRT on CPU gain compressed size only, no speed`,
   ];
-  if (left.length > 0) notes.push(`${left.length} weights have no input axis of at least 4 for 2:4 and stay dense`);
-  return resultOf(model, withMainGraph(model, pruned), changedNodes(graph, pruned), notes);
+  if (left.length > 0)
+    notes.push(`${left.length} weights have no input axis of at least 4 for 2:4 and stay dense`);
+  if (start !== model)
+    notes.push('simplified first, because weights were hidden behind Transpose or Identity');
+  const changed = changedNodes(model.graphs[0], pruned);
+  return resultOf(model, withMainGraph(start, pruned), changed, notes);
+}
+
+/** PyTorch exports linear layers with a Transpose between the weight and its MatMul. */
+function hidesWeights(model: Model): boolean {
+  const { producer } = indexOf(model.graphs[0]);
+  return model.graphs[0].nodes.some((node) =>
+    (operatorOf(model, node)?.weights?.(node, model) ?? []).some((role) => {
+      const maker = producer.get(node.inputs[role.input] ?? '');
+      const hides = maker !== undefined && isOnnxOp(maker, 'Transpose', 'Identity');
+      return hides && readableConstant(model.graphs[0], maker.inputs[0]) !== undefined;
+    }),
+  );
 }
 
 function prunableRoles(model: Model, graph: Graph, node: Node): readonly WeightRole[] {
@@ -141,7 +166,8 @@ function pruneTwoOfFour(floats: Float32Array, { tensor, role }: Prunable): boole
   const block = step * size;
   for (let start = 0; start < floats.length; start += block) {
     for (let lane = 0; lane < step; lane += 1) {
-      for (let group = 0; group + 4 <= size; group += 4) pruneGroup(floats, start + lane + group * step, step);
+      for (let group = 0; group + 4 <= size; group += 4)
+        pruneGroup(floats, start + lane + group * step, step);
     }
   }
   return true;

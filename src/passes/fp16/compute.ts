@@ -75,12 +75,7 @@ export function computeHalves(
 }
 
 /** Also when a type is unknown or a nested body reads values by name: nothing may end up with mixed types. */
-function staysFloat(
-  model: OnnxModel,
-  node: Node,
-  facts: Facts,
-  allowed: (node: Node) => boolean,
-): boolean {
+function staysFloat(model: OnnxModel, node: Node, facts: Facts, allowed: (node: Node) => boolean): boolean {
   if (!allowed(node) || bodiesOf(node).length > 0 || blocked.has(node.op)) return true;
   if (operatorOf(model, node) === undefined || (node.domain !== '' && node.domain !== 'ai.onnx')) return true;
   return [...node.inputs, ...node.outputs].some((id) => id !== null && facts.dtypeOf(id) === undefined);

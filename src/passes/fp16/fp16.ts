@@ -18,7 +18,8 @@ export const fp16: Pass = {
   options: [
     {
       name: 'mode',
-      title: 'storage: weights only, as fast as before; compute: the whole ONNX graph, for processors with float16',
+      title:
+        'storage: weights only, as fast as before; compute: the whole ONNX graph, for processors with float16',
       type: 'choice',
       default: 'storage',
       choices: ['storage', 'compute'],
@@ -41,7 +42,9 @@ async function runFp16(model: Model, values: OptionValues, context: PassContext)
     clampedNote(clamped);
     const list = [...left].map(([op, count]) => `${count} ${op}`).join(', ');
     if (list !== '') notes.push(`kept in float32: ${list}`);
-    notes.push('ONNX Runtime on CPU computes most of this in float32 between casts, which is slower than storage');
+    notes.push(
+      'ONNX Runtime on CPU computes most of this in float32 between casts, which is slower than storage',
+    );
     return finished(model, start, graph, notes);
   }
   if (options.choice('mode') === 'compute') {

@@ -70,7 +70,9 @@ export async function quantizeDynamicOnnx(
   }
   notes.push(`${done} layers quantize their input as they run`);
   if (convolutions > 0) {
-    notes.push(`${convolutions} Conv left float: with dynamic ranges they are slower on ONNX Runtime (option conv)`);
+    notes.push(
+      `${convolutions} Conv left float: with dynamic ranges they are slower on ONNX Runtime (option conv)`,
+    );
   }
   if (small > 0) notes.push(`${small} layers with fewer than ${options.smallest} weights left float`);
   if (done === 0) return resultOf(model, model, [], notes);
@@ -98,7 +100,8 @@ function emitMatMul(emitter: Emitter, node: Node, weight: Tensor): void {
   const { editor } = emitter;
   const output = node.outputs[0] as ValueId;
   // MatMulInteger wants [K, N].
-  const matrix = node.op === 'Gemm' && intAttribute(node, 'transB', 0) !== 0 ? transposed(weight, [1, 0]) : weight;
+  const matrix =
+    node.op === 'Gemm' && intAttribute(node, 'transB', 0) !== 0 ? transposed(weight, [1, 0]) : weight;
   const base = node.inputs[1] as ValueId;
   const { tensor, scales } = quantizeWeight(matrix, 1);
   const codes = editor.addConstant(`${base}_quantized`, tensor);

@@ -42,7 +42,9 @@ export const quantizeDynamic: Pass = {
 
 function hasMatrix(node: Node, model: Model): boolean {
   const roles = operatorOf(model, node)?.weights?.(node, model) ?? [];
-  return roles.some((role) => role.kind === 'matmul' || (model.dialect === 'tflite' && role.kind !== 'recurrent'));
+  return roles.some(
+    (role) => role.kind === 'matmul' || (model.dialect === 'tflite' && role.kind !== 'recurrent'),
+  );
 }
 
 async function runDynamic(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {

@@ -54,7 +54,11 @@ export function emitOnnx(
     weights: new Map(),
   };
   const dequantized = new Map<ValueId, ValueId>();
-  for (const id of plan.values.keys()) dequantized.set(id, insertPair(emitter, id));
+  let number = 0;
+  for (const id of plan.values.keys()) {
+    number += 1;
+    dequantized.set(id, insertPair(emitter, id, number));
+  }
   for (const nodePlan of plan.nodes.values()) rewire(emitter, nodePlan, dequantized);
   return emitter.editor.finish();
 }
@@ -65,28 +69,29 @@ function update(emitter: Emitter, node: Node, before: readonly Node[] = []): voi
 }
 
 /** Puts the pair behind a value; gives the value that integer readers read. */
-function insertPair(emitter: Emitter, id: ValueId): ValueId {
+function insertPair(emitter: Emitter, id: ValueId, number: number): ValueId {
   const { editor, graph, plan, current } = emitter;
   const valuePlan = plan.values.get(id);
   const maker = indexOf(graph).producer.get(id);
-  const root = valuePlan?.root ?? id;
-  const [scale, zeroPoint] = parametersOf(emitter, root);
-  const codes = editor.freshValue(`${id}_quantized`);
+  const [scale, zeroPoint] = parametersOf(emitter, valuePlan?.root ?? id, number);
+  // Exporters make long names, and each of these is stored several times, so new ones are numbered.
+  const base = `q${number}`;
+  const codes = editor.freshValue(base);
   let source = id;
   let result = id;
   if (valuePlan?.required === true && maker !== undefined) {
-    source = editor.freshValue(`${id}_float`);
+    source = editor.freshValue(`${base}_float`);
     const made = current.get(maker.id) ?? maker;
     const type = graph.values.get(id)?.type;
     editor.setValue({ id: source, name: source, ...(type && { type }) });
     const outputs = made.outputs.map((output) => (output === id ? source : output));
     update(emitter, { ...made, outputs });
   } else {
-    result = editor.freshValue(`${id}_dequantized`);
+    result = editor.freshValue(`${base}_dq`);
   }
   const pair = [
-    qdq(editor, 'QuantizeLinear', [source, scale, zeroPoint], codes),
-    qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result),
+    qdq(editor, 'QuantizeLinear', [source, scale, zeroPoint], codes, base),
+    qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result, base),
   ];
   if (maker === undefined) editor.insertFirst(pair);
   else editor.insertAfter(maker.id, pair);
@@ -98,18 +103,19 @@ function qdq(
   op: string,
   inputs: readonly ValueId[],
   output: ValueId,
+  base: string,
   attributes: ReadonlyMap<string, Attribute> = new Map(),
 ): Node {
-  const id = editor.freshNode(`${output}/${op}`);
+  const id = editor.freshNode(`${base}/${op}`);
   return { id, name: id, op, domain: '', inputs, outputs: [output], attributes };
 }
 
 /** Scale and zero point of a root, stored once. */
-function parametersOf(emitter: Emitter, root: ValueId): readonly [ValueId, ValueId] {
+function parametersOf(emitter: Emitter, root: ValueId, number: number): readonly [ValueId, ValueId] {
   let stored = emitter.parameters.get(root);
   if (stored === undefined) {
     const encoding = emitter.encodings.get(root) as Encoding;
-    stored = storeEncoding(emitter.editor, root, encoding);
+    stored = storeEncoding(emitter.editor, `q${number}`, encoding);
     emitter.parameters.set(root, stored);
   }
   return stored;
@@ -118,7 +124,7 @@ function parametersOf(emitter: Emitter, root: ValueId): readonly [ValueId, Value
 function storeEncoding(editor: GraphEditor, base: ValueId, encoding: Encoding): readonly [ValueId, ValueId] {
   return [
     editor.addConstant(`${base}_scale`, floatTensor([], Float32Array.of(encoding.scale))),
-    editor.addConstant(`${base}_zero_point`, intTensor(encoding.dtype, [], [encoding.zeroPoint])),
+    editor.addConstant(`${base}_zero`, intTensor(encoding.dtype, [], [encoding.zeroPoint])),
   ];
 }
 
@@ -142,8 +148,8 @@ function rewire(
     const encoding = activationEncoding(rangeOf(tensor), dtype);
     const [scale, zeroPoint] = storeEncoding(editor, id, encoding);
     const codes = editor.addConstant(`${id}_quantized`, quantizeConstant(tensor, encoding));
-    const result = editor.freshValue(`${id}_dequantized`);
-    before.push(qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result));
+    const result = editor.freshValue(`${id}_dq`);
+    before.push(qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result, id));
     inputs[index] = result;
   }
   if (weight !== undefined) before.push(...weightNodes(emitter, node, weight, inputs));
@@ -164,21 +170,21 @@ function weightNodes(
   const biasId = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
   const bias = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
   const stored = storeWeight(emitter, id, role, bias && smallestScales(bias, inputScale));
-  const result = editor.freshValue(`${id}_dequantized`);
+  const result = editor.freshValue(`${id}_dq`);
   const axis = stored.scales.length > 1 ? new Map([['axis', attr.int(role.outputAxis)]]) : undefined;
-  const nodes = [qdq(editor, 'DequantizeLinear', stored.ids, result, axis)];
+  const nodes = [qdq(editor, 'DequantizeLinear', stored.ids, result, id, axis)];
   inputs[role.input] = result;
   if (bias === undefined || biasId === null || role.bias === undefined) return nodes;
   const quantized = quantizeBias(bias, inputScale, stored.scales);
   const perChannel = quantized.scales.length > 1;
-  const codes = editor.addConstant(`${biasId}_quantized`, quantized.tensor);
+  const codes = editor.addConstant(`${biasId}_int32`, quantized.tensor);
   const scale = editor.addConstant(
     `${biasId}_scale`,
     floatTensor(perChannel ? [quantized.scales.length] : [], quantized.scales),
   );
-  const output = editor.freshValue(`${biasId}_dequantized`);
+  const output = editor.freshValue(`${biasId}_dq`);
   const along = perChannel ? new Map([['axis', attr.int(0)]]) : undefined;
-  nodes.push(qdq(editor, 'DequantizeLinear', [codes, scale], output, along));
+  nodes.push(qdq(editor, 'DequantizeLinear', [codes, scale], output, biasId, along));
   inputs[role.bias] = output;
   return nodes;
 }
@@ -200,9 +206,9 @@ function storeWeight(
   const zeros = Array.from({ length: scales.length }, () => 0);
   const stored: StoredWeight = {
     ids: [
-      editor.addConstant(`${id}_quantized`, codes),
+      editor.addConstant(`${id}_int8`, codes),
       editor.addConstant(`${id}_scale`, floatTensor(dims, scales)),
-      editor.addConstant(`${id}_zero_point`, intTensor('int8', dims, zeros)),
+      editor.addConstant(`${id}_zero`, intTensor('int8', dims, zeros)),
     ],
     scales,
   };

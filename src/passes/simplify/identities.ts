@@ -116,10 +116,12 @@ function isInferenceDropout({ model, graph }: View, node: Node): boolean {
   const mask = node.outputs[1];
   if (mask != null && (indexOf(graph).uses.has(mask) || indexOf(graph).isOutput.has(mask))) return false;
   if (model.dialect === 'onnx' && opsetOf(model) < 7) return intAttribute(node, 'is_test', 0) === 1;
-  const training = node.inputs[2];
-  if (training == null) return true;
-  const constant = readableConstant(graph, training);
-  return constant !== undefined && numbersOf(constant)?.values[0] === 0;
+  const zero = (input: number) => {
+    const constant = readableConstant(graph, node.inputs[input]);
+    return constant !== undefined && numbersOf(constant)?.values[0] === 0;
+  };
+  // In training mode a ratio of 0 drops nothing either; exporters write that.
+  return node.inputs[2] == null || zero(2) || zero(1);
 }
 
 function hasUnitSteps({ graph }: View, node: Node): boolean {

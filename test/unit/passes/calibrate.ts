@@ -31,14 +31,19 @@ function floats(tensor: HostTensor): Float32Array | undefined {
 }
 
 /** A calibrator that makes the wanted values outputs and looks at every sample: slow, plain, and hard to get wrong. */
-export function plainCalibrator(data: string | undefined, samples: number, runner: Runner = startRunner()): Calibrator {
+export function plainCalibrator(
+  data: string | undefined,
+  samples: number,
+  runner: Runner = startRunner(),
+): Calibrator {
   return {
     source: data ?? 'seeded random inputs',
     samples,
     async ranges(model, values) {
       const session = await runner.open(await temporaryFile(withOutputs(model, values)), {});
       const { inputs } = session.info;
-      const set = data === undefined ? randomDataset(inputs, { seed: 3, count: samples }) : openDataset(data, inputs);
+      const set =
+        data === undefined ? randomDataset(inputs, { seed: 3, count: samples }) : openDataset(data, inputs);
       const ranges = new Map<ValueId, ObservedRange>();
       for (let i = 0; i < Math.min(samples, set.samples); i += 1) {
         const feeds = set.feeds(i, 1);
