@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseCsv } from './csv.ts';
-import { inPrecision } from './nets.ts';
+import { inPrecision } from './builder.ts';
 import { derived, plans } from './plans.ts';
 import type { Derived, Plan } from './plans.ts';
 import { netOf } from './rows.ts';

@@ -1,6 +1,8 @@
 import type { LayerWork } from '../../../src/devices/work.ts';
-import { autoEncoder, bulk, dsCnn, mobilenetV1, mobilenetV2, resnet8 } from './nets.ts';
-import type { Net } from './nets.ts';
+import { bulk } from './builder.ts';
+import { autoEncoder, dsCnn, resnet8 } from './classicNets.ts';
+import { mobilenetV1, mobilenetV2 } from './mobileNets.ts';
+import type { Net } from './builder.ts';
 import type { Coefficients } from './solve.ts';
 
 type Row = Readonly<Record<string, string>>;

@@ -1,24 +1,26 @@
+import { bulk } from './builder.ts';
 import {
   alexnet,
   autoEncoder,
-  bulk,
   densenet121,
   dsCnn,
-  efficientnetB0,
-  efficientnetLite,
   googlenet,
-  mnasnet,
-  mobilenetV1,
-  mobilenetV2,
-  mobilenetV3,
   resnet,
   resnet8,
   shufflenetV2,
   squeezenet11,
   vgg,
   vit,
-} from './nets.ts';
-import type { Net } from './nets.ts';
+} from './classicNets.ts';
+import {
+  efficientnetB0,
+  efficientnetLite,
+  mnasnet,
+  mobilenetV1,
+  mobilenetV2,
+  mobilenetV3,
+} from './mobileNets.ts';
+import type { Net } from './builder.ts';
 
 /** GMACs and millions of parameters of detectors at 640 px: Ultralytics model pages and the Hailo zoo (OPS / 2). */
 const detectors: Readonly<Record<string, readonly [number, number]>> = {

@@ -1,4 +1,4 @@
-import type { Net } from './nets.ts';
+import type { Net } from './builder.ts';
 
 /**
  * Seconds per unit of each term of the latency model, in this order: MAC of a generic, dense 3×3, depthwise and fully

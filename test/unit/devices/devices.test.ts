@@ -13,23 +13,20 @@ import { workOf } from '../../../src/devices/work.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import { KerfError } from '../../../src/ir/errors.ts';
 import { parseCsv } from '../../bench/devices/csv.ts';
+import { inPrecision, macsOf } from '../../bench/devices/builder.ts';
 import {
   autoEncoder,
   densenet121,
   dsCnn,
   googlenet,
-  inPrecision,
-  macsOf,
-  mobilenetV1,
-  mobilenetV2,
-  mobilenetV3,
   resnet,
   resnet8,
   shufflenetV2,
   vgg,
   vit,
-} from '../../bench/devices/nets.ts';
-import type { Net } from '../../bench/devices/nets.ts';
+} from '../../bench/devices/classicNets.ts';
+import { mobilenetV1, mobilenetV2, mobilenetV3 } from '../../bench/devices/mobileNets.ts';
+import type { Net } from '../../bench/devices/builder.ts';
 import { convNet, onnx, scalar, tensor } from '../rules/small.ts';
 import { hasShared, shared } from '../support/models.ts';
 
