@@ -3,6 +3,7 @@
  * of held-out errors into docs/devices.md. Run from the root of the repository:
  *
  *   npx esbuild test/bench/devices/fit.ts --bundle --platform=node --outfile=dist/fit.cjs && node dist/fit.cjs TRUTH
+ *   npx biome check --write src/devices docs/devices.md
  *
  * TRUTH is a folder with latency.csv and devices.csv. Every error in the table is of models that were held out.
  */

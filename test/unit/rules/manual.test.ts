@@ -8,17 +8,15 @@ const page = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../.
 
 /** docs/rules.md is made of the rules' own manuals. `UPDATE_DOCS=1 npx vitest run test/unit/rules` writes it anew. */
 function manual(): string {
-  const list = rules.map((rule) => `| [${rule.id}](#${rule.id}) | ${rule.severity} | ${rule.title} |`);
+  const list = rules.map((rule) => `- [${rule.id}](#${rule.id}) (${rule.severity}): ${rule.title}`);
   const chapters = rules.map(
-    (rule) => `## ${rule.id}\n\n*${rule.severity}.* ${rule.title}.\n\n${rule.manual}\n`,
+    (rule) => `## ${rule.id}\n\n_${rule.severity}._ ${rule.title}.\n\n${rule.manual}\n`,
   );
   return [
     '# Rules',
     '',
     'What Kerf checks in a model. This page is generated from the rules in `src/rules`; do not edit it.',
     '',
-    '| rule | severity | |',
-    '|---|---|---|',
     ...list,
     '',
     ...chapters,
