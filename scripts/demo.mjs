@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const device = process.argv[2] ?? 'pi4';
+const device = process.argv[2] ?? 'stm32h743';
 const original = 'samples/digits.onnx';
 const optimized = 'demo/digits.optimized.onnx';
 const calibration = 'samples/digits-calibration.npz';
@@ -26,7 +26,8 @@ function kerf(...args) {
 }
 
 const percent = (share) => `${(share * 100).toFixed(2)} %`;
-const signed = (before, after) => `${after <= before ? '-' : '+'}${Math.abs((1 - after / before) * 100).toFixed(1)} %`;
+const signed = (before, after) =>
+  `${after <= before ? '-' : '+'}${Math.abs((1 - after / before) * 100).toFixed(1)} %`;
 
 run(['scripts/build.mjs', '--quiet']);
 mkdirSync(path.join(root, 'demo'), { recursive: true });
@@ -37,16 +38,30 @@ const before = kerf('inspect', original);
 const after = kerf('inspect', optimized);
 const latency = kerf('bench', optimized, '--against', original, '--data', test);
 const accuracy = (model) => kerf('eval', model, '--data', test);
+const [there, thereAfter] = [original, optimized].map((model) => kerf('estimate', model, '--device', device));
+const ms = (value) => (value === null ? 'unknown' : `${value.toPrecision(3)} ms`);
 const [top1Before, top1After] = [accuracy(original), accuracy(optimized)];
 const rows = [
   ['', 'before', 'after', ''],
   ['file size', `${before.fileBytes} B`, `${after.fileBytes} B`, signed(before.fileBytes, after.fileBytes)],
   ['MACs', `${before.macs}`, `${after.macs}`, signed(before.macs, after.macs)],
   [
-    'latency, median, this machine',
+    'latency, measured, this machine',
     `${latency.against.latencyMs.median.toFixed(4)} ms`,
     `${latency.latencyMs.median.toFixed(4)} ms`,
     `${latency.against.speedup.toFixed(2)} x as fast`,
+  ],
+  [
+    `latency, estimated, ${device}`,
+    ms(there.latencyMs),
+    ms(thereAfter.latencyMs),
+    signed(there.latencyMs, thereAfter.latencyMs),
+  ],
+  [
+    `RAM, estimated, ${device}`,
+    `${there.ramBytes} B`,
+    `${thereAfter.ramBytes} B`,
+    signed(there.ramBytes, thereAfter.ramBytes),
   ],
   [
     `accuracy, ${top1After.samples} test samples`,
@@ -57,4 +72,7 @@ const rows = [
 ];
 const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
 console.log('\nThe digits model, measured on data that the optimisation did not see:\n');
-for (const row of rows) console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('   '));
+for (const row of rows)
+  console.log(
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('   '),
+  );
