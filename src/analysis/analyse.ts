@@ -63,7 +63,7 @@ function compute(model: Model, bind: Bindings): Analysis {
       flops: total(layers.map((layer) => layer.flops)),
       peakActivationBytes: memory?.peakBytes,
     },
-    unresolved: findUnresolved(inference, model),
+    unresolved: findUnresolved(inference, model, bound.free),
     memory,
     freeDimensions: [...bound.free],
   };

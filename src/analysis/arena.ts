@@ -1,3 +1,5 @@
+import { sweep } from './sweep.ts';
+
 /** Sizes and lifetimes of blocks that must not overlap in memory while they overlap in time. */
 export interface ArenaProblem {
   readonly bytes: readonly number[];
@@ -15,7 +17,7 @@ export interface ArenaSolution {
 /** Overlapping pairs that are looked at; wider problems get the allocation in order of time only. */
 const mostPairs = 4_000_000;
 /** Neighbours visited by the search, all its placements together. */
-const searchBudget = 6_000_000;
+const searchBudget = 4_000_000;
 
 /** Bytes live at each step. */
 export function liveBytes({ bytes, first, last, steps }: ArenaProblem): Float64Array {
@@ -45,30 +47,66 @@ export function planArena(problem: ArenaProblem, bound: number): ArenaSolution {
   if (best.peak <= bound) return best;
   const neighbours = findNeighbours(problem);
   if (neighbours === undefined) return best;
-  let bestOrder: readonly number[] = [];
-  for (const key of sortKeys(problem)) {
-    const order = sortedBy(problem, key);
-    const solution = place(problem, order, neighbours);
-    if (bestOrder.length === 0 || solution.peak < best.peak) bestOrder = order;
-    if (solution.peak < best.peak) best = solution;
+  const fit = new FirstFit(problem, neighbours);
+  let bestOrder: Int32Array | undefined;
+  let bestPlaced = Number.POSITIVE_INFINITY;
+  for (const order of orders(problem)) {
+    const peak = fit.place(order);
+    if (peak < bestPlaced) [bestOrder, bestPlaced] = [order, peak];
+    if (peak < best.peak) best = { offsets: fit.offsets.slice(), peak };
     if (best.peak <= bound) return best;
   }
+  if (bestOrder === undefined) return best;
   const climbed = climb(problem, bestOrder, neighbours, bound);
   return climbed.peak < best.peak ? climbed : best;
 }
 
-function sortKeys({ bytes, first, last }: ArenaProblem): readonly ((block: number) => number)[] {
+function* orders(problem: ArenaProblem): Generator<Int32Array> {
+  const { bytes, first, last } = problem;
   const life = (block: number) => (last[block] as number) - (first[block] as number) + 1;
-  return [
-    (block) => bytes[block] as number,
-    (block) => (bytes[block] as number) * life(block),
-    (block) => life(block) * 2 ** 20 + Math.log2((bytes[block] as number) + 1),
-  ];
+  const size = (block: number) => bytes[block] as number;
+  yield sortedBy(problem, size);
+  yield sortedBy(problem, (block) => size(block) * life(block));
+  yield sortedBy(problem, (block) => life(block) * 2 ** 20 + Math.log2(size(block) + 1));
+  yield byBreadth(problem, size);
+  yield byBreadth(problem, life);
+}
+
+/** The steps with the most live bytes first, and of each the blocks by descending key. */
+function byBreadth(problem: ArenaProblem, key: (block: number) => number): Int32Array {
+  const { bytes, first, last, steps } = problem;
+  const live = liveBytes(problem);
+  const rank = new Float64Array(bytes.length);
+  // The broadest step a block lives in decides; a sparse table answers range maxima without walking lifetimes.
+  const most = rangeMaximum(live, steps);
+  for (let block = 0; block < bytes.length; block += 1) {
+    rank[block] = most(first[block] as number, last[block] as number);
+  }
+  const order = sortedBy(problem, key);
+  return order.sort((a, b) => (rank[b] as number) - (rank[a] as number));
+}
+
+/** Largest value between two positions, inclusive, in constant time. */
+function rangeMaximum(values: Float64Array, count: number): (from: number, to: number) => number {
+  const levels = [values];
+  for (let span = 1; 2 * span <= count; span *= 2) {
+    const below = levels.at(-1) as Float64Array;
+    const level = new Float64Array(count - 2 * span + 1);
+    for (let at = 0; at < level.length; at += 1) {
+      level[at] = Math.max(below[at] as number, below[at + span] as number);
+    }
+    levels.push(level);
+  }
+  return (from, to) => {
+    const depth = Math.floor(Math.log2(to - from + 1));
+    const level = levels[depth] as Float64Array;
+    return Math.max(level[from] as number, level[to - 2 ** depth + 1] as number);
+  };
 }
 
 /** Blocks by descending key; ties keep the order of time, so plans are deterministic. */
-function sortedBy({ bytes, first }: ArenaProblem, key: (block: number) => number): readonly number[] {
-  const order = bytes.map((_, block) => block);
+function sortedBy({ bytes, first }: ArenaProblem, key: (block: number) => number): Int32Array {
+  const order = Int32Array.from(bytes, (_, block) => block);
   return order.sort((a, b) => key(b) - key(a) || (first[a] as number) - (first[b] as number) || a - b);
 }
 
@@ -119,51 +157,97 @@ function compressed(count: number, left: readonly number[], right: readonly numb
 }
 
 /** First fit: each block goes to the lowest gap between the placed blocks that live at the same time. */
-function place({ bytes }: ArenaProblem, order: readonly number[], neighbours: Neighbours): ArenaSolution {
-  const offsets = new Float64Array(bytes.length).fill(-1);
-  let peak = 0;
-  for (const block of order) {
-    const placed: number[] = [];
-    for (let at = neighbours.start[block] as number; at < (neighbours.start[block + 1] as number); at += 1) {
-      const other = neighbours.list[at] as number;
-      if ((offsets[other] as number) >= 0) placed.push(other);
-    }
-    placed.sort((a, b) => (offsets[a] as number) - (offsets[b] as number));
-    const size = bytes[block] as number;
-    let offset = 0;
-    for (const other of placed) {
-      const begin = offsets[other] as number;
-      if (begin - offset >= size) break;
-      offset = Math.max(offset, begin + (bytes[other] as number));
-    }
-    offsets[block] = offset;
-    peak = Math.max(peak, offset + size);
+class FirstFit {
+  readonly #bytes: Float64Array;
+  readonly #neighbours: Neighbours;
+  /** Neighbours of the block at hand that are placed already, by offset. */
+  readonly #placed: Int32Array;
+  readonly offsets: Float64Array;
+
+  constructor({ bytes }: ArenaProblem, neighbours: Neighbours) {
+    this.#bytes = Float64Array.from(bytes);
+    this.#neighbours = neighbours;
+    this.#placed = new Int32Array(bytes.length);
+    this.offsets = new Float64Array(bytes.length);
   }
-  return { offsets, peak };
+
+  /** Places all blocks into `offsets`, in this order; gives the peak. */
+  place(order: Int32Array): number {
+    this.offsets.fill(-1);
+    let peak = 0;
+    for (const block of order) {
+      const size = this.#bytes[block] as number;
+      const offset = this.#lowestGap(this.#gather(block), size);
+      this.offsets[block] = offset;
+      if (offset + size > peak) peak = offset + size;
+    }
+    return peak;
+  }
+
+  /** Insertion sort: a block has few neighbours, and this loop is where the search spends its time. */
+  #gather(block: number): number {
+    const { start, list } = this.#neighbours;
+    const end = start[block + 1] as number;
+    let count = 0;
+    for (let at = start[block] as number; at < end; at += 1) {
+      const other = list[at] as number;
+      const offset = this.offsets[other] as number;
+      if (offset < 0) continue;
+      let slot = count;
+      for (; slot > 0; slot -= 1) {
+        const before = this.#placed[slot - 1] as number;
+        if ((this.offsets[before] as number) <= offset) break;
+        this.#placed[slot] = before;
+      }
+      this.#placed[slot] = other;
+      count += 1;
+    }
+    return count;
+  }
+
+  #lowestGap(count: number, size: number): number {
+    let offset = 0;
+    for (let index = 0; index < count; index += 1) {
+      const other = this.#placed[index] as number;
+      const begin = this.offsets[other] as number;
+      if (begin - offset >= size) break;
+      offset = Math.max(offset, begin + (this.#bytes[other] as number));
+    }
+    return offset;
+  }
 }
 
 /** Swaps the turn of a block at or under the top of the arena with another's, and keeps what is not worse. */
 function climb(
   problem: ArenaProblem,
-  start: readonly number[],
+  start: Int32Array,
   neighbours: Neighbours,
   bound: number,
 ): ArenaSolution {
   const random = generator(start.length);
-  let order = start;
-  let current = place(problem, order, neighbours);
-  let best = current;
+  const fit = new FirstFit(problem, neighbours);
+  const order = start.slice();
+  let peak = fit.place(order);
+  let best = { offsets: fit.offsets.slice(), peak };
+  let around = underTop(problem, fit.offsets, peak, neighbours);
+  const swap = (a: number, b: number) => {
+    const kept = order[a] as number;
+    order[a] = order[b] as number;
+    order[b] = kept;
+  };
   const each = neighbours.list.length + start.length;
   for (let spent = each; spent < searchBudget && best.peak > bound; spent += each) {
-    const around = [...underTop(problem, current, neighbours)];
     const a = order.indexOf(around[random(around.length)] as number);
     const b = random(2) === 0 ? random(order.length) : order.indexOf(around[random(around.length)] as number);
-    const tried = swapped(order, a, b);
-    const solution = place(problem, tried, neighbours);
-    if (solution.peak > current.peak) continue;
-    order = tried;
-    current = solution;
-    if (solution.peak < best.peak) best = solution;
+    swap(a, b);
+    const tried = fit.place(order);
+    if (tried > peak) {
+      swap(a, b);
+      continue;
+    }
+    peak = tried;
+    around = underTop(problem, fit.offsets, peak, neighbours);
+    if (peak < best.peak) best = { offsets: fit.offsets.slice(), peak };
   }
   return best;
 }
@@ -171,18 +255,12 @@ function climb(
 /** The highest block, and those that live with it. */
 function underTop(
   { bytes }: ArenaProblem,
-  { offsets, peak }: ArenaSolution,
+  offsets: Float64Array,
+  peak: number,
   { start, list }: Neighbours,
-): Set<number> {
+): readonly number[] {
   const top = bytes.findIndex((size, block) => (offsets[block] as number) + size === peak);
-  return new Set([top, ...list.subarray(start[top], start[top + 1])]);
-}
-
-function swapped(order: readonly number[], a: number, b: number): readonly number[] {
-  const copy = [...order];
-  copy[a] = order[b] as number;
-  copy[b] = order[a] as number;
-  return copy;
+  return [top, ...list.subarray(start[top], start[top + 1])];
 }
 
 /** Integers below `limit`, the same ones every time (xorshift32, Marsaglia 2003). */
@@ -195,84 +273,4 @@ function generator(seed: number): (limit: number) => number {
     state >>>= 0;
     return state % limit;
   };
-}
-
-/** Gaps looked at before a block is put on top instead. */
-const mostGaps = 512;
-
-/** Allocation in the order of time with a free list: the lowest gap that fits, else the top. */
-function sweep({ bytes, first, last, steps }: ArenaProblem): ArenaSolution {
-  const offsets = new Float64Array(bytes.length);
-  const starting: number[][] = Array.from({ length: steps }, () => []);
-  const ending: number[][] = Array.from({ length: steps }, () => []);
-  first.forEach((step, block) => starting[step]?.push(block));
-  last.forEach((step, block) => ending[step]?.push(block));
-  const free = new FreeList();
-  for (let step = 0; step < steps; step += 1) {
-    const blocks = starting[step] as number[];
-    blocks.sort((a, b) => (bytes[b] as number) - (bytes[a] as number) || a - b);
-    for (const block of blocks) offsets[block] = free.take(bytes[block] as number);
-    for (const block of ending[step] as number[]) free.give(offsets[block] as number, bytes[block] as number);
-  }
-  return { offsets, peak: free.peak };
-}
-
-function lowerBound(sorted: readonly number[], value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-class FreeList {
-  readonly #starts: number[] = [];
-  readonly #sizes: number[] = [];
-  #top = 0;
-  peak = 0;
-
-  take(size: number): number {
-    const count = Math.min(this.#starts.length, mostGaps);
-    for (let gap = 0; gap < count; gap += 1) {
-      if ((this.#sizes[gap] as number) < size) continue;
-      const start = this.#starts[gap] as number;
-      this.#starts[gap] = start + size;
-      this.#sizes[gap] = (this.#sizes[gap] as number) - size;
-      if (this.#sizes[gap] === 0) this.#remove(gap);
-      return start;
-    }
-    const start = this.#top;
-    this.#top += size;
-    this.peak = Math.max(this.peak, this.#top);
-    return start;
-  }
-
-  give(start: number, size: number): void {
-    if (size === 0) return;
-    let at = lowerBound(this.#starts, start);
-    this.#starts.splice(at, 0, start);
-    this.#sizes.splice(at, 0, size);
-    if (at > 0 && (this.#starts[at - 1] as number) + (this.#sizes[at - 1] as number) === start) {
-      this.#sizes[at - 1] = (this.#sizes[at - 1] as number) + size;
-      this.#remove(at);
-      at -= 1;
-    }
-    const end = (this.#starts[at] as number) + (this.#sizes[at] as number);
-    if (this.#starts[at + 1] === end) {
-      this.#sizes[at] = (this.#sizes[at] as number) + (this.#sizes[at + 1] as number);
-      this.#remove(at + 1);
-    }
-    if ((this.#starts[at] as number) + (this.#sizes[at] as number) === this.#top) {
-      this.#top = this.#starts[at] as number;
-      this.#remove(at);
-    }
-  }
-
-  #remove(gap: number): void {
-    this.#starts.splice(gap, 1);
-    this.#sizes.splice(gap, 1);
-  }
 }

@@ -159,11 +159,14 @@ function hostOf(layout: Layout, node: Node, output: ValueId, step: number): Bloc
   if (!operator.inPlace) return undefined;
   // Elementwise kernels read each operand at the position they write, so any operand of full size will do.
   const operands = operator.family === 'elementwise' ? node.inputs : node.inputs.slice(0, 1);
+  // The oldest one is best: a residual stream then stays in one place while its branches come and go.
+  let host: Block | undefined;
   for (const id of operands) {
     const block = typeof id === 'string' ? layout.blockOf.get(id) : undefined;
-    if (block !== undefined && !block.pinned && block.last === step && block.bytes === bytes) return block;
+    if (block === undefined || block.pinned || block.last !== step || block.bytes !== bytes) continue;
+    if (host === undefined || block.first < host.first) host = block;
   }
-  return undefined;
+  return host;
 }
 
 /** While a body runs, its own activations live beside those of the outer graph. */

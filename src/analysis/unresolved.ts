@@ -17,13 +17,17 @@ export function isResolved(type: ValueType | undefined): boolean {
 }
 
 /** Values without a known shape, and operators nobody described, in execution order; nested bodies follow the graph they hang on. */
-export function findUnresolved(inference: Inference, model: Model): readonly Unresolved[] {
+export function findUnresolved(
+  inference: Inference,
+  model: Model,
+  free: ReadonlySet<string>,
+): readonly Unresolved[] {
   const found = new Map<string, Unresolved>();
   for (const scope of withNested([inference.main, ...inference.others])) {
     const { nodes, cyclic } = executionOrder(scope.graph);
     const onCycle = new Set(cyclic);
     for (const node of [...nodes, ...cyclic]) {
-      for (const each of unresolvedOf(node, scope, model, onCycle.has(node))) {
+      for (const each of unresolvedOf(node, scope, { model, free, cyclic: onCycle.has(node) })) {
         found.set(`${each.layer}\n${each.value}`, each);
       }
     }
@@ -31,16 +35,23 @@ export function findUnresolved(inference: Inference, model: Model): readonly Unr
   return [...found.values()];
 }
 
-function unresolvedOf(node: Node, scope: Scope, model: Model, cyclic: boolean): readonly Unresolved[] {
+interface Situation {
+  readonly model: Model;
+  readonly free: ReadonlySet<string>;
+  readonly cyclic: boolean;
+}
+
+function unresolvedOf(node: Node, scope: Scope, situation: Situation): readonly Unresolved[] {
+  const { model } = situation;
   const described = operatorOf(model, node) !== undefined || functionOf(model, node) !== undefined;
   const outputs = node.outputs.filter((id): id is ValueId => id !== null && id !== '');
   return outputs.flatMap((value) => {
     if (described && isResolved(scope.known.get(value)?.type)) return [];
-    return [{ layer: node.id, op: node.op, value, reason: reasonOf(node, scope, described, cyclic) }];
+    return [{ layer: node.id, op: node.op, value, reason: reasonOf(node, scope, described, situation) }];
   });
 }
 
-function reasonOf(node: Node, scope: Scope, described: boolean, cyclic: boolean): string {
+function reasonOf(node: Node, scope: Scope, described: boolean, { free, cyclic }: Situation): string {
   if (!described) {
     return node.domain === ''
       ? `operator ${node.op} is not described`
@@ -52,6 +63,7 @@ function reasonOf(node: Node, scope: Scope, described: boolean, cyclic: boolean)
   if (dangling !== undefined) return `reads "${dangling}", which nothing produces`;
   const source = reads.find((id) => !isResolved(lookUp(scope, id)?.type));
   if (source !== undefined) return `follows from "${source}"`;
+  if (free.size > 0) return `the shape depends on data or on the free dimension ${[...free].join(', ')}`;
   return 'the shape depends on data';
 }
 

@@ -1,7 +1,7 @@
 import type { Dim, Shape } from '../ir/types.ts';
 
 /** Longest symbolic expression that is still worth showing; beyond it a dimension is unknown. */
-const longestExpression = 48;
+const longestExpression = 64;
 
 type DimOperator = '+' | '-' | '*' | '/';
 
@@ -18,8 +18,25 @@ export function combine(a: Dim, operator: DimOperator, b: Dim): Dim {
   if (a === null || b === null) return null;
   if (a === b && operator === '-') return 0;
   if (a === b && operator === '/') return 1;
+  const offset = typeof b === 'number' && (operator === '+' || operator === '-') ? b : undefined;
+  if (offset !== undefined && typeof a === 'string') return shifted(a, operator === '+' ? offset : -offset);
+  if (operator === '+' && typeof a === 'number') return shifted(b as string, a);
   const text =
     operator === '*' && typeof b === 'number' ? `${b}*${wrap(a)}` : `${wrap(a)}${operator}${wrap(b)}`;
+  return short(text);
+}
+
+/** Adds a number to an expression: "n+64" and -256 give "n-192". */
+function shifted(expression: string, offset: number): Dim {
+  const found = /^(.+)([+-])(\d+)$/.exec(expression);
+  const former = found === null ? 0 : Number(`${found[2]}${found[3]}`);
+  const base = found?.[1] ?? expression;
+  const sum = former + offset;
+  if (sum === 0) return base.startsWith('(') && found !== null ? base.slice(1, -1) : base;
+  return short(`${found === null ? wrap(base) : base}${sum < 0 ? '-' : '+'}${Math.abs(sum)}`);
+}
+
+function short(text: string): Dim {
   return text.length > longestExpression ? null : text;
 }
 

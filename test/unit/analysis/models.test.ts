@@ -2,6 +2,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { analyse } from '../../../src/analysis/analyse.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
+import type { Analysis } from '../../../src/analysis/report.ts';
 import type { Model } from '../../../src/ir/model.ts';
 import { feedsOf } from '../../../src/ir/model.ts';
 import type { Shape } from '../../../src/ir/types.ts';
@@ -22,6 +23,34 @@ function inputShapes(model: Model): ReadonlyMap<string, Shape> {
   }
   return shapes;
 }
+
+/** Blocks that live at the same step do not overlap, and the peak is close to the largest sum of live bytes. */
+function expectSoundPlan({ memory, totals }: Analysis): void {
+  if (memory === undefined) throw new Error('no memory plan');
+  expect(totals.peakActivationBytes).toBe(memory.peakBytes);
+  expect(memory.lowerBoundBytes).toBe(Math.max(...memory.live));
+  expect(memory.peakBytes).toBeGreaterThanOrEqual(memory.lowerBoundBytes);
+  expect(memory.peakBytes / memory.lowerBoundBytes).toBeLessThanOrEqual(1.05);
+  const blocks = [...memory.blocks].sort((a, b) => a.first - b.first);
+  let live: (typeof blocks)[number][] = [];
+  for (const block of blocks) {
+    live = live.filter((other) => other.last >= block.first);
+    const overlap = live.find(
+      (other) => other.offset < block.offset + block.bytes && block.offset < other.offset + other.bytes,
+    );
+    expect(overlap?.value).toBeUndefined();
+    live.push(block);
+  }
+}
+
+describe('every TFLite model at hand', () => {
+  for (const file of modelFiles('.tflite')) {
+    const name = path.basename(file);
+    it(`${name}: the arena is within 5 % of the bound`, () => {
+      expectSoundPlan(analyse(readModelFile(file).model));
+    });
+  }
+});
 
 describe('every ONNX model at hand', () => {
   for (const file of modelFiles('.onnx')) {
@@ -44,6 +73,9 @@ describe('every ONNX model at hand', () => {
       for (const types of analysis.types.values()) {
         for (const type of types.values()) expect(type.kind === 'tensor' && isStatic(type.shape)).toBe(true);
       }
+    });
+    it(`${name}: the arena is within 5 % of the bound`, () => {
+      expectSoundPlan(analyse(model, { bind }));
     });
     it(`${name}: types equal those ONNX Runtime infers`, async () => {
       const observed = await runtimeTypes(model, inputShapes(model));
