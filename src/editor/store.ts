@@ -30,7 +30,8 @@ export function createModelStore(context: Omit<DocumentContext, 'released'>): Mo
     const source = await locate(uri, context.storage, how.untitledDocumentData);
     const backup = how.backupId === undefined ? undefined : await readBackup(how.backupId);
     const released = (document: ModelDocument): void => {
-      document.forgetEdits();
+      // Whoever else still looks sees the file again; when nobody does, the document simply ends.
+      if ((entries.get(uri.toString())?.uses ?? 0) > 1) document.forgetEdits();
       release(document);
     };
     const document = await ModelDocument.open({ ...context, released }, source, backup);

@@ -32,6 +32,8 @@ async function loadSuites(): Promise<void> {
   await import('./findings.test.ts');
   await import('./work.test.ts');
   await import('./damage.test.ts');
+  await import('./suite/document.test.ts');
+  await import('./suite/surfaces.test.ts');
 }
 
 function finish(mocha: Mocha, outcomes: Outcome[]): Promise<void> {

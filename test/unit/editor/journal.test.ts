@@ -166,7 +166,9 @@ describe('the journal', () => {
 });
 
 describe('the backup', () => {
-  const edited = recordEdit(openJournal(file), 'simplify', [{ pass: 'simplify', options: { level: 2 } }]).journal;
+  const edited = recordEdit(openJournal(file), 'simplify', [
+    { pass: 'simplify', options: { level: 2 } },
+  ]).journal;
 
   it('is small and comes back as it was', () => {
     const backup = parseBackup(JSON.stringify(toBackup(edited, file)));
@@ -194,12 +196,17 @@ describe('the backup', () => {
     expect(() => replayPlan(backup, () => undefined)).toThrow(/has changed/);
   });
 
-  it.each(['', '{}', '[]', 'null', '{"version":1}', '{"version":2,"steps":[]}', '{"version":1,"steps":[{}]}'])(
-    'refuses %j',
-    (text) => {
-      expect(() => parseBackup(text)).toThrow(/backup/);
-    },
-  );
+  it.each([
+    '',
+    '{}',
+    '[]',
+    'null',
+    '{"version":1}',
+    '{"version":2,"steps":[]}',
+    '{"version":1,"steps":[{}]}',
+  ])('refuses %j', (text) => {
+    expect(() => parseBackup(text)).toThrow(/backup/);
+  });
 });
 
 /** Mulberry32: the same sequence for the same seed. */

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { commandIds } from '../../../src/editor/contributions.ts';
+import {
+  closeEverything,
+  eventually,
+  freshModel,
+  isDirty,
+  openModel,
+  textForm,
+  textFormUri,
+  workspaceFolder,
+} from '../support/models.ts';
+import { documentOf, services } from './support.ts';
+
+const rows = (uri: vscode.Uri): readonly vscode.Diagnostic[] => vscode.languages.getDiagnostics(uri);
+const rule = ({ code }: vscode.Diagnostic): unknown => (typeof code === 'object' ? code.value : code);
+
+describe('surfaces', () => {
+  afterEach(closeEverything);
+
+  it('every command of the code is registered, and no other', async () => {
+    const registered = (await vscode.commands.getCommands(true)).filter(
+      (id) =>
+        id.startsWith('kerf.') && !/\.(focus|open|resetViewLocation|removeView|toggleVisibility)$/.test(id),
+    );
+    assert.deepEqual(registered.sort(), [...commandIds].sort());
+  });
+
+  it('rows of Problems link to the fix, and to the lines of the text form', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    const row = await eventually('the row', () =>
+      rows(uri).find((each) => rule(each) === 'batch-norm-not-folded'),
+    );
+    assert.ok(typeof row.code === 'object');
+    assert.equal(row.code.target.scheme, 'command');
+    const places = row.relatedInformation ?? [];
+    assert.equal(places.length, 3);
+    const lines = (await textForm(uri)).split('\n');
+    for (const { location, message } of places) {
+      assert.equal(location.uri.toString(), textFormUri(uri).toString());
+      assert.match(lines[location.range.start.line] ?? '', /BatchNormalization/);
+      assert.ok(lines[location.range.start.line]?.includes(message));
+    }
+    const args: unknown = JSON.parse(decodeURIComponent(row.code.target.query));
+    assert.ok(Array.isArray(args));
+    await vscode.commands.executeCommand(row.code.target.path, ...args);
+    await eventually('the fix is an edit', () => isDirty(uri));
+    await eventually('the row went', () => !rows(uri).some((each) => rule(each) === 'batch-norm-not-folded'));
+  });
+
+  it('a text form in a tab takes the rows of its layers, and gives them back', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    const isFold = (each: vscode.Diagnostic) => rule(each) === 'batch-norm-not-folded';
+    await eventually('rows on the file', () => rows(uri).some(isFold));
+    await vscode.commands.executeCommand('kerf.openText', uri);
+    await eventually('rows on the text', () => rows(textFormUri(uri)).filter(isFold).length === 3);
+    await eventually('none on the file', () => !rows(uri).some(isFold));
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+    await eventually('rows on the file again', () => rows(uri).some(isFold));
+    assert.deepEqual(rows(textFormUri(uri)), []);
+  });
+
+  it('the light bulb of a layer applies its fix', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await vscode.commands.executeCommand('kerf.openText', uri);
+    const before = await textForm(uri);
+    const line = before.split('\n').findIndex((text) => text.includes('BatchNormalization'));
+    const range = new vscode.Range(line, 4, line, 4);
+    const action = await eventually('the quick fix', async () => {
+      const actions = await vscode.commands.executeCommand<vscode.CodeAction[]>(
+        'vscode.executeCodeActionProvider',
+        textFormUri(uri),
+        range,
+        vscode.CodeActionKind.QuickFix.value,
+      );
+      return actions.find(({ title }) => /Fold/.test(title));
+    });
+    const { command } = action;
+    assert.ok(command);
+    await vscode.commands.executeCommand(command.command, ...(command.arguments ?? []));
+    await eventually('dirty', () => isDirty(uri));
+    await eventually('the text follows', async () => !(await textForm(uri)).includes('= BatchNormalization'));
+  });
+
+  it('the selection moves from the text to the document, and from elsewhere to the text', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await vscode.commands.executeCommand('kerf.openText', uri);
+    const editor = await eventually('the text editor', () =>
+      vscode.window.visibleTextEditors.find(
+        (each) => each.document.uri.toString() === textFormUri(uri).toString(),
+      ),
+    );
+    const symbols = await vscode.commands.executeCommand<vscode.DocumentSymbol[]>(
+      'vscode.executeDocumentSymbolProvider',
+      textFormUri(uri),
+    );
+    const [first, , third] = symbols;
+    assert.ok(first && third);
+    const { selection } = services();
+    selection.select({ document: documentOf(uri), layer: third.name, from: undefined });
+    await eventually('the text moved', () => editor.selection.active.line === third.range.start.line);
+    await vscode.window.showTextDocument(editor.document, editor.viewColumn);
+    await vscode.commands.executeCommand('cursorTop');
+    await vscode.commands.executeCommand('cursorMove', { to: 'down', value: first.range.start.line });
+    await eventually('the document moved', () => selection.of(documentOf(uri)) === first.name);
+  });
+
+  it('references of a value are its definition and every use', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await vscode.commands.executeCommand('kerf.openText', uri);
+    const lines = (await textForm(uri)).split('\n');
+    const name = '"/2/Relu_output_0"';
+    const expected = lines.flatMap((text, line) => (text.includes(name) ? [line] : []));
+    const at = new vscode.Position(expected[0] ?? 0, (lines[expected[0] ?? 0] ?? '').indexOf(name) + 3);
+    const found = await vscode.commands.executeCommand<vscode.Location[]>(
+      'vscode.executeReferenceProvider',
+      textFormUri(uri),
+      at,
+    );
+    assert.deepEqual(found.map(({ range }) => range.start.line).sort(), expected.sort());
+  });
+
+  it('a severity setting silences a rule, and a budget file breaks one', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await eventually('the row', () => rows(uri).some((each) => rule(each) === 'batch-norm-not-folded'));
+    const budget = vscode.Uri.file(path.join(workspaceFolder(), 'kerf.json'));
+    const config = vscode.workspace.getConfiguration('kerf');
+    try {
+      const off = { 'batch-norm-not-folded': 'off' };
+      await config.update('rules.severity', off, vscode.ConfigurationTarget.Workspace);
+      await eventually('silence', () => !rows(uri).some((each) => rule(each) === 'batch-norm-not-folded'));
+      await writeFile(budget.fsPath, '{"budget": {"fileBytes": "10 kB"}}');
+      const row = await eventually('over budget', () =>
+        rows(uri).find((each) => rule(each) === 'over-file-budget'),
+      );
+      assert.equal(row.severity, vscode.DiagnosticSeverity.Error);
+    } finally {
+      await config.update('rules.severity', undefined, vscode.ConfigurationTarget.Workspace);
+      await vscode.workspace.fs.delete(budget);
+    }
+    await eventually('within no budget', () => !rows(uri).some((each) => rule(each) === 'over-file-budget'));
+  });
+
+  it('tools answer in JSON, and edits by a tool are edits like any other', async () => {
+    const uri = await freshModel();
+    const invoke = async (name: string, input: object): Promise<Record<string, unknown>> => {
+      const { content } = await vscode.lm.invokeTool(name, { input, toolInvocationToken: undefined });
+      const [part] = content;
+      assert.ok(part instanceof vscode.LanguageModelTextPart);
+      return JSON.parse(part.value);
+    };
+    const names = vscode.lm.tools.map(({ name }) => name).filter((name) => name.startsWith('kerf_'));
+    assert.equal(names.length, 4);
+    const inspected = await invoke('kerf_inspect_model', { path: uri.fsPath, layers: 2 });
+    assert.equal(inspected['format'], 'onnx');
+    assert.ok(Array.isArray(inspected['heaviestLayers']) && inspected['heaviestLayers'].length === 2);
+    const checked = await invoke('kerf_check_model', {
+      path: path.basename(uri.fsPath),
+      device: 'stm32h743',
+    });
+    assert.ok(Array.isArray(checked['findings']));
+    const missing = await invoke('kerf_inspect_model', { path: 'no-such.onnx' });
+    assert.match(String(missing['error']), /no such file/);
+  });
+
+  it('two models are compared as texts and in numbers', async () => {
+    const [a, b] = [await freshModel(), await freshModel()];
+    await vscode.commands.executeCommand('kerf.compareWith', a, b);
+    await eventually('the diff', () =>
+      vscode.window.tabGroups.all
+        .flatMap((group) => group.tabs)
+        .some(
+          ({ input }) => input instanceof vscode.TabInputTextDiff && input.original.path.startsWith(a.path),
+        ),
+    );
+  });
+
+  it('the workspace check names models that cannot be read', async () => {
+    const broken = vscode.Uri.file(path.join(workspaceFolder(), 'broken.tflite'));
+    await writeFile(broken.fsPath, 'not a model');
+    await vscode.commands.executeCommand('kerf.checkWorkspace');
+    await eventually('the row', () => rows(broken).some((each) => rule(each) === 'unreadable'));
+    await vscode.workspace.fs.delete(broken);
+  });
+});
