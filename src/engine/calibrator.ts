@@ -9,7 +9,7 @@ import { elementCount } from '../ir/types.ts';
 import type { Calibrator, ObservedRange } from '../passes/pass.ts';
 import type { Dataset } from '../runtime/dataset.ts';
 import { openDataset } from '../runtime/dataset.ts';
-import { inputsOf } from '../runtime/modelInputs.ts';
+import { boundInputs, inputsOf } from '../runtime/modelInputs.ts';
 import { randomDataset } from '../runtime/random.ts';
 import type { HostTensor, Runner } from '../runtime/runner.ts';
 import type { JobOptions } from '../runtime/session.ts';
@@ -23,6 +23,8 @@ export interface CalibratorOptions extends JobOptions {
   readonly seed: number;
   /** At most this many samples, from the first on. */
   readonly samples?: number;
+  /** Numbers for free dimensions, by name; the others are 1. */
+  readonly bind?: Readonly<Record<string, number>>;
 }
 
 const mostSamples = 512;
@@ -36,7 +38,7 @@ const bytesPerSession = 64 * 2 ** 20;
  * Throws `KerfError('bad-dataset' | 'not-found')`; `ranges` also `'runtime-refused' | 'runtime-crashed' | 'cancelled'`.
  */
 export function createCalibrator(start: () => Runner, model: Model, options: CalibratorOptions): Calibrator {
-  const inputs = inputsOf(model);
+  const inputs = boundInputs(inputsOf(model), options.bind);
   const data =
     options.data === undefined
       ? randomDataset(inputs, { seed: options.seed, count: options.samples ?? randomSamples })

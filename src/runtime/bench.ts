@@ -1,4 +1,5 @@
 import { openDataset } from './dataset.ts';
+import { boundInputs } from './modelInputs.ts';
 import { randomDataset } from './random.ts';
 import type { BenchReport } from './reports.ts';
 import type { LayerTime, Runner, Session, SessionInfo, SessionOptions, Tensors } from './runner.ts';
@@ -23,6 +24,8 @@ export interface BenchmarkOptions extends JobOptions {
   /** A dataset's path, whose first sample is run; seeded random inputs without it. */
   readonly data?: string;
   readonly seed?: number;
+  /** Numbers for free dimensions, by name; the others are 1. */
+  readonly bind?: Readonly<Record<string, number>>;
 }
 
 const trialRuns = 5;
@@ -116,9 +119,9 @@ function sessionOptions({ threads, provider }: BenchmarkOptions): SessionOptions
   return { ...(threads !== undefined && { threads }), ...(provider !== undefined && { provider }) };
 }
 
-function feedsFor({ info }: Session, { data, seed = 0 }: BenchmarkOptions) {
-  const dataset =
-    data === undefined ? randomDataset(info.inputs, { seed, count: 1 }) : openDataset(data, info.inputs);
+function feedsFor({ info }: Session, { data, seed = 0, bind }: BenchmarkOptions) {
+  const inputs = boundInputs(info.inputs, bind);
+  const dataset = data === undefined ? randomDataset(inputs, { seed, count: 1 }) : openDataset(data, inputs);
   return { feeds: dataset.feeds(0), source: dataset.source };
 }
 

@@ -80,7 +80,7 @@ function addSample(tally: Tally, got: Scores, wanted: Scores): void {
   tally.signal += signal;
   tally.noise += noise;
   tally.samples += 1;
-  const norm = Math.sqrt(signal) * Math.sqrt(energy);
+  const norm = Math.sqrt(signal * energy);
   if (norm > 0) tally.cosine += dot / norm;
   else if (signal === energy) tally.cosine += 1;
   addPositions(tally, got, wanted);

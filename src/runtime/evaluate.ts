@@ -2,9 +2,10 @@ import { KerfError } from '../ir/errors.ts';
 import { compareOutputs } from './compare.ts';
 import type { Dataset } from './dataset.ts';
 import { openDataset } from './dataset.ts';
+import { boundInputs } from './modelInputs.ts';
 import { inTop, mainOutput, splitRows } from './outputs.ts';
 import type { Scores } from './outputs.ts';
-import { randomDataset } from './random.ts';
+import { randomDataset, sameInputs } from './random.ts';
 import type { EvalReport } from './reports.ts';
 import type { Runner, Session } from './runner.ts';
 import type { JobOptions } from './session.ts';
@@ -19,6 +20,8 @@ export interface EvaluateOptions extends JobOptions {
   readonly samples?: number;
   readonly seed?: number;
   readonly threads?: number;
+  /** Numbers for free dimensions, by name; the others are 1. */
+  readonly bind?: Readonly<Record<string, number>>;
 }
 
 const randomSamples = 64;
@@ -33,7 +36,7 @@ export function evaluate(start: () => Runner, options: EvaluateOptions): Promise
   return withRunner(start, options.signal, async (runner) => {
     const model = await openSide(runner, options.model, options);
     const reference =
-      options.reference === undefined ? undefined : await openSide(runner, options.reference, options);
+      options.reference === undefined ? undefined : await openSide(runner, options.reference, options, model);
     if (model.data.labels === undefined && reference === undefined)
       throw new KerfError(
         'bad-dataset',
@@ -54,14 +57,16 @@ interface Side {
   rows: { readonly first: number; readonly outputs: readonly (readonly (Scores | undefined)[])[] };
 }
 
-async function openSide(runner: Runner, path: string, options: EvaluateOptions): Promise<Side> {
+async function openSide(runner: Runner, path: string, options: EvaluateOptions, other?: Side): Promise<Side> {
   const session = await runner.open(path, options.threads === undefined ? {} : { threads: options.threads });
-  const { inputs } = session.info;
-  const data =
-    options.data === undefined
-      ? randomDataset(inputs, { seed: options.seed ?? 0, count: options.samples ?? randomSamples })
-      : openDataset(options.data, inputs);
-  return { session, data, rows: { first: 0, outputs: [] } };
+  return { session, data: dataFor(session, options, other), rows: { first: 0, outputs: [] } };
+}
+
+function dataFor({ info }: Session, options: EvaluateOptions, other: Side | undefined): Dataset {
+  const inputs = boundInputs(info.inputs, options.bind);
+  if (options.data !== undefined) return openDataset(options.data, inputs);
+  if (other !== undefined) return sameInputs(other.data, other.session.info.inputs, inputs);
+  return randomDataset(inputs, { seed: options.seed ?? 0, count: options.samples ?? randomSamples });
 }
 
 async function measure(

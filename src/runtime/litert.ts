@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { BackendSession } from './backend.ts';
 import { checkedFeeds, zeroFeeds } from './feeds.ts';
 import type { LitertInstance, LoadedModel } from './litertInstance.ts';
@@ -17,11 +16,11 @@ import { timeOperators } from './operatorTimes.ts';
 import type { HostTensor, SessionInfo, TensorInfo, Tensors } from './runner.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
 import { describeEnd, hasCustomOperators, readStructure } from './tfliteModel.ts';
-import { versionOf } from './wasm.ts';
+import { readForWasm, versionOf } from './wasm.ts';
 
 /** Loads a TFLite model into LiteRT (WebAssembly without threads, XNNPACK kernels). */
 export async function openLitert(path: string): Promise<BackendSession> {
-  const bytes = await readFile(path);
+  const bytes = await readForWasm(path);
   const start = performance.now();
   let loaded: LoadedModel | undefined = await loadInto(await newInstance(), bytes, path);
   const loadMs = performance.now() - start;

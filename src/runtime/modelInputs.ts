@@ -12,6 +12,25 @@ function describe({ id, type, quantization }: Value): TensorInfo {
   const shape = type?.kind === 'tensor' ? (type.shape ?? []) : [];
   const dims = shape.map((dim) => (typeof dim === 'number' ? dim : -1));
   const scale = quantization?.scale.length === 1 ? quantization.scale[0] : undefined;
-  if (scale === undefined) return { name: id, dtype, dims };
-  return { name: id, dtype, dims, quantization: { scale, zeroPoint: quantization?.zeroPoint[0] ?? 0 } };
+  const symbols = shape.map((dim) => (typeof dim === 'string' ? dim : ''));
+  if (scale === undefined) return { name: id, dtype, dims, symbols };
+  return {
+    name: id,
+    dtype,
+    dims,
+    symbols,
+    quantization: { scale, zeroPoint: quantization?.zeroPoint[0] ?? 0 },
+  };
+}
+
+/** The inputs with numbers in place of free dimensions, by name. */
+export function boundInputs(
+  inputs: readonly TensorInfo[],
+  bind: Readonly<Record<string, number>> | undefined,
+): readonly TensorInfo[] {
+  if (bind === undefined) return inputs;
+  return inputs.map((input) => {
+    const dims = input.dims.map((dim, axis) => (dim < 0 ? (bind[input.symbols?.[axis] ?? ''] ?? dim) : dim));
+    return { ...input, dims };
+  });
 }

@@ -111,7 +111,8 @@ function refusal(error: unknown, file: { file: string }): KerfError {
 function describe(metadata: OrtSession.ValueMetadata): TensorInfo {
   if (!metadata.isTensor) return { name: metadata.name, dtype: 'undefined', dims: [] };
   const dims = metadata.shape.map((dim) => (typeof dim === 'number' ? dim : -1));
-  return { name: metadata.name, dtype: metadata.type as DType, dims };
+  const symbols = metadata.shape.map((dim) => (typeof dim === 'number' ? '' : dim));
+  return { name: metadata.name, dtype: metadata.type as DType, dims, symbols };
 }
 
 const arrays: Partial<Record<DType, new (buffer: ArrayBuffer) => ArrayLike<number> | ArrayLike<bigint>>> = {

@@ -1,8 +1,10 @@
 import { isFloat } from '../ir/dtype.ts';
+import { KerfError } from '../ir/errors.ts';
 import { encodeNumbers } from '../ir/numbers.ts';
 import { batchOf } from './batch.ts';
 import type { Dataset } from './dataset.ts';
-import { rangeOf } from './preprocess.ts';
+import { realValues } from './outputs.ts';
+import { encodeInput, rangeOf } from './preprocess.ts';
 import type { HostTensor, TensorInfo, Tensors } from './runner.ts';
 
 /**
@@ -32,6 +34,38 @@ export function randomDataset(
     batch,
     feeds,
   };
+}
+
+/**
+ * The same real inputs for another model: values go through the scales of both. Throws `KerfError('bad-dataset')`
+ * when the inputs do not correspond one to one.
+ */
+export function sameInputs(data: Dataset, from: readonly TensorInfo[], to: readonly TensorInfo[]): Dataset {
+  const pairs = to.map((input, place) => {
+    const source = from.find((each) => each.name === input.name) ?? from[place];
+    if (from.length === to.length && source !== undefined && input.dims.length === source.dims.length)
+      return { input, source };
+    const message = `input ${input.name} has no counterpart in the other model: made-up inputs cannot be the same`;
+    throw new KerfError('bad-dataset', message);
+  });
+  return {
+    ...data,
+    feeds(first, count) {
+      const feeds = data.feeds(first, count);
+      const converted = pairs.map(({ input, source }) => [input.name, convert(feeds, source, input)]);
+      return Object.fromEntries(converted) as Tensors;
+    },
+  };
+}
+
+function convert(feeds: Tensors, source: TensorInfo, input: TensorInfo): HostTensor {
+  const tensor = feeds[source.name] as HostTensor;
+  const values = realValues(source, feeds);
+  if (values === undefined) return tensor;
+  const fits = input.dims.every((dim, axis) => dim < 0 || dim === tensor.dims[axis]);
+  if (fits) return encodeInput(input, tensor.dims, values);
+  const message = `input ${input.name} has another shape in the other model: made-up inputs cannot be the same`;
+  throw new KerfError('bad-dataset', message);
 }
 
 interface Position {

@@ -16,6 +16,8 @@ export interface TensorInfo {
   readonly dtype: DType;
   /** -1 marks a free dimension. */
   readonly dims: readonly number[];
+  /** ONNX: names of the free dimensions, '' for those without one and for the others. */
+  readonly symbols?: readonly string[];
   /** TFLite integer inputs and outputs: real = scale * (q - zeroPoint). */
   readonly quantization?: { readonly scale: number; readonly zeroPoint: number };
 }

@@ -16,12 +16,22 @@ export async function withRunner<T>(
   signal: AbortSignal | undefined,
   work: (runner: Runner) => Promise<T>,
 ): Promise<T> {
-  if (signal?.aborted === true) throw new KerfError('cancelled', 'the inference was cancelled');
+  const check = () => {
+    if (signal?.aborted === true) throw new KerfError('cancelled', 'the inference was cancelled');
+  };
+  check();
   const runner = start();
   const kill = () => runner.kill();
   signal?.addEventListener('abort', kill);
   try {
-    return await work(runner);
+    return await work({
+      ...runner,
+      // An abort between two inferences finds no process to kill, and opening would start another one.
+      async open(modelPath, options) {
+        check();
+        return runner.open(modelPath, options);
+      },
+    });
   } finally {
     signal?.removeEventListener('abort', kill);
     runner.kill();

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { KerfError } from '../ir/errors.ts';
 import type { BackendSession } from './backend.ts';
 import { checkedFeeds } from './feeds.ts';
@@ -9,14 +8,14 @@ import type { SessionInfo, Tensors } from './runner.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
 import { describeEnd, readStructure } from './tfliteModel.ts';
 import { misreadBy2024 } from './tfliteGate.ts';
-import { versionOf } from './wasm.ts';
+import { readForWasm, versionOf } from './wasm.ts';
 
 /**
  * Loads a TFLite model into the classic interpreter (WebAssembly, one thread). It keeps state between inferences,
  * which LiteRT cannot; it knows only operator versions of 2024 and before.
  */
 export async function openTflite(path: string): Promise<BackendSession> {
-  const bytes = await readFile(path);
+  const bytes = await readForWasm(path);
   const structure = readStructure(bytes, path);
   const reason = misreadBy2024(structure);
   if (reason !== undefined)

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { KerfError } from '../ir/errors.ts';
@@ -79,6 +80,17 @@ async function compile({ folder, file, factory }: WasmFiles) {
   } catch (error) {
     throw new KerfError('runtime-refused', `the ${folder} runtime cannot be loaded: ${messageOf(error)}`);
   }
+}
+
+/** WebAssembly modules have 4 GiB of memory for the file, its unpacked weights and the values. */
+const largestFile = 2 ** 31 - 1;
+
+/** The bytes of a model file. Throws `KerfError('runtime-refused')` when it is too large for WebAssembly. */
+export async function readForWasm(path: string): Promise<Uint8Array> {
+  const { size } = await stat(path);
+  if (size <= largestFile) return readFile(path);
+  const message = `a file of ${size} bytes does not fit into a WebAssembly runtime (${largestFile} at most)`;
+  throw new KerfError('runtime-refused', message, { file: path });
 }
 
 /** Copies bytes into the module's memory; the caller frees the pointer. */

@@ -1,0 +1,128 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createCalibrator } from '../../../src/engine/calibrator.ts';
+import { readModelFile, writeModelFile } from '../../../src/formats/io/models.ts';
+import type { Model } from '../../../src/ir/model.ts';
+import { withMainGraph } from '../../../src/ir/model.ts';
+import { decodeNumbers } from '../../../src/ir/numbers.ts';
+import { openDataset } from '../../../src/runtime/dataset.ts';
+import { startRunner } from '../../../src/runtime/launch.ts';
+import { hasShared, samples, shared } from '../support/models.ts';
+import { npy, npz } from '../support/npy.ts';
+import { useSourceRunner } from '../support/runner.ts';
+import { temporaryFolder } from '../support/temporary.ts';
+import { floatModel } from '../support/tinyTflite.ts';
+
+const folder = temporaryFolder();
+beforeAll(useSourceRunner);
+
+/** Every node output of the main graph that is not fed by constants alone. */
+function valuesOf(model: Model): string[] {
+  return model.graphs[0].nodes.flatMap((node) => node.outputs.filter((id) => id !== null));
+}
+
+/** Ranges by brute force: all values leave the runtime, unoptimized. */
+async function bruteForce(model: Model, values: readonly string[], data: string, count: number) {
+  const path = join(folder, `exposed.${model.dialect}`);
+  await writeModelFile(withMainGraph(model, { ...model.graphs[0], outputs: values }), path);
+  const runner = startRunner();
+  const session = await runner.open(path, { optimization: 'disabled' });
+  const dataset = openDataset(data, session.info.inputs);
+  const ranges = new Map<string, { min: number; max: number }>();
+  for (let index = 0; index < count; index += 1) {
+    const tensors = await session.run(dataset.feeds(index));
+    for (const id of values) {
+      const tensor = tensors[id];
+      if (tensor === undefined) throw new Error(`no ${id}`);
+      const size = tensor.dims.reduce((product, dim) => product * dim, 1);
+      const seen = Array.from(decodeNumbers(tensor.dtype, tensor.data, size));
+      const known = ranges.get(id) ?? { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
+      ranges.set(id, { min: Math.min(known.min, ...seen), max: Math.max(known.max, ...seen) });
+    }
+  }
+  runner.kill();
+  return ranges;
+}
+
+describe('ONNX', () => {
+  const digits = join(samples, 'digits.onnx');
+  const data = join(samples, 'digits-calibration.npz');
+
+  it('finds the ranges that brute force finds', async () => {
+    const { model } = readModelFile(digits);
+    const values = valuesOf(model);
+    const calibrator = createCalibrator(startRunner, model, { data, seed: 1, samples: 40 });
+    expect(calibrator).toMatchObject({ source: data, samples: 40 });
+    const ranges = await calibrator.ranges(model, [...values, 'image']);
+    const expected = await bruteForce(model, values, data, 40);
+    expect(ranges.get('image')).toEqual({ min: 0, max: 1 });
+    for (const id of values) {
+      expect(ranges.get(id)?.min).toBeCloseTo(expected.get(id)?.min as number, 4);
+      expect(ranges.get(id)?.max).toBeCloseTo(expected.get(id)?.max as number, 4);
+    }
+    expect(ranges.size).toBe(values.length + 1);
+  });
+
+  it('reads constants itself and uses all samples up to its limit', async () => {
+    const { model } = readModelFile(digits);
+    const calibrator = createCalibrator(startRunner, model, { data, seed: 1 });
+    expect(calibrator.samples).toBe(256);
+    const [graph] = model.graphs;
+    const weight = [...graph.values.values()].find((value) => value.constant?.dtype === 'float32')
+      ?.id as string;
+    const range = (await calibrator.ranges(model, [weight])).get(weight);
+    expect(range?.max).toBeGreaterThan(range?.min as number);
+  });
+
+  it('says that made-up inputs are made up, and repeats itself', async () => {
+    const { model } = readModelFile(digits);
+    const [a, b, other] = [3, 3, 4].map((seed) => createCalibrator(startRunner, model, { seed, samples: 3 }));
+    expect(a?.source).toBe('seeded random inputs (seed 3)');
+    const first = await a?.ranges(model, ['logits']);
+    expect(await b?.ranges(model, ['logits'])).toEqual(first);
+    expect(await other?.ranges(model, ['logits'])).not.toEqual(first);
+  });
+
+  it('stops when it is cancelled', async () => {
+    const { model } = readModelFile(digits);
+    const abort = new AbortController();
+    const onProgress = () => abort.abort();
+    const calibrator = createCalibrator(startRunner, model, {
+      data,
+      seed: 1,
+      signal: abort.signal,
+      onProgress,
+    });
+    await expect(calibrator.ranges(model, ['logits'])).rejects.toMatchObject({ reason: 'cancelled' });
+  });
+});
+
+describe('TFLite', () => {
+  it('sees inputs, intermediates and outputs', async () => {
+    const data = join(folder, 'x.npz');
+    writeFileSync(data, npz({ x: npy('<f4', [2, 3], Float32Array.of(1, 2, 3, 2, 1, 1)) }));
+    const model = floatModel();
+    const calibrator = createCalibrator(startRunner, model, { data, seed: 1 });
+    const ranges = await calibrator.ranges(model, ['x', 'y', 'z', 'w']);
+    // y is [7, 0] for the first sample and [4, 9] for the second, z is twice that.
+    expect(Object.fromEntries(ranges)).toEqual({
+      x: { min: 1, max: 3 },
+      y: { min: 0, max: 9 },
+      z: { min: 0, max: 18 },
+      w: { min: -6, max: 5 },
+    });
+    expect(Object.fromEntries(await calibrator.ranges(model, ['x']))).toMatchObject({
+      x: { min: 1, max: 3 },
+    });
+  });
+
+  it.runIf(hasShared)('finds the ranges that brute force finds', async () => {
+    const { model } = readModelFile(join(shared, 'models/tflite/pretrainedResnet.tflite'));
+    const data = join(shared, 'data/cifar10-calib-512.mlperf.json');
+    const values = valuesOf(model);
+    const calibrator = createCalibrator(startRunner, model, { data, seed: 1, samples: 5 });
+    const ranges = await calibrator.ranges(model, values);
+    expect(ranges).toEqual(await bruteForce(model, values, data, 5));
+  });
+});
