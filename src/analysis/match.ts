@@ -38,8 +38,8 @@ export function originOf(id: ValueId, graph: Graph, model: Model): Origin {
 }
 
 /**
- * Matches the main graphs' layers: by stored name, then by the name of the first output, then by structure (the same
- * operator fed by a matched layer or the same input), in execution order.
+ * Matches the main graphs' layers: the same operator under the same name, or with the same first output; then the same
+ * operator fed by matched layers and inputs, in execution order; then what has kept its name but not its operator.
  */
 export function matchGraphs(a: Model, b: Model): Matching {
   const forward = new Map<Node, Node>();
@@ -62,10 +62,14 @@ export function matchGraphs(a: Model, b: Model): Matching {
       if (other !== undefined) pair(other, node);
     }
   };
-  matchBy((node) => (node.name === '' ? undefined : `${node.op}\n${node.name}`));
-  matchBy((node) => (node.name === '' ? undefined : node.name));
-  matchBy((node) => node.outputs[0] ?? undefined);
+  const named = (node: Node) => (node.name === '' ? undefined : node.name);
+  const withOp = (node: Node, key: string | null | undefined) => key && `${node.op}\n${key}`;
+  matchBy((node) => withOp(node, named(node)) || undefined);
+  matchBy((node) => withOp(node, node.outputs[0]) || undefined);
   matchStructure(a, b, { forward, backward }, pair);
+  // What is left under an old name is another operator now.
+  matchBy(named);
+  matchBy((node) => node.outputs[0] ?? undefined);
   return { forward, backward };
 }
 
