@@ -72,6 +72,7 @@ export function createApp(host: Host): App {
   overlay.onChange((value) => viewState.set('overlay', value));
   tab.onChange((value) => viewState.set('tab', value));
   const model = () => document.get()?.model;
+  const once = () => (document.get() === undefined ? undefined : 'once');
   const revision = () => document.get()?.revision;
   return {
     host,
@@ -90,14 +91,8 @@ export function createApp(host: Host): App {
     estimate: resource(revision, async () =>
       document.get()?.device === null ? undefined : host.call('estimate', {}),
     ),
-    passes: resource(
-      () => 'always',
-      () => host.call('passes', {}),
-    ),
-    devices: resource(
-      () => 'always',
-      () => host.call('devices', {}),
-    ),
+    passes: resource(once, () => host.call('passes', {})),
+    devices: resource(once, () => host.call('devices', {})),
     viewState,
     run: (title, method, params) => runJob({ host, job, say }, title, method, params),
     tell(method, params) {

@@ -87,7 +87,10 @@ export function fittedWhole(world: Size, screen: Size): Camera {
   };
 }
 
-/** Moves as little as needed to show a box with some air around it; zooms in when it could not be read. */
+/**
+ * Moves as little as needed to show a box with some air around it, and centres one that is far away; zooms in when it
+ * could not be read.
+ */
 export function revealed(camera: Camera, box: Box, screen: Size): Camera {
   const zoom = camera.zoom < 0.35 ? 0.8 : camera.zoom;
   const w = screen.width / zoom;
@@ -96,8 +99,10 @@ export function revealed(camera: Camera, box: Box, screen: Size): Camera {
   const centreY = (box.top + box.bottom) / 2;
   if (zoom !== camera.zoom) return { x: centreX - w / 2, y: centreY - hgt / 2, zoom };
   const air = Math.min(80 / zoom, w / 6, hgt / 6);
-  const inside = (at: number, extent: number, low: number, high: number) =>
-    low - air < at || high + air > at + extent ? (low + high) / 2 - extent / 2 : at;
+  const inside = (at: number, extent: number, low: number, high: number) => {
+    if (high < at - extent || low > at + 2 * extent) return (low + high - extent) / 2;
+    return Math.max(Math.min(at, low - air), high + air - extent);
+  };
   return {
     x: inside(camera.x, w, box.left, box.right),
     y: inside(camera.y, hgt, box.top, box.bottom),

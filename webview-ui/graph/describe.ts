@@ -17,7 +17,8 @@ export function describeItem(scene: Scene, item: number, words: string, walk?: W
   }
   const v = visible.node[item]!;
   if (view.kind[v] !== 0) return `${label.title}, ${label.second}${around}`;
-  const cost = view.macs[v]! > 0 ? `, ${macs(view.macs[v])}` : '';
+  const work = macs(view.macs[v]);
+  const cost = view.macs[v]! > 0 && work !== words ? `, ${work}` : '';
   return `${label.title} ${label.third}, output ${label.second}${cost}, ${words}${problems}${around}`;
 }
 

@@ -4,7 +4,7 @@ import type { Ranking } from './rank.ts';
 import type { Proper } from './ranks.ts';
 
 /** Vertical space between ranks. */
-const rankGap = 34;
+const rankGap = 46;
 /** How far stubs reach out of a box. */
 const stubLength = 13;
 /** Lines meet a box in the middle part of its edge. */

@@ -214,7 +214,8 @@ function outlinesOf(
         group,
         title: tree.groups[group]!.title,
         left: box.left - pad,
-        top: box.top - 12 - 8 * level,
+        // Room for the title of the frame inside.
+        top: box.top - 13 - 13 * level,
         right: box.right + pad,
         bottom: box.bottom + 5 + 4 * level,
       },

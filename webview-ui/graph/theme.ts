@@ -49,6 +49,7 @@ export function readTheme(): Theme {
   const muted = highContrast ? foreground : token('descriptionForeground', 'foreground');
   const chart = (colour: string) => token(`charts-${colour}`, 'foreground');
   const hot = chart('orange');
+  const plain = mix(rgbOf(background), rgbOf(foreground), 0.5);
   const mixed = (a: string, b: string, share: number) => mix(rgbOf(a), rgbOf(b), share);
   return {
     background,
@@ -79,10 +80,10 @@ export function readTheme(): Theme {
       elementwise: chart('orange'),
       control: chart('orange'),
       quantization: chart('red'),
-      movement: muted,
-      shape: muted,
-      constant: muted,
-      other: muted,
+      movement: plain,
+      shape: plain,
+      constant: plain,
+      other: plain,
     },
     ramp: Array.from({ length: rampSteps }, (_, i) =>
       mixed(background, hot, 0.04 + 0.5 * (i / (rampSteps - 1))),

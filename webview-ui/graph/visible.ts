@@ -20,7 +20,7 @@ export interface Visible {
 /** A model this small opens unfolded. */
 export const unfoldedLimit = 200;
 /** How many boxes a folded model should open with at most. */
-const readable = 150;
+const readable = 60;
 
 /** Groups that are unfolded when the levels above `level` are. */
 export function unfoldedAt(tree: FoldTree, level: number): Set<number> {

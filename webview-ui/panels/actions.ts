@@ -1,4 +1,4 @@
-import type { OptionValues } from '../../src/passes/pass.ts';
+import type { OptionValues } from '../../src/engine/protocol.ts';
 import type { ApplyReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { bytes, change, macs, plural } from '../format.ts';

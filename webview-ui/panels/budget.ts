@@ -65,7 +65,14 @@ function bar({ title, used, allowed, format }: Limit): HTMLElement {
         'aria-valuetext': `${title} ${format(used)} of ${format(allowed)}`,
       },
     },
-    h('span', { class: 'meter-words' }, `${title} `, h('b', { text: format(used) }), ` / ${format(allowed)}`),
+    h(
+      'span',
+      { class: 'meter-words' },
+      `${title} `,
+      h('b', { text: format(used) }),
+      ` / ${format(allowed)}`,
+      over ? h('span', { class: 'over-word', text: ' over' }) : null,
+    ),
     h('span', { class: 'meter-track' }, fill),
   );
 }

@@ -52,6 +52,10 @@ export function createDetails(app: App, graph: GraphPane): HTMLElement {
   app.passes.watch(({ value }) => {
     if (value !== undefined) void show();
   });
+  // A group has its totals once it is folded.
+  graph.model.scene.onChange(() => {
+    if (app.selection.get()?.kind === 'group') void show();
+  });
   return element;
 }
 

@@ -88,13 +88,28 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
     title,
     width: 'minmax(84px, 1fr)',
     numeric: true,
-    text: (v) => format(view()[column][v]!),
+    // No device, no estimate: an empty column says so more quietly than a thousand times "unknown".
+    text: (v) =>
+      column === 'estimateMs' && app.document.get()?.device === null ? '' : format(view()[column][v]!),
     order: (v) => view()[column][v]!,
     share: shareOf(column),
   });
   const measured = (v: Row) => app.measured.get()?.get(idOf(view(), v)) ?? Number.NaN;
+  // Graph inputs and outputs are no layers and are not counted.
+  let numbers: { readonly of: GraphView; readonly at: Uint32Array } | undefined;
+  const ordinal = (v: Row) => {
+    if (numbers?.of !== view()) numbers = { of: view(), at: ordinals(view()) };
+    return numbers.at[v]!;
+  };
   return [
-    { id: 'index', title: '#', width: '44px', numeric: true, text: (v) => String(v + 1), order: (v) => v },
+    {
+      id: 'index',
+      title: '#',
+      width: '44px',
+      numeric: true,
+      text: (v) => String(ordinal(v)),
+      order: (v) => v,
+    },
     { id: 'op', title: 'Operator', width: 'minmax(96px, 1.2fr)', text: text('op') },
     { id: 'name', title: 'Name', width: 'minmax(120px, 2.4fr)', text: text('name') },
     { id: 'shape', title: 'Output', width: 'minmax(96px, 1.2fr)', text: text('shape') },
@@ -123,11 +138,17 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
   ];
 }
 
+function ordinals({ kind }: GraphView): Uint32Array {
+  const at = new Uint32Array(kind.length);
+  for (let v = 0, next = 1; v < kind.length; v++) if (kind[v] === 0) at[v] = next++;
+  return at;
+}
+
 /** Plain numbers for spreadsheets; unknown is an empty field. */
 function csvOf(columns: readonly Column<Row>[], rows: readonly Row[], view: GraphView | undefined): string {
   const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const plain = (column: Column<Row>, v: Row) => {
-    if (column.id === 'index') return String(v + 1);
+    if (column.id === 'index') return column.text(v);
     if (column.numeric !== true || column.order === undefined) return column.text(v);
     const value = column.order(v);
     return Number.isNaN(value) ? '' : String(value);

@@ -1,4 +1,4 @@
-import type { MemoryPlan } from '../../src/analysis/report.ts';
+import type { MemoryPlan } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h, svg } from '../dom.ts';
 import { bytes, plural } from '../format.ts';

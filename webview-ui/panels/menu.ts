@@ -1,4 +1,4 @@
-import type { Finding } from '../../src/rules/rule.ts';
+import type { Finding } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import type { GraphModel } from '../graph/graphModel.ts';

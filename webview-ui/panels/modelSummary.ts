@@ -39,10 +39,17 @@ export function modelSummary(app: App): HTMLElement {
       ),
     );
   });
-  app.passes.watch(({ value }) => {
-    const list = value?.passes ?? [];
+  // Forms keep what was typed into them; only another dataset rewrites their notes.
+  let shownFor: unknown;
+  const showPasses = () => {
+    const list = app.passes.get().value?.passes;
+    const data = app.document.get()?.data;
+    if (list === undefined || (shownFor === data && passes.hasChildNodes())) return;
+    shownFor = data;
     passes.replaceChildren(section('Passes', { open: true }, ...list.map((pass) => passForm(app, pass, {}))));
-  });
+  };
+  app.passes.watch(showPasses);
+  app.document.onChange(showPasses);
   return h(
     'div',
     {},

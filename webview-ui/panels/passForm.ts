@@ -1,5 +1,5 @@
 import type { PassInfo } from '../../src/engine/protocol.ts';
-import type { OptionValue, OptionValues, PassOption } from '../../src/passes/pass.ts';
+import type { OptionValue, OptionValues, PassOption } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { digits } from '../format.ts';

@@ -1,4 +1,4 @@
-import type { RecipeStep } from '../../src/passes/pass.ts';
+import type { RecipeStep } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { plural } from '../format.ts';

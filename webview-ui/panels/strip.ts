@@ -29,39 +29,31 @@ export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLEleme
   return h(
     'header',
     { class: 'strip' },
-    headline(app),
-    labelled('Device', devicePicker(app)),
-    createBudget(app),
-    h('span', { class: 'strip-gap' }),
-    createSearch(app, graph),
-    labelled('Show', overlayPicker(app)),
-    labelled('Fold', foldPicker(graph)),
+    h('div', { class: 'strip-group' }, headline(app), devicePicker(app), createBudget(app)),
     h(
-      'span',
-      { class: 'strip-buttons' },
-      button({
-        icon: 'layout-panel',
-        label: 'Show or hide the lower panel',
-        look: 'icon',
-        onClick: flip(panes.below),
-      }).element,
-      button({
-        icon: 'layout-sidebar-right',
-        label: 'Show or hide the details',
-        look: 'icon',
-        onClick: flip(panes.details),
-      }).element,
+      'div',
+      { class: 'strip-group' },
+      createSearch(app, graph),
+      overlayPicker(app),
+      foldPicker(graph),
+      h(
+        'span',
+        { class: 'strip-buttons' },
+        button({
+          icon: 'layout-panel',
+          label: 'Show or hide the lower panel',
+          look: 'icon',
+          onClick: flip(panes.below),
+        }).element,
+        button({
+          icon: 'layout-sidebar-right',
+          label: 'Show or hide the details',
+          look: 'icon',
+          onClick: flip(panes.details),
+        }).element,
+      ),
+      optimize.element,
     ),
-    optimize.element,
-  );
-}
-
-function labelled(text: string, control: HTMLElement): HTMLElement {
-  return h(
-    'span',
-    { class: 'labelled' },
-    h('span', { class: 'muted', text, attributes: { 'aria-hidden': 'true' } }),
-    control,
   );
 }
 
@@ -103,6 +95,7 @@ function devicePicker(app: App): HTMLElement {
   };
   app.devices.watch(show);
   app.document.onChange(show);
+  picker.element.classList.add('device-picker');
   return picker.element;
 }
 
@@ -131,7 +124,7 @@ function foldPicker(graph: GraphPane): HTMLElement {
   graph.model.levels.watch(({ current, deepest }) => {
     const choices = Array.from({ length: deepest + 1 }, (_, level) => ({
       value: String(level),
-      text: level === deepest ? 'All layers' : level === 0 ? 'Folded' : `Level ${level}`,
+      text: level === deepest ? 'All layers' : level === 0 ? 'Folded' : `Fold level ${level}`,
     }));
     picker.set(choices, String(current));
   });

@@ -148,7 +148,6 @@ export function textField(options: {
 }): TextField {
   const element = make('vscode-text-field', {
     attributes: {
-      'aria-label': options.label,
       placeholder: options.placeholder ?? '',
       value: options.value ?? '',
     },
@@ -158,6 +157,11 @@ export function textField(options: {
     picture.slot = 'start';
     element.append(picture);
   }
+  // The toolkit speaks the element's text and overwrites an `aria-label`; a slot that is not there shows nothing.
+  const spoken = document.createElement('span');
+  spoken.slot = 'spoken';
+  spoken.textContent = options.label;
+  element.append(spoken);
   element.addEventListener('input', () => options.onInput(element.value));
   keepUndoInside(element);
   if (options.onKey !== undefined) element.addEventListener('keydown', options.onKey);

@@ -20,13 +20,14 @@ function html(): string {
   const policy = [
     "default-src 'none'",
     "script-src 'nonce-test'",
-    "style-src 'self'",
+    "style-src 'self' 'nonce-test'",
     "font-src 'self'",
     "img-src 'self' blob: data:",
     'worker-src blob:',
     "connect-src 'self'",
   ].join('; ');
   return `<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta property="csp-nonce" content="test">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/codicons/codicon.css"><link rel="stylesheet" href="/main.css"></head>
 <body data-layout-worker="/layoutWorker.js">
@@ -95,6 +96,7 @@ export async function openStage(): Promise<Stage> {
     errors,
     async open(options = {}, size = { width: 1440, height: 900 }) {
       const page = await browser.newPage({ viewport: size });
+      page.setDefaultTimeout(10_000);
       page.on('pageerror', (error) => errors.push(`${error.message}\n${error.stack ?? ''}`));
       page.on('console', (message) => {
         if (message.type() === 'error') errors.push(message.text());

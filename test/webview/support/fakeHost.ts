@@ -156,6 +156,9 @@ function candidateOf(title: string, recipe: readonly RecipeStep[], score: number
   };
 }
 
+const fit = (used: number, allowed: number) =>
+  used <= allowed ? ('fits' as const) : ('does not fit' as const);
+
 class Refusal extends Error {
   readonly reason: WireError['reason'];
   constructor(reason: WireError['reason'], message: string) {
@@ -166,7 +169,10 @@ class Refusal extends Error {
 
 const handlers: PageHandlers = {
   ready: async () => state(),
-  graph: async () => viewOf(nodes),
+  graph: async () => {
+    const view = viewOf(nodes);
+    return device === null ? { ...view, estimateMs: view.estimateMs.map(() => Number.NaN) } : view;
+  },
   node: async ({ id }) => {
     const details = detailsOf(nodes, id);
     if (details === undefined) throw new Refusal('not-found', `There is no layer ${id}.`);
@@ -214,7 +220,7 @@ const handlers: PageHandlers = {
       notes: [],
       flashBytes: report.fileBytes,
       ramBytes: report.peakActivationBytes,
-      fits: { flash: 'fits' as const, ram: 'does not fit' as const },
+      fits: { flash: fit(report.fileBytes, 2 << 20), ram: fit(report.peakActivationBytes ?? 0, 96 << 10) },
       unsupported: [],
       layers: [],
     };
