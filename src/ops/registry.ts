@@ -17,6 +17,7 @@ import { resizeOperators } from './onnx/resize.ts';
 import { sequenceOperators } from './onnx/sequence.ts';
 import { shapeOperators } from './onnx/shape.ts';
 import { signalOperators } from './onnx/signal.ts';
+import { slicingOperators } from './onnx/slicing.ts';
 import type { Operator } from './operator.ts';
 import { tfliteOperators } from './tflite/operators.ts';
 
@@ -39,6 +40,7 @@ const all: readonly (readonly Operator[])[] = [
   sequenceOperators,
   shapeOperators,
   signalOperators,
+  slicingOperators,
   tfliteOperators,
 ];
 
