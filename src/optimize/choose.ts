@@ -9,7 +9,7 @@ export interface Choice {
 
 /**
  * The candidate to use: among those that fit the device and lose at most `maxDrop` percentage points, the one with the
- * smallest product of size and latency relative to the original. None when nothing is better than the original.
+ * smallest product of size and latency relative to the original; of those nearly equal, the most accurate. None when nothing is better than the original.
  */
 export function choose(
   baseline: Candidate,
@@ -27,19 +27,28 @@ export function choose(
       candidate,
       cost: relativeCost(candidate, baseline, latencyOf(candidate, device), reference ?? null),
     }))
-    .filter(({ index, cost }) => refusals[index] === undefined && cost !== undefined)
-    .sort((a, b) => (a.cost ?? 0) - (b.cost ?? 0) || (b.candidate.score ?? 0) - (a.candidate.score ?? 0));
-  const best = ranked[0];
-  if (best === undefined) {
-    const reasons = candidates.map(
-      (candidate, index) => `${candidate.title}: ${refusals[index] ?? 'no size'}`,
-    );
-    return { chosen: null, reason: `No candidate qualifies. ${reasons.join('. ')}.` };
-  }
+    .filter(({ index, cost }) => refusals[index] === undefined && cost !== undefined);
+  const least = Math.min(...ranked.map((each) => each.cost ?? Number.POSITIVE_INFINITY));
+  const best = ranked
+    .filter(({ cost }) => (cost ?? 0) <= least * toleranceOn(device))
+    .sort((a, b) => (b.candidate.score ?? 0) - (a.candidate.score ?? 0) || (a.cost ?? 0) - (b.cost ?? 0))[0];
+  const rejected = candidates.flatMap((candidate, index) =>
+    refusals[index] === undefined ? [] : [`${candidate.title}: ${refusals[index]}`],
+  );
+  const because = rejected.length === 0 ? '' : ` ${rejected.join('. ')}.`;
+  if (best === undefined) return { chosen: null, reason: `No candidate qualifies.${because}` };
   const originalRuns = refusal(baseline, baseline, device, maxDrop) === undefined;
   if (originalRuns && (best.cost ?? 1) >= 1)
-    return { chosen: null, reason: 'No candidate is smaller or faster than the original.' };
+    return {
+      chosen: null,
+      reason: `Nothing that qualifies is smaller or faster than the original.${because}`,
+    };
   return { chosen: best.index, reason: praise(best.candidate, baseline, device) };
+}
+
+/** Costs this close are the same cost, and the more accurate candidate wins: short measurements scatter. */
+function toleranceOn(device: DeviceProfile): number {
+  return device.class === 'host' ? 1.25 : 1.1;
 }
 
 /** Why a candidate may not be used; `undefined` when it may. */
@@ -81,7 +90,7 @@ function latencyOf(candidate: Candidate, device: DeviceProfile): number | null {
 }
 
 function praise(candidate: Candidate, baseline: Candidate, device: DeviceProfile): string {
-  const parts = [`${candidate.title} is the smallest and fastest that qualifies`];
+  const parts = [`${candidate.title} is the best that qualifies`];
   if (candidate.fileBytes !== null && baseline.fileBytes !== null)
     parts.push(`${(baseline.fileBytes / candidate.fileBytes).toFixed(2)} times smaller`);
   const [after, before] = [latencyOf(candidate, device), latencyOf(baseline, device)];
@@ -106,7 +115,7 @@ export function paretoOf(candidates: readonly Candidate[], device: DeviceProfile
     a.every((value, axis) => value <= (b[axis] ?? 0)) && a.some((value, axis) => value < (b[axis] ?? 0));
   return candidates.flatMap((candidate, index) => {
     const point = points[index];
-    if (candidate.failure !== undefined || point === undefined) return [];
+    if (candidate.failure !== undefined || candidate.refused !== undefined || point === undefined) return [];
     return points.some((other) => dominates(other, point)) ? [] : [index];
   });
 }

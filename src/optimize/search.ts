@@ -79,10 +79,16 @@ export async function searchRecipes<S>(
     candidates,
     pareto: paretoOf(candidates, device),
     chosen,
-    reason,
+    reason: `${reason}${formatRemark(device, ports.modelOf(original))}`,
     out: null,
   };
   return { report, ...(subject !== undefined && { chosen: subject }) };
+}
+
+/** The best recipe is of no use in a file that the device does not load. */
+function formatRemark(device: DeviceProfile, model: Model): string {
+  if (device.formats.includes(model.dialect)) return '';
+  return ` ${device.runtime} loads ${device.formats.join(' and ')}, not ${model.dialect}: convert the result.`;
 }
 
 /** Builds and weighs candidates; steps that several recipes begin with are run once. */

@@ -39,7 +39,7 @@ interface Fake {
 function fakePorts({ scores = {}, kind = 'top1', fails = () => undefined, ms = 10 }: Fake = {}) {
   const factor: Readonly<Record<string, number>> = {
     'quantize-static': 0.25,
-    'quantize-dynamic': 0.26,
+    'quantize-dynamic': 0.4,
     fp16: 0.5,
     fuse: 0.95,
   };
@@ -137,6 +137,22 @@ describe('search', () => {
     );
   });
 
+  it('takes the more accurate of two that cost nearly the same', async () => {
+    const { ports } = fakePorts({ scores: { 'prune-magnitude': 0.001 } });
+    const faster = {
+      ...ports,
+      measure: async (trail: Trail) =>
+        ((await ports.measure(trail)) ?? 0) * (trail.includes('prune-magnitude') ? 0.9 : 1),
+    };
+    const { report } = await searchRecipes<Trail>([], device('host'), faster);
+    expect(report.candidates[report.chosen ?? -1]?.title).toBe('Static int8');
+  });
+
+  it('says when the device does not load such files', async () => {
+    const { report } = await searchRecipes<Trail>([], device('esp32s3'), fakePorts().ports);
+    expect(report.reason).toContain('loads tflite, not onnx: convert the result.');
+  });
+
   it('keeps failures with their reason and goes on', async () => {
     const fails = (trail: Trail) =>
       trail.includes('fp16') ? new KerfError('unsupported', 'no halves today') : undefined;
@@ -170,6 +186,19 @@ describe('search', () => {
     expect(report.chosen).toBeNull();
     expect(chosen).toBeUndefined();
     expect(report.reason).toContain('does not fit the flash');
+  });
+
+  it('keeps the original when only worse ones are as accurate', async () => {
+    const plans = [
+      { title: 'Halves', steps: [{ pass: 'fp16' }] },
+      { title: 'Nothing', steps: [{ pass: 'simplify' }] },
+    ];
+    const { ports } = fakePorts({ scores: { fp16: 0.5 } });
+    const { report } = await searchRecipes<Trail>([], device('pi4'), ports, { plans });
+    expect(report.chosen).toBeNull();
+    expect(report.reason).toBe(
+      'Nothing that qualifies is smaller or faster than the original. Halves: loses 50.00 points, 1 are allowed.',
+    );
   });
 
   it('chooses nothing the device refuses', async () => {
