@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Browser, type Page, chromium } from 'playwright-core';
 import { afterAll, beforeAll, inject, test } from 'vitest';
@@ -15,7 +15,8 @@ export interface Flow extends Workbench {
 export interface FlowOptions {
   /** Files copied into the opened folder: paths relative to the repository, and their names there. */
   readonly files: Readonly<Record<string, string>>;
-  readonly theme?: 'dark' | 'light';
+  /** Settings of the opened folder. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 const artifacts = path.join(root, 'test-artifacts');
@@ -42,10 +43,7 @@ export function flow(name: string, options: FlowOptions, body: (flow: Flow) => P
       throw new Error('useBrowser() was not called in this file');
     }
     const folder = await openedFolder(options);
-    const context = await browser.newContext({
-      viewport: { width: 1440, height: 900 },
-      colorScheme: options.theme ?? 'dark',
-    });
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark' });
     const page = await context.newPage();
     page.setDefaultTimeout(30_000);
     const picture = pictures(page, slug(name));
@@ -72,6 +70,10 @@ async function openedFolder(options: FlowOptions): Promise<string> {
   await mkdir(folder);
   for (const [from, to] of Object.entries(options.files)) {
     await cp(path.join(root, from), path.join(folder, to), { recursive: true });
+  }
+  if (options.settings !== undefined) {
+    await mkdir(path.join(folder, '.vscode'));
+    await writeFile(path.join(folder, '.vscode/settings.json'), JSON.stringify(options.settings));
   }
   return folder;
 }

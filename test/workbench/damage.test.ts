@@ -1,0 +1,23 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { flow, useBrowser } from './support/flow.ts';
+
+useBrowser();
+
+flow(
+  'a file that is no model is refused in words',
+  { files: { 'samples/digits.onnx': 'digits.onnx' } },
+  async (bench) => {
+    await writeFile(
+      path.join(bench.folder, 'noise.onnx'),
+      Buffer.from('this is not a model at all\n'.repeat(50)),
+    );
+    await bench.file('noise.onnx').waitFor();
+    await bench.file('noise.onnx').dblclick();
+    await bench.tab('noise.onnx').waitFor();
+    await bench.page.locator('.monaco-editor-pane-placeholder').waitFor();
+    await bench.picture('refused');
+    await bench.openModel('digits.onnx');
+    await bench.picture('the next one opens');
+  },
+);
