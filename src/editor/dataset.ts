@@ -44,7 +44,7 @@ async function pickDataset(current: string | null, allowNone: boolean): Promise<
       action: 'file',
       path: uri.fsPath,
       label: basename(uri.fsPath),
-      description: vscode.workspace.asRelativePath(dirname(uri.fsPath)),
+      description: dirname(vscode.workspace.asRelativePath(uri)).replace(/^\.$/, ''),
       picked: uri.fsPath === current,
     }),
   );

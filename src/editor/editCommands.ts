@@ -151,8 +151,9 @@ function tellChange(title: string, { before, after, changed, notes }: ApplyRepor
     return;
   }
   const size = `${formatBytes(before.fileBytes)} → ${formatBytes(after.fileBytes)} (${formatChange(before.fileBytes, after.fileBytes)})`;
-  const work = `${formatCount(before.macs, 'MACs')} → ${formatCount(after.macs, 'MACs')}`;
-  tell(`${title}: ${size}, ${work}, ${vscode.l10n.t('{0} layers changed', changed.length)}`);
+  const sameWork = before.macs === after.macs;
+  const work = sameWork ? [] : [`${formatCount(before.macs, 'MACs')} → ${formatCount(after.macs, 'MACs')}`];
+  tell([`${title}: ${size}`, ...work, vscode.l10n.t('{0} layers changed', changed.length)].join(', '));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

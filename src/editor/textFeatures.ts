@@ -200,7 +200,7 @@ function hover(texts: TextForms, findings: FindingsView): vscode.HoverProvider {
         [
           `| | |`,
           `|---|---|`,
-          `| ${vscode.l10n.t('Weights')} | ${formatBytes(cost.weightBytes)} (${formatCount(cost.params)}) |`,
+          `| ${vscode.l10n.t('Weights')} | ${formatBytes(cost.weightBytes)}, ${vscode.l10n.t('{0} parameters', formatCount(cost.params))} |`,
           `| ${vscode.l10n.t('Work')} | ${formatCount(cost.macs, 'MACs')}, ${formatCount(cost.flops, 'FLOPs')} |`,
           `| ${vscode.l10n.t('Activations')} | ${formatBytes(cost.inputBytes)} → ${formatBytes(cost.activationBytes)} |`,
           ...details.inputs.map((value) => `| ${escape(value.role)} | ${escape(value.type)} |`),
