@@ -7,12 +7,14 @@ import {
   dtypeAt,
   has,
   intAttribute,
+  intsAttribute,
   known,
   onnx,
   outputCount,
   perOutput,
   replaceDim,
   scalarOf,
+  stringAttribute,
   unknownCost,
 } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
@@ -92,6 +94,26 @@ function determinantCost(context: CostContext): OpCost {
   return { macs: 0, otherOps: matrices * each, formula: `${matrices} matrices × 2/3·${size}³` };
 }
 
+/** The output has one place per n-gram index that occurs. */
+function inferTfIdf(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const places = intsAttribute(context.node, 'ngram_indexes');
+  const width = places === undefined ? null : places.reduce((most, place) => Math.max(most, place + 1), 0);
+  return [known('float32', x && [...x.slice(0, -1), width])];
+}
+
+/** Pieces padded to the longest split, and how many there are in each. */
+function inferStringSplit(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  return [known('string', x && [...x, null]), known('int64', x)];
+}
+
+/** An encoded image's size stands in its bytes; grey images have one channel. */
+function inferImageDecoder(context: OpContext): readonly Known[] {
+  const grey = stringAttribute(context.node, 'pixel_format', 'RGB') === 'Grayscale';
+  return [known('uint8', [null, null, grey ? 1 : 3])];
+}
+
 /** Text operators: shapes follow, the work depends on the strings. */
 const textCost = (): OpCost => ({
   macs: 0,
@@ -108,6 +130,11 @@ export const signalOperators: readonly Operator[] = [
   onnx('MelWeightMatrix', 'constant', inferMel, { cost: perOutput(2) }),
   onnx('Det', 'other', (context) => [known(dtypeAt(context, 0), context.shape(0)?.slice(0, -2))], {
     cost: determinantCost,
+  }),
+  onnx('TfIdfVectorizer', 'other', inferTfIdf, { cost: textCost }),
+  onnx('StringSplit', 'other', inferStringSplit, { cost: textCost }),
+  onnx('ImageDecoder', 'other', inferImageDecoder, {
+    cost: () => ({ macs: 0, otherOps: undefined, formula: 'unknown: the work depends on the image' }),
   }),
   onnx('StringNormalizer', 'other', () => [known('string', [null])], { cost: textCost }),
   onnx('StringConcat', 'other', (context) => [known('string', context.shape(0))], { cost: textCost }),
