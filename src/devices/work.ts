@@ -220,7 +220,17 @@ function isFree(layer: LayerCost, place: Place, reader: Reader): boolean {
   if (reader.constantBehind(node.inputs[0]) !== undefined && dequantizers.has(node.op)) return true;
   if (passesWeights.has(node.op) && reader.constantBehind(node.inputs[0]) !== undefined) return true;
   if (node.op === 'QuantizeLinear' || node.op === 'DequantizeLinear') return isInsideQdq(place);
-  return fusable.has(node.op) && fusesIntoProducer(node, graph);
+  return isGateOfSwish(node, graph) || (fusable.has(node.op) && fusesIntoProducer(node, graph));
+}
+
+/** x · sigmoid(x) is one operator to every runtime; only exporters write it as two. */
+function isGateOfSwish(node: Node, graph: Graph): boolean {
+  if (node.op !== 'Sigmoid' && node.op !== 'HardSigmoid') return false;
+  const { uses, isOutput } = indexOf(graph);
+  const output = node.outputs[0];
+  if (output === null || output === undefined || isOutput.has(output)) return false;
+  const [only, ...others] = uses.get(output) ?? [];
+  return others.length === 0 && only?.node.op === 'Mul' && only.node.inputs.includes(node.inputs[0] ?? '');
 }
 
 /** A Q or DQ between two operators is absorbed by integer kernels; at the border of the graph it is real work. */

@@ -166,6 +166,22 @@ describe('estimate', () => {
     ]);
   });
 
+  it('x · sigmoid(x) is one operator, a gate of something else is not', () => {
+    const gated = (other: string) =>
+      onnx({
+        inputs: { x: ['float32', [1, 8]], g: ['float32', [1, 8]] },
+        outputs: ['y'],
+        nodes: [
+          ['gate', 'Sigmoid', ['x'], ['s']],
+          ['mul', 'Mul', [other, 's'], ['y']],
+        ],
+      });
+    const classes = (model: ReturnType<typeof gated>) =>
+      workOf(model, analyse(model)).map((work) => work.class);
+    expect(classes(gated('x'))).toEqual(['free', 'other']);
+    expect(classes(gated('g'))).toEqual(['other', 'other']);
+  });
+
   it('a QDQ model runs on integers: one byte per element, no cost for the pairs, an arena a quarter as large', () => {
     const model = qdq();
     const works = workOf(model, analyse(model));
