@@ -11,7 +11,7 @@ import type { Dataset } from '../runtime/dataset.ts';
 import { openDataset } from '../runtime/dataset.ts';
 import { boundInputs, inputsOf } from '../runtime/modelInputs.ts';
 import { randomDataset } from '../runtime/random.ts';
-import type { HostTensor, Runner } from '../runtime/runner.ts';
+import type { HostTensor, Runner, Tensors } from '../runtime/runner.ts';
 import type { JobOptions } from '../runtime/session.ts';
 import { withRunner } from '../runtime/session.ts';
 import { withOutputs } from '../runtime/tfliteModel.ts';
@@ -29,7 +29,8 @@ export interface CalibratorOptions extends JobOptions {
 
 const mostSamples = 512;
 const randomSamples = 32;
-const progressEvery = 20;
+const mostSamplesAtOnce = 16;
+const bytesAtOnce = 2 ** 20;
 /** Intermediate values of TFLite models leave the runtime whole: one session shows at most this many bytes. */
 const bytesPerSession = 64 * 2 ** 20;
 
@@ -126,7 +127,7 @@ async function runSamples(
   { start, data, samples, options }: Job,
   model: Model,
   [from, to]: readonly [number, number],
-  visit: (tensors: Record<string, HostTensor>, feeds: Readonly<Record<string, HostTensor>>) => void,
+  visit: (tensors: Tensors, feeds: Tensors) => void,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'kerf-calibration-'));
   try {
@@ -135,19 +136,31 @@ async function runSamples(
     await withRunner(start, options.signal, async (runner) => {
       // Fusions beyond the basic ones would change the arithmetic behind the observed values.
       const session = await runner.open(file, { optimization: 'basic' });
-      const step = data.batch === 'free' ? 1 : data.batch;
-      for (let index = 0; index < samples; index += step) {
-        const feeds = data.feeds(index, step);
-        visit({ ...(await session.run(feeds)) }, feeds);
-        if (index % progressEvery < step) {
-          const fraction = from + ((to - from) * index) / samples;
-          options.onProgress?.(fraction, `calibrating: sample ${index + 1} of ${samples}`);
-        }
+      let step = data.batch === 'free' ? batchFor(data) : data.batch;
+      for (let index = 0; index < samples; ) {
+        const count = data.batch === 'free' ? Math.min(step, samples - index) : step;
+        const feeds = data.feeds(index, count);
+        const tensors = await session.run(feeds).catch((error: unknown) => {
+          // Many exporters write a batch of 1 into the body of a model whose inputs have a free one.
+          if (data.batch !== 'free' || count === 1 || !KerfError.is(error, 'runtime-refused')) throw error;
+          step = 1;
+        });
+        if (tensors === undefined) continue;
+        visit(tensors, feeds);
+        index += count;
+        const fraction = from + ((to - from) * Math.min(index, samples)) / samples;
+        options.onProgress?.(fraction, `calibrating: ${Math.min(index, samples)} of ${samples} samples`);
       }
     });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Ranges do not depend on the batch, and one of several samples saves most of the cost of small calls. */
+function batchFor(data: Dataset): number {
+  const bytes = Object.values(data.feeds(0)).reduce((sum, tensor) => sum + tensor.data.length, 0);
+  return Math.max(1, Math.min(mostSamplesAtOnce, Math.floor(bytesAtOnce / Math.max(bytes, 1))));
 }
 
 function scalar(tensor: HostTensor | undefined, id: ValueId): number {

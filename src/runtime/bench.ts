@@ -32,7 +32,7 @@ const trialRuns = 5;
 const timingBudgetMs = 2000;
 const profileBudgetMs = 500;
 const leastRuns = 10;
-const mostRuns = 1000;
+const mostRuns = 10_000;
 const mostProfileRuns = 50;
 
 /**

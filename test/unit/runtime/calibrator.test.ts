@@ -5,7 +5,8 @@ import { createCalibrator } from '../../../src/engine/calibrator.ts';
 import { readModelFile, writeModelFile } from '../../../src/formats/io/models.ts';
 import type { Model } from '../../../src/ir/model.ts';
 import { withMainGraph } from '../../../src/ir/model.ts';
-import { decodeNumbers } from '../../../src/ir/numbers.ts';
+import { decodeNumbers, intTensor } from '../../../src/ir/numbers.ts';
+import { tensorType } from '../../../src/ir/types.ts';
 import { openDataset } from '../../../src/runtime/dataset.ts';
 import { startRunner } from '../../../src/runtime/launch.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
@@ -82,6 +83,44 @@ describe('ONNX', () => {
     const first = await a?.ranges(model, ['logits']);
     expect(await b?.ranges(model, ['logits'])).toEqual(first);
     expect(await other?.ranges(model, ['logits'])).not.toEqual(first);
+  });
+
+  it('goes one by one through a model that hides a batch of 1 behind a free one', async () => {
+    const value = (id: string, dims: readonly (number | string)[]) => ({
+      id,
+      name: id,
+      type: tensorType('float32', dims),
+    });
+    const shape = {
+      ...value('s', [2]),
+      type: tensorType('int64', [2]),
+      constant: intTensor('int64', [2], [1, 3]),
+    };
+    const parts = [value('a', ['batch', 3]), shape, value('b', [1, 3])];
+    const node = { id: 'n', name: 'n', op: 'Reshape', domain: '', inputs: ['a', 's'], outputs: ['b'] };
+    const model: Model = {
+      dialect: 'onnx',
+      irVersion: 8,
+      opsets: new Map([['', 16]]),
+      producerName: '',
+      producerVersion: '',
+      metadata: [],
+      functions: [],
+      graphs: [
+        {
+          name: 'g',
+          inputs: ['a'],
+          outputs: ['b'],
+          nodes: [{ ...node, attributes: new Map() }],
+          values: new Map(parts.map((part) => [part.id, part])),
+        },
+      ],
+    };
+    const path = join(folder, 'a.npz');
+    const rows = Float32Array.from({ length: 15 }, (_, index) => index - 4);
+    writeFileSync(path, npz({ a: npy('<f4', [5, 3], rows) }));
+    const ranges = await createCalibrator(startRunner, model, { data: path, seed: 1 }).ranges(model, ['b']);
+    expect(ranges.get('b')).toEqual({ min: -4, max: 10 });
   });
 
   it('stops when it is cancelled', async () => {
