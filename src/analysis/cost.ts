@@ -18,7 +18,7 @@ import { constantValues } from './weights.ts';
 export function bytesOf(type: ValueType | undefined): number | undefined {
   if (type?.kind !== 'tensor') return undefined;
   const count = elementCount(type.shape);
-  return count === undefined ? undefined : byteSize(type.dtype, count);
+  return count === undefined || !(count >= 0) ? undefined : byteSize(type.dtype, count);
 }
 
 /** Prices nodes of one analysis, each run of a body once. */

@@ -75,9 +75,18 @@ function inferNode(node: Node, scope: Scope, run: Run): void {
   const results = exhausted(scope, run) ? [] : resultsOf(node, scope, run);
   node.outputs.forEach((id, index) => {
     if (id === null || id === '') return;
-    const settled = settle(results[index] ?? nothing, scope.graph.values.get(id)?.type, run.bound);
+    const inferred = sane(results[index] ?? nothing);
+    const settled = settle(inferred, scope.graph.values.get(id)?.type, run.bound);
     if (settled.type !== undefined) scope.known.set(id, settled);
   });
+}
+
+/** Sizes that damage made negative or fractional are unknown. */
+function sane(inferred: Known): Known {
+  const type = tensorTypeOf(inferred);
+  const sound = (dim: Dim) => typeof dim !== 'number' || (Number.isSafeInteger(dim) && dim >= 0);
+  if (type?.shape === undefined || type.shape.every(sound)) return inferred;
+  return { type: { ...type, shape: type.shape.map((dim) => (sound(dim) ? dim : null)) } };
 }
 
 function exhausted(scope: Scope, run: Run): boolean {

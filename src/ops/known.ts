@@ -1,5 +1,5 @@
 import type { DType } from '../ir/dtype.ts';
-import { isFloat } from '../ir/dtype.ts';
+import { byteSize, isFloat } from '../ir/dtype.ts';
 import { decodeNumbers, sizeOf } from '../ir/numbers.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { Dim, Shape, TensorType, ValueType } from '../ir/types.ts';
@@ -32,13 +32,13 @@ class ConstantKnown implements Known {
 function contentOf(tensor: Tensor): readonly Dim[] | undefined {
   const count = sizeOf(tensor);
   if (!fitsContent(tensor.dtype, count) || tensor.data.missing !== undefined) return undefined;
-  if (tensor.data.length < 1 && count > 0) return undefined;
+  if (tensor.data.length < (byteSize(tensor.dtype, count) ?? 0)) return undefined;
   return Array.from(decodeNumbers(tensor.dtype, tensor.data.read(), count));
 }
 
 /** Whether so many elements are kept as content during inference. */
 export function fitsContent(dtype: DType, count: number | undefined): boolean {
-  if (count === undefined || dtype === 'string' || dtype === 'undefined') return false;
+  if (count === undefined || !(count >= 0) || dtype === 'string' || dtype === 'undefined') return false;
   if (dtype.startsWith('complex') || dtype === 'resource' || dtype === 'variant') return false;
   return count <= (isFloat(dtype) ? largestFloats : largestIntegers);
 }
@@ -60,6 +60,15 @@ export function dtypeOf(value: Known): DType | undefined {
 
 export function shapeOf(value: Known): Shape | undefined {
   return tensorTypeOf(value)?.shape;
+}
+
+/** More dimensions than this are damage, not a shape. */
+const highestRank = 256;
+
+/** Unknown sizes, as many as a rank that was computed says; `undefined` when it is no rank. */
+export function unknownShape(rank: Dim | undefined): Shape | undefined {
+  if (typeof rank !== 'number' || !(rank >= 0 && rank <= highestRank)) return undefined;
+  return Array.from({ length: rank }, () => null);
 }
 
 /** Content when every element is a number. */

@@ -4,7 +4,7 @@ import type { Node } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, tensorType } from '../../ir/types.ts';
-import { fitsContent, knownConstant } from '../known.ts';
+import { fitsContent, knownConstant, unknownShape } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
 import { broadcast, dtypeAt, intsAttribute, known, onnx, replaceDim, scalarOf } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
@@ -59,8 +59,7 @@ function fromAttribute(attribute: Attribute, dtype: DType): Known {
 export function shapeFrom(context: OpContext, index: number): Shape | undefined {
   const content = context.input(index).content;
   if (content !== undefined) return content;
-  const length = context.shape(index)?.[0];
-  return typeof length === 'number' ? Array.from({ length }, () => null) : undefined;
+  return unknownShape(context.shape(index)?.[0]);
 }
 
 /** Fills with 0 (float) unless an attribute holds another value. */

@@ -55,7 +55,9 @@ function foldContent(
   if (dtype === undefined || shapes.some((shape) => shape === undefined)) return undefined;
   const shape = broadcast(shapes as readonly (readonly Dim[])[]);
   const count = elementCount(shape);
-  // The content of a weight is looked at last: it would be read from the file.
+  // A constant's content may have to be read from the file, so the others are asked first.
+  if (operands.some((operand) => operand.constant === undefined && operand.content === undefined))
+    return undefined;
   if (count === undefined || !fitsContent(dtype, count)) return undefined;
   const contents = operands.map((operand) => operand.content);
   if (contents.some((content) => content === undefined)) return undefined;

@@ -3,7 +3,7 @@ import { isFloat } from '../../ir/dtype.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, isStatic } from '../../ir/types.ts';
 import { permute } from '../content.ts';
-import { fitsContent } from '../known.ts';
+import { fitsContent, unknownShape } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
 import {
   axesOf,
@@ -17,7 +17,6 @@ import {
   productOf,
   quotientOf,
   sameAsFirst,
-  unknownDims,
 } from './kit.ts';
 
 /** Element types by their number in the file format (TensorProto.DataType). */
@@ -94,7 +93,7 @@ function inferReshape(context: OpContext): readonly Known[] {
   const input = context.shape(0);
   if (target === undefined) {
     const rank = context.shape(1)?.[0];
-    return reshaped(context, typeof rank === 'number' ? unknownDims(rank) : undefined);
+    return reshaped(context, unknownShape(rank));
   }
   return reshaped(context, reshapeTo(input, target, intAttribute(context.node, 'allowzero', 0) !== 0));
 }

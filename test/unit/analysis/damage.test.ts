@@ -4,8 +4,13 @@ import { attr } from '../../../src/ir/attribute.ts';
 import { missingBytes } from '../../../src/ir/bytes.ts';
 import type { Node, OnnxModel } from '../../../src/ir/model.ts';
 import { floatTensor, numberTensor } from '../../../src/ir/numbers.ts';
+import type { Operator } from '../../../src/ops/operator.ts';
+import { describedOperators } from '../../../src/ops/registry.ts';
 import { constant, graph, node, onnxModel, value } from '../ops/onnx/build.ts';
 import { generator } from './random.ts';
+
+/** Every ONNX operator there is a rule for. */
+const described = describedOperators().filter((operator) => operator.dialect === 'onnx');
 
 const x = value('x', 'float32', [1, 8]);
 
@@ -135,6 +140,50 @@ describe('damaged graphs are analysed as far as they go', () => {
       const values = [constant('v2', numberTensor('int64', [2], [random(9) - 2, random(9) - 2]))];
       const model = onnxModel(graph('g', { inputs, outputs: ['v3'], nodes, values }));
       expect(analyse(model).layers).toHaveLength(nodes.length);
+    }
+  });
+});
+
+describe('hostile numbers', () => {
+  it('in shapes, attributes and shape arithmetic neither throw nor take long', () => {
+    const numbers = [-1, 0, 1, 2, 7, -(2 ** 31), 2 ** 31, 2 ** 40, -(2 ** 53), 3];
+    const lists = ['pads', 'strides', 'dilations', 'kernel_shape', 'axes', 'perm', 'starts', 'ends', 'split'];
+    for (let seed = 1; seed <= 400; seed += 1) {
+      const random = generator(seed);
+      const pick = () => numbers[random(numbers.length)] as number;
+      const list = () => Array.from({ length: random(4) }, pick);
+      const operator = described[random(described.length)] as Operator;
+      const values = [0, 1, 2].map((index) => {
+        const dims = [random(5)];
+        return constant(
+          `c${index}`,
+          numberTensor('int64', dims, Array.from({ length: dims[0] as number }, pick)),
+        );
+      });
+      const inputs = ['a', 'b'].map((id) => value(id, random(2) ? 'float32' : 'int64', list()));
+      const any = () => ['a', 'b', 'c0', 'c1', 'c2', null][random(6)] as string | null;
+      const attributes = {
+        axis: pick(),
+        [lists[random(lists.length)] as string]: list(),
+        group: pick(),
+        hidden_size: pick(),
+      };
+      const operation = node(
+        operator.name,
+        [any(), any(), any(), any()],
+        ['y', 'z'],
+        attributes,
+        operator.domain,
+      );
+      const main = graph('g', {
+        inputs,
+        outputs: ['y'],
+        nodes: [operation, node('Relu', ['y'], ['r'])],
+        values,
+      });
+      const { layers, memory } = analyse(onnxModel(main, 1 + random(23)));
+      expect(layers).toHaveLength(2);
+      for (const block of memory?.blocks ?? []) expect(block.bytes).toBeGreaterThanOrEqual(0);
     }
   });
 });
