@@ -58,10 +58,15 @@ export function estimateOn(
   const unsupported = refusalsOf(device, model, works);
   const latency = latencyOf(device, works);
   const runs = !unsupported.some((each) => each.fatal);
-  const notes = runs
-    ? latency.notes
-    : [`${device.name} refuses parts of this model, so it has no latency there.`];
-  const total = runs ? latency.ms : null;
+  const fallbacks = unsupported.filter((each) => each.fallsBack).length;
+  const notes = !runs
+    ? [`${device.name} refuses parts of this model, so it has no latency there.`]
+    : fallbacks > 0
+      ? [
+          `${fallbacks === 1 ? '1 layer falls' : `${fallbacks} layers fall`} back to a processor whose speed is not known.`,
+        ]
+      : latency.notes;
+  const total = runs && fallbacks === 0 ? latency.ms : null;
   const flashBytes = options.fileBytes ?? null;
   const ramBytes = ramOf(device, model, analysis);
   return {

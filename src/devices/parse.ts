@@ -51,6 +51,7 @@ const deviceFields: Readonly<Record<keyof DeviceProfile, Field>> = {
   powerScope: optional(text),
   uncertainty: factor,
   unsupported: { check: list(text.check, 0) },
+  supported: { check: list(text.check, 1), optional: true },
   integerOnly: { check: boolean },
   staticShapes: { check: boolean, optional: true },
   weightsInFlash: { check: boolean, optional: true },

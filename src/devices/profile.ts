@@ -60,6 +60,8 @@ export interface DeviceProfile {
   readonly uncertainty: number;
   /** Operators the runtime refuses, when known: "op", "op:float32", or "*:float32" for a whole precision. */
   readonly unsupported: readonly string[];
+  /** Operators that run on the accelerator, when that is known; every other one falls back to a processor. */
+  readonly supported?: readonly string[];
   /** True when the device only runs integer models well (int8 NPUs, MCUs). */
   readonly integerOnly: boolean;
   /** True when every shape must be known before deployment. */

@@ -7,8 +7,10 @@ export interface Refusal {
   readonly layer: NodeId;
   readonly op: string;
   readonly reason: string;
-  /** True when the model cannot run there at all; false when it must only be brought into another file format. */
+  /** True when the model cannot run there as it is; false when it needs another file format, or when it falls back. */
   readonly fatal: boolean;
+  /** True when the layer runs on a processor beside the accelerator, at a speed that the profile does not know. */
+  readonly fallsBack?: true;
 }
 
 /** Everything that keeps a model from running on a device as it is, as far as the profile knows. */
@@ -24,9 +26,16 @@ export function refusalsOf(
   }
   for (const work of works) {
     const reason = work.class === 'free' ? undefined : refusalOf(device, work);
-    if (reason !== undefined) refused.push({ layer: work.id, op: work.op, reason, fatal: true });
+    const { id: layer, op } = work;
+    if (reason !== undefined) refused.push({ layer, op, reason, fatal: true });
+    else if (fallsBack(device, work))
+      refused.push({ layer, op, reason: `${op} falls back to the processor`, fatal: false, fallsBack: true });
   }
   return refused;
+}
+
+function fallsBack({ supported }: DeviceProfile, { class: kind, op }: LayerWork): boolean {
+  return supported !== undefined && kind !== 'free' && !supported.includes(op);
 }
 
 function refusalOf(device: DeviceProfile, work: LayerWork): string | undefined {

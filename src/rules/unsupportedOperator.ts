@@ -18,8 +18,8 @@ back to the processor, which often costs more than everything else; a microcontr
     const { device, model, analysis } = context;
     if (device === undefined) return [];
     const byReason = new Map<string, NodeId[]>();
-    for (const { layer, reason, fatal } of refusalsOf(device, model, workOf(model, analysis))) {
-      if (!fatal || layer === '') byReason.set(reason, []);
+    for (const { layer, reason } of refusalsOf(device, model, workOf(model, analysis))) {
+      if (layer === '') byReason.set(reason, []);
       else if (!isPrecision(reason)) byReason.set(reason, [...(byReason.get(reason) ?? []), layer]);
     }
     return [...byReason].flatMap(([reason, layers]) =>

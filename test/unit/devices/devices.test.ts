@@ -221,6 +221,23 @@ describe('estimate', () => {
     ]);
   });
 
+  it('a layer that falls back has no cost, and the model still runs', () => {
+    const model = convNet(8, 8);
+    const npu = named('coral_usb', { unsupported: [], formats: ['onnx'], supported: ['Relu'] });
+    const report = estimateOn(npu, model, analyse(model));
+    expect(report.unsupported).toEqual([
+      {
+        layer: 'conv',
+        op: 'Conv',
+        reason: 'Conv falls back to the processor',
+        fatal: false,
+        fallsBack: true,
+      },
+    ]);
+    expect(report.latencyMs).toBeNull();
+    expect(report.notes).toEqual(['1 layer falls back to a processor whose speed is not known.']);
+  });
+
   it('streams the weights that do not stay on the accelerator', () => {
     const small = named('coral_usb', { onChipBytes: 1000, streamBandwidth: 1e6 });
     const net = inPrecision([...mobilenetV2(0.35, 96)], 'int8');
@@ -283,6 +300,48 @@ describe('architectures of the fit', () => {
 });
 
 describe.runIf(hasShared)('published measurements', () => {
+  const pairs = [
+    ['pi4', /^TFLite 2\.7/, 'float32', /^mobilenet-v2-1\.0-224$/, 'mobilenet_v2'],
+    ['pi4', /^TFLite 2\.7/, 'float32', /^resnet50$/, 'resnet50'],
+    ['pi4', /^TFLite 2\.7/, 'float32', /^mobilenet-v3-large_224_1\.0$/, 'mobilenet_v3_large'],
+    ['pi5', /^ncnn CPU/, 'fp32/fp16', /^resnet50$/, 'resnet50'],
+    ['pi5', /^ncnn CPU/, 'fp32/fp16', /^resnet18$/, 'resnet18'],
+    ['pi5', /^ncnn CPU/, 'fp32/fp16', /^mobilenet_v2$/, 'mobilenet_v2'],
+    ['pi3bplus', /^ncnn CPU/, 'fp32/fp16', /^efficientnet_b0$/, 'efficientnet_b0'],
+    ['pi3bplus', /^ncnn CPU/, 'fp32/fp16', /^resnet50$/, 'resnet50'],
+    ['galaxy_s24', /^LiteRT/, 'float', /^MobileNet-v2$/, 'mobilenet_v2'],
+    ['galaxy_s24', /^LiteRT/, 'float', /^ResNet18$/, 'resnet18'],
+    ['galaxy_s24', /^LiteRT/, 'float', /^ResNet50$/, 'resnet50'],
+    ['galaxy_s24', /^LiteRT/, 'float', /^EfficientNet-B0$/, 'efficientnet_b0'],
+    ['galaxy_s24', /^LiteRT/, 'float', /^SqueezeNet-1\.1$/, 'squeezenet1_1'],
+    ['', /timm/, 'fp32', /^resnet18$/, 'resnet18'],
+    ['', /timm/, 'fp32', /^swin_tiny_patch4_window7_224$/, 'swin_t'],
+    ['', /timm/, 'fp32', /^mobilenetv2_100$/, 'mobilenet_v2'],
+  ] as const;
+
+  it('four in five of the model files from other sources lie inside the stated interval', () => {
+    const outside = pairs.flatMap(([id, runtime, precision, name, file]) => {
+      const row = table.find(
+        (each) =>
+          each['device_id'] === id &&
+          runtime.test(each['runtime'] ?? '') &&
+          (each['precision'] ?? '').startsWith(precision) &&
+          name.test(each['model'] ?? '') &&
+          /224/.test(each['input'] ?? '') &&
+          each['threads'] !== '1',
+      );
+      if (row === undefined) return [`${id} ${file}: no row`];
+      const { model } = readModelFile(path.join(shared, 'models/skeletons', `${file}.onnx`));
+      const [low, high] = estimateOn(named(id === '' ? 'i7-12700h' : id), model, analyse(model))
+        .latencyRangeMs ?? [0, 0];
+      const ms = Number(row['latency_ms']);
+      return ms >= low && ms <= high
+        ? []
+        : [`${id} ${file}: ${ms} outside ${low.toFixed(2)} to ${high.toFixed(2)}`];
+    });
+    expect(outside.length, outside.join('\n')).toBeLessThanOrEqual(pairs.length / 5);
+  });
+
   const files = {
     IC: 'pretrainedResnet_quant.tflite',
     VWW: 'vww_96_int8.tflite',
