@@ -1,16 +1,14 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { createCalibrator } from '../../../src/engine/calibrator.ts';
 import { writeModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, ValueId } from '../../../src/ir/model.ts';
-import { withMainGraph } from '../../../src/ir/model.ts';
 import type { Calibrator, ObservedRange } from '../../../src/passes/pass.ts';
-import { openDataset } from '../../../src/runtime/dataset.ts';
 import { startRunner } from '../../../src/runtime/launch.ts';
-import { randomDataset } from '../../../src/runtime/random.ts';
-import type { HostTensor, Runner } from '../../../src/runtime/runner.ts';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-passes-'));
+process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
 let written = 0;
 
 /** Writes a model to a temporary file of its own. */
@@ -21,59 +19,31 @@ export async function temporaryFile(model: Model): Promise<string> {
   return file;
 }
 
-export function removeTemporaryFiles(): void {
-  fs.rmSync(folder, { recursive: true, force: true });
+/** The engine's calibrator on a dataset, or on seeded random inputs. */
+export function calibratorFor(model: Model, data?: string, samples?: number): Calibrator {
+  return createCalibrator(startRunner, model, {
+    seed: 5,
+    ...(data !== undefined && { data }),
+    ...(samples !== undefined && { samples }),
+  });
 }
 
-function floats(tensor: HostTensor): Float32Array | undefined {
-  if (tensor.dtype !== 'float32') return undefined;
-  return new Float32Array(tensor.data.slice().buffer);
-}
-
-/** A calibrator that makes the wanted values outputs and looks at every sample: slow, plain, and hard to get wrong. */
-export function plainCalibrator(
-  data: string | undefined,
-  samples: number,
-  runner: Runner = startRunner(),
+/** Ranges given by hand; every value that is not named has the same range. */
+export function givenRanges(
+  ranges: Readonly<Record<ValueId, readonly [number, number]>>,
+  others: ObservedRange | undefined = { min: -1, max: 1 },
 ): Calibrator {
   return {
-    source: data ?? 'seeded random inputs',
-    samples,
-    async ranges(model, values) {
-      const session = await runner.open(await temporaryFile(withOutputs(model, values)), {});
-      const { inputs } = session.info;
-      const set =
-        data === undefined ? randomDataset(inputs, { seed: 3, count: samples }) : openDataset(data, inputs);
-      const ranges = new Map<ValueId, ObservedRange>();
-      for (let i = 0; i < Math.min(samples, set.samples); i += 1) {
-        const feeds = set.feeds(i, 1);
-        const results = { ...feeds, ...(await session.run(feeds)) };
-        for (const id of values) widen(ranges, id, results[nameOf(model, id)]);
+    source: 'the test',
+    samples: 1,
+    async ranges(_model, values) {
+      const found = new Map<ValueId, ObservedRange>();
+      for (const id of values) {
+        const range = ranges[id];
+        if (range !== undefined) found.set(id, { min: range[0], max: range[1] });
+        else if (others !== undefined) found.set(id, others);
       }
-      await session.close();
-      return ranges;
+      return found;
     },
   };
-}
-
-function nameOf(model: Model, id: ValueId): string {
-  return model.graphs[0].values.get(id)?.name ?? id;
-}
-
-function widen(ranges: Map<ValueId, ObservedRange>, id: ValueId, tensor: HostTensor | undefined): void {
-  const values = tensor && floats(tensor);
-  if (values === undefined) return;
-  let { min, max } = ranges.get(id) ?? { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
-  for (const value of values) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
-  ranges.set(id, { min, max });
-}
-
-function withOutputs(model: Model, values: readonly ValueId[]): Model {
-  const graph = model.graphs[0];
-  const extra = values.filter((id) => !graph.outputs.includes(id) && !graph.inputs.includes(id));
-  const exposed = withMainGraph(model, { ...graph, outputs: [...graph.outputs, ...extra] });
-  return exposed.dialect === 'tflite' ? { ...exposed, signatures: [] } : exposed;
 }

@@ -119,7 +119,9 @@ describe('simplify', () => {
     g.node('RandomNormalLike', ['x'], 'a', { seed: attr.float(1) });
     g.node('RandomNormalLike', ['x'], 'b', { seed: attr.float(1) });
     g.node('Add', ['a', 'b'], 'y');
-    expect(operatorsOf((await runPass('simplify', g.output('y').model())).model)).toBe('RandomNormalLike:2 Add:1');
+    expect(operatorsOf((await runPass('simplify', g.output('y').model())).model)).toBe(
+      'RandomNormalLike:2 Add:1',
+    );
   });
 
   it('puts the taken branch in the place of an If, and reads of the outer graph follow', async () => {
