@@ -10,9 +10,9 @@ import type { WireError } from '../src/engine/protocol.ts';
 
 /** What VS Code gives a page; the fake host of the tests gives the same. */
 interface VsCodeApi {
-  postMessage(message: ToHost): void;
-  getState(): unknown;
-  setState(state: unknown): void;
+  readonly postMessage: (message: ToHost) => void;
+  readonly getState: () => unknown;
+  readonly setState: (state: unknown) => void;
 }
 
 declare function acquireVsCodeApi(): VsCodeApi;
@@ -55,7 +55,7 @@ interface Pending {
 
 /** Connects to the host. Ids start at the page's birth time, so answers to a former page find nobody. */
 export function connectHost(): Host {
-  const api = acquireVsCodeApi();
+  const { postMessage, getState, setState } = acquireVsCodeApi();
   const pending = new Map<number, Pending>();
   const listeners: ((notice: Notice) => void)[] = [];
   let nextId = Math.floor(performance.timeOrigin) * 16;
@@ -87,14 +87,14 @@ export function connectHost(): Host {
         });
         options.signal?.addEventListener('abort', () => {
           if (!pending.delete(id)) return;
-          api.postMessage({ kind: 'cancel', id });
+          postMessage({ kind: 'cancel', id });
           reject(new HostError({ reason: 'cancelled', message: 'Cancelled.' }));
         });
-        api.postMessage({ kind: 'call', id, method, params });
+        postMessage({ kind: 'call', id, method, params });
       });
     },
     onNotice: (listener) => void listeners.push(listener),
-    getState: () => api.getState(),
-    setState: (state) => api.setState(state),
+    getState: () => getState(),
+    setState: (state) => setState(state),
   };
 }

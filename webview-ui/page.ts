@@ -41,7 +41,7 @@ export function createPage(app: App, workerUri: string): HTMLElement {
   const status = createStatus(app);
 
   app.selection.onChange((selection) => {
-    app.tell('select', { layer: selection?.kind === 'layer' ? selection.id : null });
+    app.tell('select', { layer: layerOf(app, selection) });
   });
   app.host.onNotice((notice) => onNotice(app, notice, show));
   void greet(app);
@@ -54,6 +54,14 @@ export function createPage(app: App, workerUri: string): HTMLElement {
     status,
     menu.element,
   );
+}
+
+/** The host knows layers only; groups, inputs and outputs of the graph are the page's own. */
+function layerOf(app: App, selection: ReturnType<App['selection']['get']>): string | null {
+  if (selection?.kind !== 'layer') return null;
+  const loaded = app.graph.get().value;
+  const index = loaded?.indexOf.get(selection.id);
+  return index !== undefined && loaded?.view.kind[index] !== 0 ? null : selection.id;
 }
 
 /** The handshake; a page that comes back says it again. */

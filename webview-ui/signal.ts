@@ -20,7 +20,9 @@ export function signal<T>(initial: T): Signal<T> {
     set(next) {
       if (Object.is(next, value)) return;
       value = next;
-      for (const listener of [...listeners]) listener(next);
+      // A listener may add or remove listeners.
+      const now = Array.from(listeners);
+      for (const listener of now) listener(next);
     },
     watch(listener) {
       listener(value);

@@ -389,7 +389,7 @@ describe('looks', () => {
     const corner = () =>
       page.evaluate(() => {
         const canvas = document.querySelector<HTMLCanvasElement>('.graph-canvas')!;
-        return [...canvas.getContext('2d')!.getImageData(2, 2, 1, 1).data.slice(0, 3)].join();
+        return canvas.getContext('2d')!.getImageData(2, 2, 1, 1).data.slice(0, 3).join();
       });
     expect(await corner()).toBe('31,31,31');
     await page.evaluate(() => window.fakeHost.setTheme('light'));

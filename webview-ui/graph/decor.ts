@@ -20,10 +20,10 @@ export function measure(scene: Scene, overlay: OverlayId, measured: Float64Array
   const values = itemValues(scene, basis, layerValues(scene.view, basis.id, measured));
   let hottest = 0;
   let unknown = 0;
-  for (const value of values) {
-    if (Number.isNaN(value)) unknown++;
-    else hottest = Math.max(hottest, value);
-  }
+  values.forEach((value, i) => {
+    if (!Number.isNaN(value)) hottest = Math.max(hottest, value);
+    else if (scene.view.kind[scene.visible.node[i]!] === 0) unknown++;
+  });
   const bar = Float32Array.from(values, (value) => (hottest > 0 ? value / hottest : Number.NaN));
   const words = Array.from(values, (value) => (Number.isNaN(value) ? 'unknown' : basis.format(value)));
   const kinds = overlay === 'precision' ? precisionsOf(scene) : [];

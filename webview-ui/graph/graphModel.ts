@@ -19,7 +19,6 @@ export interface GraphModel {
   foldAround(item: number): void;
   /** Unfolds whatever hides a layer. */
   unfoldTo(id: string): void;
-  keyOf(scene: Scene, item: number): string;
   /** The item that stands for the selection: the layer itself or the tile around it; -1 for none. */
   itemOfSelection(scene: Scene): number;
   cancel(): void;
@@ -127,7 +126,6 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
       remember();
       void relayout({ key: id });
     },
-    keyOf,
     itemOfSelection(now) {
       const selection = app.selection.get();
       if (selection === undefined || loaded === undefined) return -1;
@@ -138,7 +136,11 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
       const g = now.tree.groups.findIndex(({ key }) => key === selection.key);
       return g < 0 ? -1 : now.visible.group.indexOf(g);
     },
-    cancel: () => client.cancel(),
+    cancel() {
+      client.cancel();
+      // A picture that never came: the folded one is small.
+      if (scene.get() === undefined) model.setLevel(0);
+    },
   };
 
   const selectionAnchor = (): Anchor => {
@@ -163,7 +165,8 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
   return model;
 }
 
-function keyOf(scene: Scene, item: number): string {
+/** What an item is remembered by: its group's key or its layer's id. */
+export function keyOf(scene: Scene, item: number): string {
   const group = scene.visible.group[item]!;
   if (group >= 0) return scene.tree.groups[group]!.key;
   return scene.view.strings[scene.view.id[scene.visible.node[item]!]!]!;

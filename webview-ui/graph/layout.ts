@@ -23,6 +23,7 @@ export function layoutGraph(input: LayoutInput): Layout {
     y[v] = (rows.top[r]! + rows.bottom[r]!) / 2;
     width = Math.max(width, x[v]! + input.width[v]! / 2);
   }
+  for (let v = input.count; v < graph.count; v++) width = Math.max(width, x[v]!);
   return {
     x: Float32Array.from(x.subarray(0, input.count)),
     y,

@@ -38,18 +38,22 @@ export function layoutClient(workerUri: string): LayoutClient {
       const running = worker;
       return new Promise((resolve, reject) => {
         give = resolve;
-        running.addEventListener('error', (event) => reject(new Error(event.message)), { once: true });
+        const settled = new AbortController();
+        const { signal } = settled;
+        running.addEventListener('error', (event) => reject(new Error(event.message)), { signal });
         running.addEventListener(
           'message',
           ({ data }: MessageEvent<FromLayoutWorker>) => {
+            settled.abort();
             give = undefined;
             if ('error' in data) reject(new Error(data.error));
             else resolve(data.layout);
           },
-          { once: true },
+          { signal },
         );
         const message: ToLayoutWorker = { id: call, input };
-        running.postMessage(message);
+        // Copied, not transferred: the scene keeps the input.
+        running.postMessage(message, []);
       });
     },
     cancel: stop,

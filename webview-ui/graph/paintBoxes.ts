@@ -16,6 +16,7 @@ export function paintBoxes(frame: Frame): void {
   else for (const i of near) paintBox(frame, i);
   paintMatches(frame, near);
   paintRing(frame);
+  if (camera.zoom >= cardZoom) for (const i of near) paintBadge(frame, i);
 }
 
 /** Specks of one colour are one path: ten thousand boxes are a handful of fills. */
@@ -80,7 +81,11 @@ function paintBox(frame: Frame, i: number): void {
   if (folded) paintTile(frame, i, left, top, w, hgt);
   else paintCard(frame, i, left, top, w);
   paintBar(frame, i, left, top, w, hgt);
-  paintBadge(frame, i, left + w, top);
+}
+
+/** Quiet text would drown on a hot card. */
+function quietColour({ theme, decor }: Frame, i: number): string {
+  return decor.heat[i]! >= 0 && decor.heatKind === 'ramp' ? theme.foreground : theme.muted;
 }
 
 function fillOf({ theme, decor, camera }: Frame, i: number): string {
@@ -148,13 +153,8 @@ function paintName(
   context.fillText(fitText(context, scene.labels[i]!.title, w - 18), left + 11, top + hgt / 2);
 }
 
-function paintCard(
-  { context, scene, theme, decor }: Frame,
-  i: number,
-  left: number,
-  top: number,
-  w: number,
-): void {
+function paintCard(frame: Frame, i: number, left: number, top: number, w: number): void {
+  const { context, scene, theme, decor } = frame;
   const label = scene.labels[i]!;
   const precision = shortPrecision(scene.view.strings[scene.view.precision[scene.visible.node[i]!]!]!);
   context.textBaseline = 'alphabetic';
@@ -166,7 +166,7 @@ function paintCard(
     context.beginPath();
     context.roundRect(left + w - chip - 8, top + 7.5, chip, 14, 7);
     context.stroke();
-    context.fillStyle = theme.muted;
+    context.fillStyle = quietColour(frame, i);
     context.fillText(precision, left + w - chip - 3, top + 18);
   }
   context.font = `600 13px ${theme.font}`;
@@ -177,7 +177,7 @@ function paintCard(
   const taken = words === '' ? 0 : context.measureText(words).width + 8;
   context.fillStyle = theme.foreground;
   if (taken > 0) context.fillText(words, left + w - taken, top + 35);
-  context.fillStyle = theme.muted;
+  context.fillStyle = quietColour(frame, i);
   context.fillText(fitText(context, label.second, w - 22 - taken), left + 13, top + 35);
   context.fillText(fitText(context, label.third, w - 22), left + 13, top + 50);
 }
@@ -191,7 +191,7 @@ function paintTile(frame: Frame, i: number, left: number, top: number, w: number
   const taken = words === '' ? 0 : context.measureText(words).width + 8;
   context.fillStyle = theme.foreground;
   if (taken > 0) context.fillText(words, left + w - taken - 2, top + 35);
-  context.fillStyle = theme.muted;
+  context.fillStyle = quietColour(frame, i);
   context.fillText(fitText(context, label.second, w - 22 - taken), left + 12, top + 35);
   context.fillText(fitText(context, label.third, w - 22), left + 12, top + 50);
   context.font = `600 13px ${theme.font}`;
@@ -229,9 +229,12 @@ function paintBar(
 
 const marks = ['', 'i', 'i', '!', '×'] as const;
 
-function paintBadge({ context, scene, theme }: Frame, i: number, right: number, top: number): void {
+function paintBadge({ context, scene, theme }: Frame, i: number): void {
   const severity = scene.severity[i]!;
   if (severity === 0) return;
+  const right = scene.layout.x[i]! + scene.input.width[i]! / 2;
+  const top = scene.layout.y[i]! - scene.input.height[i]! / 2;
+  context.lineWidth = 1;
   const many = scene.findings[i]!;
   const text = many > 1 ? `${marks[severity]} ${many}` : marks[severity]!;
   context.font = `600 10px ${theme.font}`;

@@ -187,8 +187,11 @@ function balance(
   for (let v = 0; v < graph.count; v++) {
     for (let i = 0; i < 4; i++) four[i] = results[i]![v]! + shifts[i]!;
     four.sort();
-    x[v] = (four[1]! + four[2]!) / 2 - target.min;
+    x[v] = (four[1]! + four[2]!) / 2;
   }
+  // The mean may reach beyond the narrowest assignment on either side.
+  const { min } = extentOf(graph, x, width);
+  for (let v = 0; v < graph.count; v++) x[v] = x[v]! - min;
   return x;
 }
 

@@ -59,8 +59,8 @@ export function readTheme(): Theme {
     border: token('contrastBorder', 'editorWidget-border', 'panel-border', 'widget-border', 'foreground'),
     edge: highContrast ? foreground : mixed(background, foreground, 0.45),
     focus: token('focusBorder', 'foreground'),
-    match: token('editor-findMatchHighlightBackground', 'charts-yellow'),
-    currentMatch: token('editor-findMatchBackground', 'charts-orange'),
+    match: chart('yellow'),
+    currentMatch: chart('orange'),
     severity: [
       muted,
       token('editorHint-foreground', 'foreground'),
@@ -86,7 +86,7 @@ export function readTheme(): Theme {
       other: plain,
     },
     ramp: Array.from({ length: rampSteps }, (_, i) =>
-      mixed(background, hot, 0.04 + 0.5 * (i / (rampSteps - 1))),
+      mixed(background, hot, 0.04 + 0.42 * (i / (rampSteps - 1))),
     ),
     strongRamp: Array.from({ length: rampSteps }, (_, i) =>
       mixed(background, hot, 0.12 + 0.88 * (i / (rampSteps - 1))),

@@ -75,6 +75,18 @@ export function createOptimizeTab(app: App): { readonly element: HTMLElement; ru
   return { element, run: () => void run() };
 }
 
+const numericHeads = new Set([
+  'File',
+  'Compressed',
+  'Work',
+  'Measured here',
+  'On the device',
+  'RAM',
+  'Accuracy',
+  'Agreement',
+  'Score',
+]);
+
 function candidateTable(app: App, report: OptimizeReport): HTMLElement {
   const { baseline, candidates, pareto, chosen } = report;
   const head = [
@@ -144,7 +156,17 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
     h(
       'table',
       { class: 'candidates' },
-      h('thead', {}, h('tr', {}, ...head.map((text) => h('th', { text, attributes: { scope: 'col' } })))),
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          ...head.map((text) =>
+            h('th', { text, class: numericHeads.has(text) ? 'numeric' : '', attributes: { scope: 'col' } }),
+          ),
+        ),
+      ),
       h('tbody', {}, row(baseline, undefined), ...candidates.map((candidate, i) => row(candidate, i))),
     ),
   );

@@ -47,7 +47,9 @@ export function createPane(
     element.classList.toggle('folded', !open);
     content.hidden = !open;
     const room = side === 'right' ? window.innerWidth : window.innerHeight;
-    const clamped = Math.max(options.least, Math.min(size, room * 0.6));
+    // A small window, or a large zoom, leaves the graph the larger part.
+    const share = room < 700 ? 0.42 : 0.6;
+    const clamped = Math.max(Math.min(options.least, room * share), Math.min(size, room * share));
     element.style.setProperty('flex-basis', open ? `${clamped}px` : 'auto');
     handle.setAttribute('aria-valuenow', String(Math.round(open ? clamped : 0)));
     app.viewState.set('panes', { ...app.viewState.get('panes'), [id]: { size, open } });

@@ -75,6 +75,17 @@ describe.each(pictures)('%s', (_, input) => {
     for (const x of layout.x) expect(Number.isFinite(x)).toBe(true);
   });
 
+  it('begins in the corner and ends at its size', () => {
+    const lefts = Array.from(layout.x, (x, v) => x - input.width[v]! / 2);
+    const routeX = layout.route.filter((_, k) => k % 2 === 0);
+    expect(Math.min(...lefts, ...routeX)).toBeCloseTo(0, 1);
+    expect(Math.max(...routeX)).toBeLessThanOrEqual(layout.width + 0.1);
+    expect(Math.max(...Array.from(layout.y, (y, v) => y + input.height[v]! / 2))).toBeCloseTo(
+      layout.height,
+      1,
+    );
+  });
+
   it('runs downwards', () => {
     for (let e = 0; e < input.from.length; e++) {
       const [u, w] = [input.from[e]!, input.to[e]!];

@@ -1,0 +1,188 @@
+import type { App } from '../app.ts';
+import { type Held, cameraHolding, hold } from './anchor.ts';
+import * as cameras from './camera.ts';
+import { type Measures, measure } from './decor.ts';
+import type { Decor } from './frame.ts';
+import type { Anchor, GraphModel } from './graphModel.ts';
+import type { Legend } from './legend.ts';
+import type { Minimap } from './minimap.ts';
+import { paintFrame } from './paint.ts';
+import { type Scene, boxOf } from './scene.ts';
+import { onThemeChange, readTheme } from './theme.ts';
+import { type Walk, walkOf } from './walk.ts';
+
+/** What is drawn and from where; draws on demand, once per frame. */
+export interface Stage {
+  scene(): Scene | undefined;
+  walk(): Walk | undefined;
+  camera(): cameras.Camera;
+  screen(): cameras.Size;
+  /** Size of the picture. */
+  world(): cameras.Size;
+  /** The item's cost in words. */
+  words(): readonly string[];
+  selected(): number;
+  moveTo(camera: cameras.Camera): void;
+  reveal(item: number): void;
+  point(at: { readonly item: number; readonly edge: number }): void;
+  mark(layers: readonly number[], current: number): void;
+}
+
+interface Parts {
+  readonly canvas: HTMLCanvasElement;
+  readonly minimap: Minimap;
+  readonly legend: Legend;
+  /** Called before the camera moves. */
+  readonly onMove: () => void;
+  readonly onScene: (scene: Scene) => void;
+}
+
+export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
+  const { canvas, minimap, legend } = parts;
+  let theme = readTheme();
+  let camera: cameras.Camera = { x: 0, y: 0, zoom: 1 };
+  let screen: cameras.Size = { width: 0, height: 0 };
+  let scene: Scene | undefined;
+  let walk: Walk | undefined;
+  let measures: Measures | undefined;
+  let marks: { readonly layers: readonly number[]; readonly current: number } = { layers: [], current: -1 };
+  let matches = new Uint8Array(0);
+  let pointed = { item: -1, edge: -1 };
+  let scheduled = false;
+  let staleMinimap = true;
+
+  const selected = () => (scene === undefined ? -1 : model.itemOfSelection(scene));
+
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(draw);
+  };
+
+  const draw = () => {
+    scheduled = false;
+    const context = canvas.getContext('2d', { alpha: false });
+    if (context === null || screen.width === 0) return;
+    if (scene === undefined || measures === undefined) {
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.fillStyle = theme.background;
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      return;
+    }
+    const decor = decorOf(scene, measures);
+    paintFrame({ context, scene, theme, camera, screen, decor });
+    if (staleMinimap) minimap.draw(scene, theme, decor);
+    staleMinimap = false;
+    minimap.follow(camera, screen, theme);
+  };
+
+  const decorOf = (now: Scene, measured: Measures): Decor => ({
+    ...measured,
+    selected: selected(),
+    hovered: pointed.item,
+    hoveredEdge: pointed.edge,
+    matches,
+    currentMatch: marks.current < 0 ? -1 : (now.visible.itemOf[marks.current] ?? -1),
+    focused: document.activeElement === canvas,
+  });
+
+  const moveTo = (next: cameras.Camera) => {
+    camera = next;
+    app.viewState.set('camera', camera);
+    parts.onMove();
+    schedule();
+  };
+
+  const remeasure = () => {
+    if (scene === undefined) return;
+    measures = measure(scene, app.overlay.get(), timesOf(app, scene));
+    legend.show(app.overlay.get(), measures, theme);
+    staleMinimap = true;
+    schedule();
+  };
+
+  const remark = () => {
+    if (scene === undefined) return;
+    matches = new Uint8Array(scene.visible.count);
+    for (const v of marks.layers) matches[scene.visible.itemOf[v]!] = 1;
+    schedule();
+  };
+
+  const takeScene = (next: Scene, anchor: Anchor) => {
+    const held =
+      scene === undefined ? undefined : hold(scene, anchor, { camera, screen, selected: selected() });
+    scene = next;
+    walk = walkOf(next);
+    pointed = { item: -1, edge: -1 };
+    remeasure();
+    remark();
+    moveTo(cameraFor(next, anchor, held));
+    parts.onScene(next);
+  };
+
+  const cameraFor = (now: Scene, anchor: Anchor, held: Held | undefined): cameras.Camera => {
+    const size = { width: now.layout.width, height: now.layout.height };
+    const remembered = app.viewState.get('camera');
+    const wanted =
+      held !== undefined && anchor !== 'fit'
+        ? cameraHolding(now, held, camera.zoom)
+        : held === undefined && anchor === 'restore'
+          ? remembered
+          : undefined;
+    return wanted === undefined
+      ? cameras.fittedToWidth(size, screen, now.layout.x[0] ?? 0)
+      : cameras.kept(wanted, size, screen);
+  };
+
+  const resize = () => {
+    const first = screen.width === 0;
+    screen = { width: canvas.clientWidth, height: canvas.clientHeight };
+    canvas.width = Math.round(screen.width * window.devicePixelRatio);
+    canvas.height = Math.round(screen.height * window.devicePixelRatio);
+    staleMinimap = true;
+    // The first size may come after the first scene, which could not be fitted then.
+    if (first && scene !== undefined) moveTo(cameraFor(scene, 'restore', undefined));
+    draw();
+  };
+
+  model.scene.onChange((next) => next !== undefined && takeScene(next.scene, next.anchor));
+  app.overlay.onChange(remeasure);
+  app.measured.onChange(remeasure);
+  app.selection.onChange(schedule);
+  canvas.addEventListener('focus', schedule);
+  canvas.addEventListener('blur', schedule);
+  onThemeChange(() => {
+    theme = readTheme();
+    remeasure();
+  });
+  new ResizeObserver(resize).observe(canvas);
+
+  return {
+    scene: () => scene,
+    walk: () => walk,
+    camera: () => camera,
+    screen: () => screen,
+    world: () => ({ width: scene?.layout.width ?? 1, height: scene?.layout.height ?? 1 }),
+    words: () => measures?.words ?? [],
+    selected,
+    moveTo,
+    reveal(item) {
+      if (scene !== undefined && item >= 0) moveTo(cameras.revealed(camera, boxOf(scene, item), screen));
+    },
+    point(at) {
+      if (at.item !== pointed.item || at.edge !== pointed.edge) schedule();
+      pointed = at;
+    },
+    mark(layers, current) {
+      marks = { layers, current };
+      remark();
+    },
+  };
+}
+
+/** Measured milliseconds by layer; NaN where nothing was measured. */
+function timesOf(app: App, { view }: Scene): Float64Array | undefined {
+  const byId = app.measured.get();
+  if (byId === undefined) return undefined;
+  return Float64Array.from(view.id, (text) => byId.get(view.strings[text]!) ?? Number.NaN);
+}
