@@ -33,7 +33,7 @@ export interface TextForm {
 }
 
 export interface PrintOptions {
-  /** Inferred types, preferred over declared ones. */
+  /** Inferred types, for values whose type the file does not declare in full. */
   readonly types?: (graph: Graph, value: ValueId) => ValueType | undefined;
 }
 
@@ -199,7 +199,8 @@ class Printer {
   }
 
   #typeOf(graph: Graph, id: ValueId): ValueType | undefined {
-    return this.#types?.(graph, id) ?? graph.values.get(id)?.type;
+    const declared = graph.values.get(id)?.type;
+    return isComplete(declared) ? declared : (this.#types?.(graph, id) ?? declared);
   }
 
   #flush(): void {
@@ -210,6 +211,13 @@ class Printer {
   #put(line: string): void {
     this.#lines.push(line);
   }
+}
+
+/** A declared type says it all when every dimension is a number or a symbol. */
+function isComplete(type: ValueType | undefined): boolean {
+  if (type === undefined) return false;
+  if (type.kind !== 'tensor' && type.kind !== 'sparse') return true;
+  return type.shape !== undefined && !type.shape.includes(null);
 }
 
 function onnxHeader(model: OnnxModel): string[] {
