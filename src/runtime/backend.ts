@@ -11,7 +11,8 @@ export interface BackendSession {
   readonly info: SessionInfo;
   run(feeds: Tensors): Promise<Tensors>;
   prepare(feeds: Tensors): Promise<PreparedRun>;
-  profile(feeds: Tensors, runs: number): Promise<readonly LayerTime[]>;
+  /** `folder` is an empty one for files that the runtime writes on the way. */
+  profile(feeds: Tensors, runs: number, folder: string): Promise<readonly LayerTime[]>;
   close(): Promise<void>;
 }
 

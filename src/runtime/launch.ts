@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KerfError } from '../ir/errors.ts';
 import type { Runner, Session, SessionOptions, Tensors } from './runner.ts';
@@ -82,13 +84,24 @@ async function openSession(life: Life, file: string, options: SessionOptions): P
   const session: Session = {
     info,
     run: (feeds: Tensors) => call(life, 'run', { session: id, feeds }, 'running', file),
-    profile: (feeds, runs) => call(life, 'profile', { session: id, feeds, runs }, 'profiling', file),
+    profile: (feeds, runs) =>
+      withFolder((folder) => call(life, 'profile', { session: id, feeds, runs, folder }, 'profiling', file)),
     close: async () => {
       if (life.ended === undefined) await call(life, 'close', { session: id }, 'closing', file);
     },
   };
   members.set(session, { life, id, file });
   return session;
+}
+
+/** A temporary folder for what the runtime writes; kept on this side, where a kill of the runner does not matter. */
+async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'kerf-profile-'));
+  try {
+    return await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 let lastId = 0;

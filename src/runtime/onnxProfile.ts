@@ -1,5 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InferenceSession as OrtSession } from 'onnxruntime-node';
 import { KerfError } from '../ir/errors.ts';
@@ -26,23 +25,19 @@ export async function profileOnnx(
   create: (extra: OrtSession.SessionOptions) => Promise<OrtSession>,
   run: (session: OrtSession) => Promise<void>,
   runs: number,
+  folder: string,
 ): Promise<readonly LayerTime[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'kerf-profile-'));
+  const session = await create({ enableProfiling: true, profileFilePrefix: join(folder, 'ort') });
   try {
-    const session = await create({ enableProfiling: true, profileFilePrefix: join(folder, 'ort') });
-    try {
-      for (let index = 0; index < warmup + runs; index += 1) await run(session);
-    } finally {
-      session.endProfiling();
-      await session.release();
-    }
-    // The runtime puts the date into the name and does not tell it.
-    const [file] = await readdir(folder);
-    if (file === undefined) throw new KerfError('runtime-refused', 'ONNX Runtime wrote no profile');
-    return parseTrace(JSON.parse(await readFile(join(folder, file), 'utf8')) as TraceEvent[], runs);
+    for (let index = 0; index < warmup + runs; index += 1) await run(session);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    session.endProfiling();
+    await session.release();
   }
+  // The runtime puts the date into the name and does not tell it.
+  const [file] = await readdir(folder);
+  if (file === undefined) throw new KerfError('runtime-refused', 'ONNX Runtime wrote no profile');
+  return parseTrace(JSON.parse(await readFile(join(folder, file), 'utf8')) as TraceEvent[], runs);
 }
 
 /** Kernel times of the last `runs` inferences of a trace, in execution order. */

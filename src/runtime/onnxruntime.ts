@@ -40,13 +40,14 @@ export async function openOnnx(path: string, options: SessionOptions): Promise<B
         dispose: () => undefined,
       };
     },
-    profile: (feeds, runs) =>
+    profile: (feeds, runs, folder) =>
       profileOnnx(
         (extra) => createOnnx(ort, path, options, extra),
         async (profiled) => {
           await runOnnx(profiled, toOrt(ort, feeds, file), file);
         },
         runs,
+        folder,
       ),
     close: () => session.release(),
   };

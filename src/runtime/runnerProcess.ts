@@ -30,7 +30,7 @@ const served: Served = {
     return { session: lastSession, info: session.info };
   },
   run: ({ session, feeds }) => sessionOf(session).run(feeds),
-  profile: ({ session, feeds, runs }) => sessionOf(session).profile(feeds, runs),
+  profile: ({ session, feeds, runs, folder }) => sessionOf(session).profile(feeds, runs, folder),
   time: ({ jobs, warmup, runs }) =>
     timeInTurns(
       jobs.map((job) => ({ session: sessionOf(job.session), feeds: job.feeds })),

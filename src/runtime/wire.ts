@@ -6,7 +6,8 @@ import type { LayerTime, SessionInfo, SessionOptions, Tensors } from './runner.t
 export interface RunnerApi {
   open(p: { path: string; options: SessionOptions }): { session: number; info: SessionInfo };
   run(p: { session: number; feeds: Tensors }): Tensors;
-  profile(p: { session: number; feeds: Tensors; runs: number }): readonly LayerTime[];
+  /** `folder` is for files that the runtime writes on the way. */
+  profile(p: { session: number; feeds: Tensors; runs: number; folder: string }): readonly LayerTime[];
   time(p: {
     jobs: readonly { readonly session: number; readonly feeds: Tensors }[];
     warmup: number;
