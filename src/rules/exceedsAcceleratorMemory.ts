@@ -16,7 +16,7 @@ inference, over a much slower connection.
     const used = bytesText(analysis.totals.weightBytes);
     return onModel(
       exceedsAcceleratorMemory,
-      `${used} of weights do not fit the ${bytesText(device.onChipBytes)} on ${device.name}; the rest is streamed on every inference.`,
+      `${used} of weights do not fit the ${bytesText(device.onChipBytes)} on ${device.name}; the rest is sent again on every inference.`,
     );
   },
 };

@@ -1,6 +1,6 @@
 import { workOf } from '../devices/work.ts';
 import type { Rule } from './rule.ts';
-import { bytesText, constantBytes, onLayers } from './support.ts';
+import { bytesText, constantBytes, onLayers, quantizeOptions } from './support.ts';
 
 export const floatOnIntegerDevice: Rule = {
   id: 'float-on-integer-device',
@@ -24,7 +24,7 @@ floating point. Edge TPU, Ethos-U and most NPUs refuse such layers or send them 
       floatOnIntegerDevice,
       layers.map((work) => work.id),
       (where) => `${device.name} computes in integers, this is floating point${where}.`,
-      [{ pass: 'quantize-static', options: {}, title }],
+      [{ pass: 'quantize-static', options: quantizeOptions(context), title }],
     );
   },
 };

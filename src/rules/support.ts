@@ -2,6 +2,7 @@ import { byteSize } from '../ir/dtype.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { NodeId } from '../ir/model.ts';
 import { graphsOf } from '../ir/walk.ts';
+import type { OptionValues } from '../passes/pass.ts';
 import type { Finding, Fix, Rule, RuleContext } from './rule.ts';
 
 /** Bytes for people: "864 B", "1.73 kB", "12.4 MB". */
@@ -60,6 +61,12 @@ export function constantBytes(context: RuleContext, dtype: DType): number {
   return total;
 }
 
+/** Options of `quantize-static` that suit the device: Arm kernels want signed activations in ONNX models. */
+export function quantizeOptions({ model, device }: Pick<RuleContext, 'model' | 'device'>): OptionValues {
+  if (model.dialect !== 'onnx' || device === undefined) return {};
+  return /cortex|arm|oryon|apple/i.test(device.cpu) ? { target: 'arm' } : {};
+}
+
 /** The cures for weights that take too much room, best first, each with what it would save. */
 export function shrinkingFixes(context: RuleContext, floatBytes: number, layers?: readonly NodeId[]): Fix[] {
   if (floatBytes === 0) return [];
@@ -67,7 +74,12 @@ export function shrinkingFixes(context: RuleContext, floatBytes: number, layers?
   const quarter = `about ${bytesText(floatBytes * 0.75)} less`;
   const half = `about ${bytesText(floatBytes / 2)} less`;
   const fixes: Fix[] = [
-    { pass: 'quantize-static', options: {}, ...only, title: `Quantize to int8 with calibration: ${quarter}` },
+    {
+      pass: 'quantize-static',
+      options: quantizeOptions(context),
+      ...only,
+      title: `Quantize to int8 with calibration: ${quarter}`,
+    },
     { pass: 'quantize-dynamic', options: {}, ...only, title: `Quantize the weights to int8: ${quarter}` },
     { pass: 'fp16', options: {}, ...only, title: `Convert to float16: ${half}` },
   ];

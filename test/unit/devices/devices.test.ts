@@ -248,6 +248,12 @@ describe('estimate', () => {
     expect((streamed ?? 0) - (kept ?? 0)).toBeCloseTo(((weights - 1000) / 1e6) * 1000, 3);
   });
 
+  it('explains the published cost of VGG on an Edge TPU by its memory', () => {
+    const report = latencyOf(named('coral_usb'), inPrecision(vgg(16), 'int8'));
+    expect((report.ms ?? 0) / 296).toBeGreaterThan(1 / report.uncertainty);
+    expect((report.ms ?? 0) / 296).toBeLessThan(report.uncertainty);
+  });
+
   it('fits: tight below 15 % of room', () => {
     expect([80, 86, 100, 101].map((used) => fitOf(used, 100))).toEqual([
       'fits',

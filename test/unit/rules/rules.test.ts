@@ -87,6 +87,13 @@ describe('precision', () => {
     expect(of('float-on-integer-device', integerConv(), { device: device('coral_usb') })).toEqual([]);
   });
 
+  it('quantizing fixes suit the device', () => {
+    const options = (id: string) =>
+      of('float32-weights-large', wide, { device: device(id) })[0]?.fixes[0]?.options;
+    expect(options('pi4')).toEqual({ target: 'arm' });
+    expect(options('i7-12700h')).toEqual({});
+  });
+
   it('float32-weights-large: names the gain; silent when the weights are small or integers', () => {
     const [finding] = of('float32-weights-large', wide);
     expect(finding?.message).toContain('147 kB');
