@@ -9,9 +9,10 @@ import { elementCount } from '../ir/types.ts';
 import type { Calibrator, ObservedRange } from '../passes/pass.ts';
 import type { Dataset } from '../runtime/dataset.ts';
 import { openDataset } from '../runtime/dataset.ts';
+import { inOrder } from '../runtime/inOrder.ts';
 import { boundInputs, inputsOf } from '../runtime/modelInputs.ts';
 import { randomDataset } from '../runtime/random.ts';
-import type { HostTensor, Runner, Tensors } from '../runtime/runner.ts';
+import type { HostTensor, Runner, Session, Tensors } from '../runtime/runner.ts';
 import type { JobOptions } from '../runtime/session.ts';
 import { withRunner } from '../runtime/session.ts';
 import { withOutputs } from '../runtime/tfliteModel.ts';
@@ -136,20 +137,18 @@ async function runSamples(
     await withRunner(start, options.signal, async (runner) => {
       // Fusions beyond the basic ones would change the arithmetic behind the observed values.
       const session = await runner.open(file, { optimization: 'basic' });
-      let step = data.batch === 'free' ? batchFor(data) : data.batch;
-      for (let index = 0; index < samples; ) {
-        const count = data.batch === 'free' ? Math.min(step, samples - index) : step;
-        const feeds = data.feeds(index, count);
-        const tensors = await session.run(feeds).catch((error: unknown) => {
-          // Many exporters write a batch of 1 into the body of a model whose inputs have a free one.
-          if (data.batch !== 'free' || count === 1 || !KerfError.is(error, 'runtime-refused')) throw error;
-          step = 1;
-        });
-        if (tensors === undefined) continue;
+      const step = data.batch === 'free' ? await batchFor(data, session) : data.batch;
+      const batches = inOrder(Math.ceil(samples / step), async (batch) => {
+        const first = batch * step;
+        const feeds = data.feeds(first, data.batch === 'free' ? Math.min(step, samples - first) : step);
+        return { feeds, tensors: await session.run(feeds) };
+      });
+      let done = 0;
+      for await (const { feeds, tensors } of batches) {
         visit(tensors, feeds);
-        index += count;
-        const fraction = from + ((to - from) * Math.min(index, samples)) / samples;
-        options.onProgress?.(fraction, `calibrating: ${Math.min(index, samples)} of ${samples} samples`);
+        done = Math.min(done + step, samples);
+        const fraction = from + ((to - from) * done) / samples;
+        options.onProgress?.(fraction, `calibrating: ${done} of ${samples} samples`);
       }
     });
   } finally {
@@ -157,10 +156,21 @@ async function runSamples(
   }
 }
 
-/** Ranges do not depend on the batch, and one of several samples saves most of the cost of small calls. */
-function batchFor(data: Dataset): number {
+/**
+ * Ranges do not depend on the batch, and one of several samples saves most of the cost of small calls. Many exporters
+ * write a batch of 1 into the body of a model whose inputs have a free one; such a model takes one sample at a time.
+ */
+async function batchFor(data: Dataset, session: Session): Promise<number> {
   const bytes = Object.values(data.feeds(0)).reduce((sum, tensor) => sum + tensor.data.length, 0);
-  return Math.max(1, Math.min(mostSamplesAtOnce, Math.floor(bytesAtOnce / Math.max(bytes, 1))));
+  const wanted = Math.min(mostSamplesAtOnce, Math.floor(bytesAtOnce / Math.max(bytes, 1)));
+  if (wanted <= 1) return 1;
+  try {
+    await session.run(data.feeds(0, wanted));
+    return wanted;
+  } catch (error) {
+    if (KerfError.is(error, 'runtime-refused')) return 1;
+    throw error;
+  }
 }
 
 function scalar(tensor: HostTensor | undefined, id: ValueId): number {

@@ -2,6 +2,7 @@ import { KerfError } from '../ir/errors.ts';
 import { compareOutputs } from './compare.ts';
 import type { Dataset } from './dataset.ts';
 import { openDataset } from './dataset.ts';
+import { inOrder } from './inOrder.ts';
 import { boundInputs } from './modelInputs.ts';
 import { inTop, mainOutput, splitRows } from './outputs.ts';
 import type { Scores } from './outputs.ts';
@@ -49,17 +50,17 @@ export function evaluate(start: () => Runner, options: EvaluateOptions): Promise
   });
 }
 
+type Outputs = readonly (Scores | undefined)[];
+
 /** A model with the data for its inputs. */
 interface Side {
   readonly session: Session;
   readonly data: Dataset;
-  /** Outputs of samples that a batch gave but nobody asked for yet. */
-  rows: { readonly first: number; readonly outputs: readonly (readonly (Scores | undefined)[])[] };
 }
 
 async function openSide(runner: Runner, path: string, options: EvaluateOptions, other?: Side): Promise<Side> {
   const session = await runner.open(path, options.threads === undefined ? {} : { threads: options.threads });
-  return { session, data: dataFor(session, options, other), rows: { first: 0, outputs: [] } };
+  return { session, data: dataFor(session, options, other) };
 }
 
 function dataFor({ info }: Session, options: EvaluateOptions, other: Side | undefined): Dataset {
@@ -80,8 +81,9 @@ async function measure(
   const hits = { top1: 0, top5: 0 };
   let main = 0;
   let classes = 0;
-  for (let index = 0; index < samples; index += 1) {
-    const outputs = await outputsOf(model, index);
+  const references = reference === undefined ? undefined : outputsOf(reference, samples);
+  let index = 0;
+  for await (const outputs of outputsOf(model, samples)) {
     main = mainOutput(outputs);
     const scores = outputs[main]?.data;
     if (labels !== undefined && scores !== undefined) {
@@ -91,9 +93,11 @@ async function measure(
       if (inTop(scores, label, 1)) hits.top1 += 1;
       if (inTop(scores, label, 5)) hits.top5 += 1;
     }
-    if (reference !== undefined) comparison.add(outputs, await outputsOf(reference, index));
+    const wanted = await references?.next();
+    if (wanted?.done === false) comparison.add(outputs, wanted.value);
     if (index % progressEvery === 0)
       options.onProgress?.(index / samples, `sample ${index + 1} of ${samples}`);
+    index += 1;
   }
   const agreement = comparison.result(main);
   if (reference !== undefined && agreement === undefined)
@@ -109,17 +113,16 @@ async function measure(
   };
 }
 
-async function outputsOf(side: Side, index: number): Promise<readonly (Scores | undefined)[]> {
-  const { session, data } = side;
-  const count = data.batch === 'free' ? 1 : data.batch;
-  const ready = side.rows.outputs[index - side.rows.first];
-  if (ready !== undefined) return ready;
-  const tensors = await session.run(data.feeds(index, count));
-  const outputs = splitRows(session.info, tensors, count);
-  side.rows = { first: index, outputs };
-  const [first] = outputs;
-  if (first === undefined) throw new KerfError('internal', 'a batch without rows');
-  return first;
+/** The outputs of each sample. */
+async function* outputsOf({ session, data }: Side, samples: number): AsyncGenerator<Outputs> {
+  const rows = data.batch === 'free' ? 1 : data.batch;
+  const batches = inOrder(Math.ceil(samples / rows), (index) => session.run(data.feeds(index * rows, rows)));
+  let left = samples;
+  for await (const tensors of batches) {
+    const outputs = splitRows(session.info, tensors, rows).slice(0, left);
+    left -= outputs.length;
+    yield* outputs;
+  }
 }
 
 function badLabel(label: number, classes: number, file: string): KerfError {
