@@ -1,5 +1,6 @@
 // Bundles the extension: host, engine, runner, command line, page and layout worker.
 import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
 import esbuild from 'esbuild';
 import { copyRuntimes } from './runtimes.mjs';
 
@@ -60,3 +61,6 @@ await cp('node_modules/@vscode/codicons/dist', 'dist/webview/codicons', {
   recursive: true,
   filter: (source) => !source.includes('src') && !source.endsWith('.html'),
 });
+for (const schema of ['src/devices/schemas/device.schema.json', 'src/runtime/schemas/dataset.schema.json']) {
+  await cp(schema, `dist/schemas/${path.basename(schema)}`);
+}

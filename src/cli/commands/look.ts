@@ -173,7 +173,7 @@ function estimateText(report: EstimateReport): string {
   const rows = [
     ['device', report.device],
     ['latency', `${milliseconds(report.latencyMs)} (${range}; ${report.basis})`],
-    ['energy', report.energyMj === null ? 'unknown' : `${Number(report.energyMj.toPrecision(3))} mJ`],
+    ['energy', energyText(report)],
     ['flash', `${bytes(report.flashBytes)}: ${report.fits.flash}`],
     ['RAM', `${bytes(report.ramBytes)}: ${report.fits.ram}`],
   ];
@@ -181,6 +181,13 @@ function estimateText(report: EstimateReport): string {
     rows.push(['unsupported', `${each.layer} (${each.op}): ${each.reason}`]);
   for (const note of report.notes) rows.push(['note', note]);
   return table(rows);
+}
+
+/** Energy means little without what was measured: the chip, the board or the wall. */
+function energyText({ energyMj, energyScope }: EstimateReport): string {
+  if (energyMj === null) return 'unknown';
+  const scope = energyScope === null ? '' : ` (${energyScope})`;
+  return `${Number(energyMj.toPrecision(3))} mJ${scope}`;
 }
 
 function diffText(report: DiffReport): string {
