@@ -190,6 +190,8 @@ export interface BenchOptions {
   readonly threads?: number;
   readonly provider?: string;
   readonly data?: string;
+  /** Sizes of free dimensions, by symbol. */
+  readonly bind?: Bindings;
 }
 
 type Bindings = Readonly<Record<string, number>>;
@@ -216,7 +218,13 @@ export interface EngineApi {
   devices(p: { folders?: readonly string[] }): { devices: readonly DeviceProfile[] };
   estimate(p: { handle: Handle; device: string }): EstimateReport;
   bench(p: { handle: Handle; against?: Handle; options?: BenchOptions }): BenchReport;
-  evaluate(p: { handle: Handle; data: string; reference?: Handle; samples?: number }): EvalReport;
+  evaluate(p: {
+    handle: Handle;
+    data: string;
+    reference?: Handle;
+    samples?: number;
+    bind?: Bindings;
+  }): EvalReport;
   sensitivity(p: { handle: Handle; data?: string; scheme: string }): SensitivityReport;
   optimize(p: {
     handle: Handle;

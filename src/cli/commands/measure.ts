@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { BenchReport, EvalReport, SensitivityReport } from '../../engine/protocol.ts';
-import { wholeNumber } from '../arguments.ts';
+import { bindings, keyValue, wholeNumber } from '../arguments.ts';
 import { bytes, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
@@ -21,14 +21,16 @@ export function addMeasureCommands(program: Command, session: Session): void {
     .requiredOption('--data <file>', 'dataset: *.json, *.npz or a folder of images')
     .option('--reference <model>', 'model to compare outputs with')
     .option('--samples <n>', 'use only the first samples', wholeNumber)
+    .option('--bind <name=n>', 'bind a free dimension', keyValue)
     .option(...jsonFlag)
-    .action(async (model: string, options: Json & { data: string; reference?: string; samples?: number }) => {
+    .action(async (model: string, options: Json & EvalFlags) => {
       const handle = await session.open(model);
       const reference = options.reference === undefined ? undefined : await session.open(options.reference);
       const { data, samples } = options;
+      const bind = bindings(options.bind);
       const report = await engine.call(
         'evaluate',
-        { handle, data, ...(reference && { reference }), ...(samples && { samples }) },
+        { handle, data, ...(reference && { reference }), ...(samples && { samples }), ...(bind && { bind }) },
         progress,
       );
       print(options.json, report, () => evalText(report));
@@ -42,12 +44,15 @@ export function addMeasureCommands(program: Command, session: Session): void {
     .option('--threads <n>', 'threads', wholeNumber)
     .option('--provider <name>', 'ONNX Runtime execution provider')
     .option('--data <file>', 'take inputs from a dataset')
+    .option('--bind <name=n>', 'bind a free dimension', keyValue)
     .option(...jsonFlag)
     .action(async (model: string, options: Json & { against?: string } & BenchFlags) => {
       const handle = await session.open(model);
       const against = options.against === undefined ? undefined : await session.open(options.against);
       const { runs, threads, provider, data } = options;
+      const bind = bindings(options.bind);
       const settings = {
+        ...(bind && { bind }),
         ...(runs && { runs }),
         ...(threads && { threads }),
         ...(provider && { provider }),
@@ -75,7 +80,15 @@ export function addMeasureCommands(program: Command, session: Session): void {
     });
 }
 
+interface EvalFlags {
+  readonly data: string;
+  readonly reference?: string;
+  readonly samples?: number;
+  readonly bind?: Record<string, string>;
+}
+
 interface BenchFlags {
+  readonly bind?: Record<string, string>;
   readonly runs?: number;
   readonly threads?: number;
   readonly provider?: string;

@@ -2,9 +2,9 @@ import { analyse } from '../../analysis/analyse.ts';
 import { estimateOn } from '../../devices/estimate.ts';
 import { benchmark } from '../../runtime/bench.ts';
 import { evaluate } from '../../runtime/evaluate.ts';
+import { kernelLayers } from '../../runtime/kernelLayers.ts';
 import { startRunner } from '../../runtime/launch.ts';
 import { deviceNamed } from '../deviceFiles.ts';
-import { layerNamer } from '../layerNames.ts';
 import type { EngineMethods } from '../methods.ts';
 import { forwardProgress } from '../context.ts';
 import type { ModelStore } from '../store.ts';
@@ -24,19 +24,20 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
       return benchmark(startRunner, {
         ...options,
         model: await store.fileOf(held),
-        layerOf: layerNamer(held.model),
-        ...(other && { against: await store.fileOf(other), againstLayerOf: layerNamer(other.model) }),
+        layerOf: kernelLayers(held.model),
+        ...(other && { against: await store.fileOf(other), againstLayerOf: kernelLayers(other.model) }),
         ...forwardProgress(job),
       });
     },
 
-    async evaluate({ handle, data, reference, samples }, job) {
+    async evaluate({ handle, data, reference, samples, bind }, job) {
       const other = reference === undefined ? undefined : store.get(reference);
       return evaluate(startRunner, {
         model: await store.fileOf(store.get(handle)),
         data,
         ...(other && { reference: await store.fileOf(other) }),
         ...(samples !== undefined && { samples }),
+        ...(bind && { bind }),
         ...forwardProgress(job),
       });
     },

@@ -65,18 +65,13 @@ describe('the manifest and the code', () => {
   });
 
   it('points at files that exist', () => {
-    const schemas = contributes.jsonValidation.map(({ url }) => url);
+    // The build copies the schemas that the code checks with.
+    const sources: Record<string, string> = {
+      './dist/schemas/device.schema.json': 'src/devices/schemas/device.schema.json',
+      './dist/schemas/dataset.schema.json': 'src/runtime/schemas/dataset.schema.json',
+    };
+    const schemas = contributes.jsonValidation.map(({ url }) => sources[url] ?? url);
     const pages = contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.markdown));
     for (const path of [...schemas, ...pages]) expect(read(path).length).toBeGreaterThan(0);
-  });
-
-  it('ships the schemas that the code checks with', () => {
-    const parsed = (path: string): unknown => JSON.parse(read(path));
-    expect(parsed('media/schemas/device.schema.json')).toEqual(
-      parsed('src/devices/schemas/device.schema.json'),
-    );
-    expect(parsed('media/schemas/dataset.schema.json')).toEqual(
-      parsed('src/runtime/schemas/dataset.schema.json'),
-    );
   });
 });
