@@ -4,7 +4,7 @@ import { createActiveModel } from './editor/activeModel.ts';
 import { createBudgetFiles } from './editor/budgetFiles.ts';
 import { createCatalog } from './editor/catalog.ts';
 import { registerCommands } from './editor/commands.ts';
-import { textScheme, viewType } from './editor/contributions.ts';
+import { viewType } from './editor/contributions.ts';
 import { createEngineService } from './editor/engineService.ts';
 import { describe } from './editor/errorText.ts';
 import { createFindings } from './editor/findings.ts';
@@ -20,6 +20,7 @@ import { createStatusBar } from './editor/statusBar.ts';
 import { createModelStore } from './editor/store.ts';
 import { sweepStorage } from './editor/sweep.ts';
 import { registerTextFeatures } from './editor/textFeatures.ts';
+import { registerTextFileSystem } from './editor/textFileSystem.ts';
 import { createTextForms } from './editor/textForms.ts';
 import { registerTools } from './editor/tools.ts';
 import { createTrees } from './editor/trees.ts';
@@ -55,7 +56,7 @@ export function activate(context: vscode.ExtensionContext): Services {
     vscode.window.registerCustomEditorProvider(viewType, provider, {
       supportsMultipleEditorsPerDocument: true,
     }),
-    vscode.workspace.registerTextDocumentContentProvider(textScheme, texts),
+    registerTextFileSystem(texts),
     registerTextFeatures(services, texts, findings),
     registerCommands({ services, pages, texts, findings, reports }),
     registerTools(services, findings),

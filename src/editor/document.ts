@@ -95,6 +95,7 @@ export class ModelDocument implements vscode.CustomDocument {
   #applying: AbortController | undefined;
   #applyQueue: Promise<unknown> = Promise.resolve();
   #liveBackups = 0;
+  #closed = false;
   #inspection: { readonly key: string; readonly report: Promise<InspectReport> } | undefined;
   readonly #keptFiles: string[] = [];
 
@@ -271,6 +272,7 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 
   #handleAt(point: Point): Promise<Handle> {
+    if (this.#closed) return Promise.reject(new KerfError('cancelled', 'the document was closed'));
     if (this.#generation !== this.#context.engine.generation) {
       this.#generation = this.#context.engine.generation;
       this.#handles.clear();
@@ -418,17 +420,24 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** The end of the document. */
   close(): void {
+    this.#closed = true;
     this.#applying?.abort();
     this.#disposed.fire();
     this.#crashes.dispose();
+    const opening = [...this.#handles.values()];
     this.#release();
     // A backup may still need the kept original; old ones are swept at activation.
     if (this.#liveBackups <= 0)
-      for (const kept of [this.#kept, ...this.#keptFiles])
-        rm(kept, { recursive: true, force: true }).catch((error: unknown) =>
+      Promise.allSettled(opening)
+        .then(() => this.#forgetKept())
+        .catch((error: unknown) =>
           this.#context.log.warn(`a kept original stays behind: ${describe(error)}`),
         );
     for (const emitter of [this.#changed, this.#edited, this.#disposed]) emitter.dispose();
+  }
+
+  async #forgetKept(): Promise<void> {
+    for (const kept of [this.#kept, ...this.#keptFiles]) await rm(kept, { recursive: true, force: true });
   }
 
   #release(): void {

@@ -3,7 +3,7 @@ import type { Damage } from '../ir/errors.ts';
 import type { Finding, Severity } from '../rules/rule.ts';
 import { textScheme } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './errorText.ts';
+import { describe, isCancellation } from './errorText.ts';
 import { type FindingGroup, groupFindings, layersOf, withSeverities } from './findingView.ts';
 import type { Services } from './services.ts';
 import { textUri, type TextForms } from './textForms.ts';
@@ -62,9 +62,9 @@ export function createFindings(services: Services, texts: TextForms): FindingsVi
   };
   const known = (document: ModelDocument): readonly Finding[] => entries.get(document)?.known ?? [];
   const refresh = (document: ModelDocument): void => {
-    publishAll(document).catch((error: unknown) =>
-      log.warn(`check of ${document.fileName}: ${describe(error)}`),
-    );
+    publishAll(document).catch((error: unknown) => {
+      if (!isCancellation(error)) log.warn(`check of ${document.fileName}: ${describe(error)}`);
+    });
   };
   const publishAll = async (document: ModelDocument): Promise<void> => {
     const key = document.modelKey;

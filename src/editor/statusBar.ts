@@ -3,7 +3,7 @@ import type { EstimateReport } from '../engine/protocol.ts';
 import type { ActiveModel } from './activeModel.ts';
 import { type BudgetUse, budgetUse } from './budgetState.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './errorText.ts';
+import { describe, isCancellation } from './errorText.ts';
 import { formatBytes, formatCount, formatMs } from './format.ts';
 import type { Services } from './services.ts';
 
@@ -47,7 +47,7 @@ export function createStatusBar(services: Services, active: ActiveModel): vscode
     const { document } = active;
     if (document === undefined) return hide();
     show(document).catch((error: unknown) => {
-      services.log.warn(`status bar: ${describe(error)}`);
+      if (!isCancellation(error)) services.log.warn(`status bar: ${describe(error)}`);
       hide();
     });
   };

@@ -3,7 +3,6 @@ import type { LayerRow } from '../engine/protocol.ts';
 import { KerfError } from '../ir/errors.ts';
 import { textExtension, textScheme } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
-import { describe } from './errorText.ts';
 import type { Services } from './services.ts';
 import { indexText, type TextIndex } from './textModel.ts';
 
@@ -14,19 +13,30 @@ export interface ShownText {
   readonly rows: ReadonlyMap<string, LayerRow>;
 }
 
-/** The text forms: read-only virtual documents that follow the edits of their model. */
-export interface TextForms extends vscode.TextDocumentContentProvider, vscode.Disposable {
+/** The text forms of models: what they say, who looks at them, and the selection that moves with the graph. */
+export interface TextForms extends vscode.Disposable {
   /** A text form was printed again. */
   readonly onDidPrint: vscode.Event<ShownText & { readonly uri: vscode.Uri }>;
+  /** An open text form does not say what its model is any more. */
+  readonly onDidOutdate: vscode.Event<vscode.Uri>;
   /** Opens the text form beside, at a layer when one is given. */
   show(document: ModelDocument, layer?: string): Promise<void>;
   /** The current text of a model, whether a text form is open or not. */
   print(document: ModelDocument): Promise<ShownText>;
+  /** The text for an editor; the model stays open until the editor's text is closed. */
+  read(uri: vscode.Uri): Promise<ShownText>;
   /** What an open text form shows; undefined when the text is not one, or not printed yet. */
   shown(uri: vscode.Uri): ShownText | undefined;
-  /** Text forms that are open now. */
-  readonly open: readonly vscode.Uri[];
 }
+
+interface OpenText {
+  readonly held: Promise<ModelDocument>;
+  shown?: ShownText;
+  follow?: vscode.Disposable;
+}
+
+/** A reader that opens no editor (a file search, a hover of a tab) holds the model no longer than this. */
+const readerSeconds = 30;
 
 export function textUri(model: vscode.Uri): vscode.Uri {
   const query = model.scheme === 'file' ? '' : model.toString();
@@ -39,14 +49,10 @@ export function modelUri(text: vscode.Uri): vscode.Uri {
 }
 
 export function createTextForms(services: Services): TextForms {
-  const { store, selection, log } = services;
-  const changed = new vscode.EventEmitter<vscode.Uri>();
+  const { store, selection } = services;
+  const outdated = new vscode.EventEmitter<vscode.Uri>();
   const didPrint = new vscode.EventEmitter<ShownText & { uri: vscode.Uri }>();
-  const texts = new Map<
-    string,
-    { held: Promise<ModelDocument>; shown?: ShownText; follow?: vscode.Disposable }
-  >();
-
+  const texts = new Map<string, OpenText>();
   const prints = new WeakMap<ModelDocument, { key: string; text: Promise<ShownText> }>();
   const print = (document: ModelDocument): Promise<ShownText> => {
     const known = prints.get(document);
@@ -56,20 +62,19 @@ export function createTextForms(services: Services): TextForms {
     text.catch(() => prints.delete(document));
     return text;
   };
-  const hold = (uri: vscode.Uri) => {
+  const hold = (uri: vscode.Uri): OpenText => {
     const key = uri.toString();
     const known = texts.get(key);
     if (known !== undefined) return known;
-    const entry: { held: Promise<ModelDocument>; shown?: ShownText; follow?: vscode.Disposable } = {
-      held: store.acquire(modelUri(uri)),
-    };
+    const entry: OpenText = { held: store.acquire(modelUri(uri)) };
     texts.set(key, entry);
     entry.held.then(
       (document) => {
-        entry.follow = document.onDidChange((reason) => reason !== 'saved' && changed.fire(uri));
+        entry.follow = document.onDidChange((reason) => reason !== 'saved' && outdated.fire(uri));
       },
       () => texts.delete(key),
     );
+    setTimeout(() => !isOpen(uri) && letGo(uri), readerSeconds * 1000);
     return entry;
   };
   const letGo = (uri: vscode.Uri): void => {
@@ -80,7 +85,7 @@ export function createTextForms(services: Services): TextForms {
     entry.held.then((document) => store.release(document)).catch(() => undefined);
   };
   const subscriptions = [
-    changed,
+    outdated,
     didPrint,
     vscode.workspace.onDidCloseTextDocument((text) => text.uri.scheme === textScheme && letGo(text.uri)),
     selection.onDidSelect(({ document, layer, from }) => revealSelected(document, layer, from)),
@@ -101,24 +106,16 @@ export function createTextForms(services: Services): TextForms {
         revealLayer(editor, texts.get(key)?.shown, layer);
   };
   return {
-    onDidChange: changed.event,
     onDidPrint: didPrint.event,
+    onDidOutdate: outdated.event,
     print,
-    get open() {
-      return [...texts.keys()].map((key) => vscode.Uri.parse(key));
-    },
     shown: (uri) => texts.get(uri.toString())?.shown,
-    async provideTextDocumentContent(uri) {
+    async read(uri) {
       const entry = hold(uri);
-      try {
-        const document = await entry.held;
-        entry.shown = await print(document);
-        didPrint.fire({ uri, ...entry.shown });
-        return entry.shown.index.form.text;
-      } catch (error) {
-        log.error(`text form of ${uri.path}: ${describe(error)}`);
-        return `// ${describe(error)}\n`;
-      }
+      const shown = await print(await entry.held);
+      entry.shown = shown;
+      didPrint.fire({ uri, ...shown });
+      return shown;
     },
     async show(document, layer) {
       const uri = textUri(document.uri);
@@ -135,6 +132,10 @@ export function createTextForms(services: Services): TextForms {
       vscode.Disposable.from(...subscriptions).dispose();
     },
   };
+}
+
+function isOpen(uri: vscode.Uri): boolean {
+  return vscode.workspace.textDocuments.some((text) => text.uri.toString() === uri.toString());
 }
 
 async function printed(document: ModelDocument): Promise<ShownText> {

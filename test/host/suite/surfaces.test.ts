@@ -88,6 +88,19 @@ describe('surfaces', () => {
     await eventually('the text follows', async () => !(await textForm(uri)).includes('= BatchNormalization'));
   });
 
+  it('what is typed into the text form goes away again', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await vscode.commands.executeCommand('kerf.openText', uri);
+    const before = await textForm(uri);
+    const text = await vscode.workspace.openTextDocument(textFormUri(uri));
+    const edit = new vscode.WorkspaceEdit();
+    edit.insert(text.uri, new vscode.Position(9, 2), 'junk');
+    assert.ok(await vscode.workspace.applyEdit(edit));
+    await eventually('the model text is back', () => text.getText() === before && !text.isDirty);
+    assert.ok(!isDirty(uri));
+  });
+
   it('the selection moves from the text to the document, and from elsewhere to the text', async () => {
     const uri = await freshModel();
     await openModel(uri);
