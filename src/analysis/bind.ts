@@ -1,6 +1,7 @@
 import type { Graph, Model, Value } from '../ir/model.ts';
 import { feedsOf } from '../ir/model.ts';
 import type { Dim, Shape, ValueType } from '../ir/types.ts';
+import { soundDim } from '../ops/dims.ts';
 
 /** Numbers for free dimensions, by symbol, by input name (its first free dimension) or as `input[axis]`. */
 export type Bindings = Readonly<Record<string, number>>;
@@ -38,14 +39,14 @@ export function bindDimensions(model: Model, bind: Bindings): Bound {
     inputs.set(feed.id, bound);
   }
   const dimOf = (dim: Dim): Dim =>
-    typeof dim === 'string' ? (symbols.get(dim) ?? (free.has(dim) ? dim : null)) : dim;
+    typeof dim === 'string' ? (symbols.get(dim) ?? (free.has(dim) ? dim : null)) : soundDim(dim);
   return { inputs, free, apply: (type) => substitute(type, dimOf) };
 }
 
 /** A TFLite dimension that may be resized has its present size in the shape and -1 in the signature. */
 function declaredShape(feed: Value): Shape | undefined {
   const type = feed.type;
-  return type?.kind === 'tensor' || type?.kind === 'sparse' ? type.shape : undefined;
+  return type?.kind === 'tensor' || type?.kind === 'sparse' ? type.shape?.map(soundDim) : undefined;
 }
 
 function nameSymbols(feed: Value, bind: Bindings, symbols: Map<string, number>): void {
@@ -83,6 +84,6 @@ function substitute(type: ValueType, dimOf: (dim: Dim) => Dim): ValueType {
     return { ...type, element: substitute(type.element, dimOf) };
   }
   if ((type.kind !== 'tensor' && type.kind !== 'sparse') || type.shape === undefined) return type;
-  if (type.shape.every((dim) => typeof dim === 'number')) return type;
+  if (type.shape.every((dim) => typeof dim === 'number' && dim >= 0)) return type;
   return { ...type, shape: type.shape.map(dimOf) };
 }

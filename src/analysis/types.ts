@@ -1,5 +1,6 @@
 import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
 import type { Dim, Shape, TensorType, ValueType } from '../ir/types.ts';
+import { soundDim } from '../ops/dims.ts';
 import { knownConstant, shapeOf, tensorTypeOf } from '../ops/known.ts';
 import type { CostContext, Known, OpCost } from '../ops/operator.ts';
 import { operatorOf, sameDomain } from '../ops/registry.ts';
@@ -84,9 +85,8 @@ function inferNode(node: Node, scope: Scope, run: Run): void {
 /** Sizes that damage made negative or fractional are unknown. */
 function sane(inferred: Known): Known {
   const type = tensorTypeOf(inferred);
-  const sound = (dim: Dim) => typeof dim !== 'number' || (Number.isSafeInteger(dim) && dim >= 0);
-  if (type?.shape === undefined || type.shape.every(sound)) return inferred;
-  return { type: { ...type, shape: type.shape.map((dim) => (sound(dim) ? dim : null)) } };
+  if (type?.shape === undefined || type.shape.every((dim) => soundDim(dim) === dim)) return inferred;
+  return { type: { ...type, shape: type.shape.map(soundDim) } };
 }
 
 function exhausted(scope: Scope, run: Run): boolean {

@@ -152,8 +152,8 @@ export class WeightLedger {
     const zero = decodes ? zeroPointOf(node, trace.scope) : trace.zero;
     return node.inputs.flatMap((id, index) => {
       if (id === null || id === '') return [];
-      const setting = operator?.settings?.includes(index) === true;
-      return [{ id, scope: trace.scope, zero, as: setting ? 'setting' : decodes ? 'quantized' : trace.as }];
+      const passed = decodes ? 'quantized' : trace.as;
+      return [{ id, scope: trace.scope, zero, as: carriedStanding(operator, node, index, passed) }];
     });
   }
 
@@ -166,6 +166,19 @@ export class WeightLedger {
     share.params += elementCount(tensor.dims) ?? 0;
     this.#weights.push({ tensor, zero });
   }
+}
+
+/** What a carrier's operand is: the data it passes on, or sizes, axes and indices that steer it. */
+function carriedStanding(
+  operator: Operator | undefined,
+  node: Node,
+  index: number,
+  passed: Standing,
+): Standing {
+  if (passed === 'setting' || operator?.settings?.includes(index) === true) return 'setting';
+  if (operator?.family === 'constant') return 'setting';
+  const joins = node.op === 'Concat' || node.op === 'CONCATENATION' || node.op === 'PACK';
+  return index === 0 || joins ? passed : 'operand';
 }
 
 type Source =

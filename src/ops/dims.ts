@@ -107,6 +107,11 @@ export function broadcastDim(a: Dim, b: Dim): Dim {
   return null;
 }
 
+/** A size that is negative (some writers mark free dimensions so), fractional or beyond 2^53 is unknown. */
+export function soundDim(dim: Dim): Dim {
+  return typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0) ? null : dim;
+}
+
 /** Multidirectional (NumPy) broadcasting. */
 export function broadcast(shapes: readonly Shape[]): Shape {
   const rank = Math.max(0, ...shapes.map((shape) => shape.length));

@@ -4,6 +4,7 @@ import { decodeNumbers, sizeOf } from '../ir/numbers.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { Dim, Shape, TensorType, ValueType } from '../ir/types.ts';
 import { tensorType } from '../ir/types.ts';
+import { soundDim } from './dims.ts';
 import type { Known } from './operator.ts';
 
 /** Constants up to these sizes take part in shape arithmetic; larger ones are weights and are never read here. */
@@ -21,7 +22,7 @@ class ConstantKnown implements Known {
   #content: readonly Dim[] | undefined | null = null;
   constructor(tensor: Tensor) {
     this.constant = tensor;
-    this.type = tensorType(tensor.dtype, tensor.dims);
+    this.type = tensorType(tensor.dtype, tensor.dims.map(soundDim));
   }
   get content(): readonly Dim[] {
     if (this.#content === null) this.#content = contentOf(this.constant);

@@ -47,8 +47,9 @@ function joined(
 ): readonly Dim[] | undefined {
   const dtype = dtypeAt(context, inputs[0] ?? 0);
   const shapes = inputs.map((index) => context.shape(index));
-  if (dtype === undefined || !fitsContent(dtype, elementCount(shape)) || !shapes.every(isStatic))
-    return undefined;
+  if (dtype === undefined || !shapes.every(isStatic)) return undefined;
+  // Parts that do not fit together (damage) may be larger than their concatenation seems.
+  if (![shape, ...shapes].every((each) => fitsContent(dtype, elementCount(each)))) return undefined;
   const parts = inputs.map(
     (index, at) => context.input(index).content ?? unknownDims(elementCount(shapes[at]) ?? 0),
   );

@@ -31,9 +31,7 @@ function inferSplit(context: OpContext): readonly Known[] {
   return Array.from({ length: outputs }, (_, index) => {
     const size = sizes[index] ?? null;
     const part =
-      content && isStatic(x) && typeof size === 'number'
-        ? takeAlong(content, x, axis, rangeOf({ start, end: start + size, step: 1 }))
-        : undefined;
+      typeof size === 'number' ? cut(content, x, axis, { start, end: start + size, step: 1 }) : undefined;
     start += typeof size === 'number' ? size : 0;
     return known(dtype, replaceDim(x, axis, size), part);
   });
@@ -72,8 +70,7 @@ function inferSlice(context: OpContext): readonly Known[] {
     const range = sliceRange(x[axis] ?? null, starts?.[at] ?? null, ends?.[at] ?? null, step);
     const dim =
       range === undefined ? symbolicSlice(x[axis] ?? null, starts?.[at], ends?.[at], step) : lengthOf(range);
-    content =
-      range && content && isStatic(shape) ? takeAlong(content, shape, axis, rangeOf(range)) : undefined;
+    content = range && cut(content, shape, axis, range);
     shape = replaceDim(shape, axis, dim);
   });
   return [known(dtype, shape, content)];
@@ -110,9 +107,19 @@ function lengthOf({ start, end, step }: SliceRange): number {
   return Math.max(0, Math.ceil((end - start) / step));
 }
 
-/** The coordinates of a range. */
-function rangeOf(range: SliceRange): readonly number[] {
-  return Array.from({ length: lengthOf(range) }, (_, index) => range.start + index * range.step);
+/** Content along a range of one axis; `undefined` where the range (of a damaged Split) leaves the axis. */
+function cut(
+  content: readonly Dim[] | undefined,
+  shape: Shape,
+  axis: number,
+  range: SliceRange,
+): readonly Dim[] | undefined {
+  if (content === undefined || !isStatic(shape)) return undefined;
+  if (content.length === 0) return content;
+  const length = lengthOf(range);
+  if (length > (shape[axis] ?? 0)) return undefined;
+  const picks = Array.from({ length }, (_, index) => range.start + index * range.step);
+  return takeAlong(content, shape, axis, picks);
 }
 
 /** Slices of symbolic sizes that can still be named: all of it, all but the first or last few, the first few. */

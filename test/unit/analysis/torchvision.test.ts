@@ -44,8 +44,22 @@ describe.runIf(hasShared)('torchvision', () => {
     expect(analyse(model).totals.macs).toBe(patches + 12 * block + width * 1000);
   });
 
-  it('the MLPerf Tiny ResNet has 12,501,632 multiply-accumulates', () => {
-    const { model } = readModelFile(path.join(shared, 'models/own/cifar_resnet.onnx'));
-    expect(analyse(model).totals.macs).toBe(12_501_632);
+  it('ResNet-50 whose weights are given by shape alone has all its parameters, batch-norm statistics included', () => {
+    const { model } = readModelFile(path.join(shared, 'models/onnx/light_resnet50.onnx'));
+    const statistics = 2 * 26_560;
+    expect(analyse(model).totals).toMatchObject({ params: 25_557_032 + statistics, macs: 4_089_184_256 });
+  });
+
+  it.each([
+    ['own/cifar_resnet.onnx', 12_501_632],
+    ['tflite/pretrainedResnet.tflite', 12_501_632],
+    ['tflite/pretrainedResnet_quant.tflite', 12_501_632],
+    ['tflite/vww_96_float.tflite', 7_489_664],
+    ['tflite/vww_96_int8.tflite', 7_489_664],
+    ['tflite/kws_ref_model.tflite', 2_656_768],
+    ['tflite/ad01_int8.tflite', 264_192],
+  ])('MLPerf Tiny: %s has %d multiply-accumulates', (file, macs) => {
+    const { model } = readModelFile(path.join(shared, 'models', file));
+    expect(analyse(model).totals.macs).toBe(macs);
   });
 });
