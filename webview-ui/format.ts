@@ -27,18 +27,18 @@ function scaled(value: number, base: number, units: readonly string[]): string {
   return `${digits(rest)}${units[step]}`;
 }
 
-/** Bytes in binary units, as flash and RAM are counted. */
+/** Bytes, decimal as in the findings and on the command line. */
 export function bytes(value: number | null | undefined): string {
-  return known(value) ? scaled(value, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']) : unknown;
+  return known(value) ? scaled(value, 1000, [' B', ' kB', ' MB', ' GB', ' TB']) : unknown;
 }
 
 /** Counts: 11.7 M. */
 export function count(value: number | null | undefined): string {
-  return known(value) ? scaled(value, 1000, ['', ' K', ' M', ' G', ' T']) : unknown;
+  return known(value) ? scaled(value, 1000, ['', ' k', ' M', ' G', ' T']) : unknown;
 }
 
 export function macs(value: number | null | undefined): string {
-  return known(value) ? `${scaled(value, 1000, [' ', ' K', ' M', ' G', ' T'])}MAC` : unknown;
+  return known(value) ? `${scaled(value, 1000, [' ', ' k', ' M', ' G', ' T'])}MAC` : unknown;
 }
 
 /** Milliseconds in the unit that suits them. */

@@ -56,11 +56,9 @@ describe('opening', () => {
   it('a small model opens unfolded, with its numbers', async () => {
     page = await stage.open({ model: 'resnet' });
     expect(await boxes()).toBe(54);
-    expect(await page.locator('.headline').textContent()).toContain('272 K params · 40.8 MMAC');
+    expect(await page.locator('.headline').textContent()).toContain('272 k params · 40.8 MMAC');
     expect(await page.locator('.meter.over').count()).toBe(1);
-    expect(await page.locator('.meter').first().getAttribute('aria-valuetext')).toBe(
-      'File 1.04 MiB of 1 MiB',
-    );
+    expect(await page.locator('.meter').first().getAttribute('aria-valuetext')).toBe('File 1.09 MB of 1 MB');
   });
 
   it('a large model opens folded and unfolds in the worker', async () => {
@@ -231,7 +229,7 @@ describe('work', () => {
     page = await stage.open();
     await press('Quantize to int8: about', '.details');
     await page.waitForFunction(() => document.querySelector('.status-words')?.textContent?.includes('→'));
-    expect(await status().textContent()).toMatch(/file 1\.04 MiB → [\d.]+ MiB \(−0\.1 %\)/);
+    expect(await status().textContent()).toMatch(/file 1\.09 MB → [\d.]+ MB \(−0\.1 %\)/);
     expect(await calls('apply')).toEqual([{ pass: 'quantize-dynamic', options: {}, layers: ['stem/Conv'] }]);
     await tab('recipe');
     expect(await page.locator('.steps li').count()).toBe(1);

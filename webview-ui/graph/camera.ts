@@ -61,7 +61,7 @@ export function kept(camera: Camera, world: Size, screen: Size): Camera {
 /** Fits the width, shows the top; never larger than life, never too small to read when the graph is wide. */
 export function fittedToWidth(world: Size, screen: Size, focusX: number): Camera {
   const fit = (screen.width - 2 * margin) / Math.max(1, world.width);
-  const zoom = Math.min(1, Math.max(0.6, fit));
+  const zoom = Math.min(1, Math.max(0.7, fit));
   const spare = screen.width / zoom - world.width;
   const x =
     spare >= 0

@@ -41,9 +41,10 @@ export function measure(scene: Scene, overlay: OverlayId, measured: Float64Array
 }
 
 function itemValues(scene: Scene, basis: Overlay, perLayer: Float64Array): Float64Array {
-  return Float64Array.from(scene.members, (members) => {
-    // Graph inputs and outputs do no work; they have no value.
-    const layers = members.filter((v) => scene.view.kind[v] === 0);
+  return Float64Array.from(scene.members, (members, i) => {
+    // Graph inputs and outputs do no work and have no value; a card speaks for its own layer, not for hidden constants.
+    const folded = scene.visible.group[i]! >= 0;
+    const layers = (folded ? members : [scene.visible.node[i]!]).filter((v) => scene.view.kind[v] === 0);
     if (layers.length === 0) return Number.NaN;
     let result = 0;
     for (const v of layers) {

@@ -1,4 +1,5 @@
 import type { GraphView } from '../../src/engine/view.ts';
+import { constantHosts } from './constants.ts';
 import { crossingValues, segmentsOf } from './segments.ts';
 
 /** Groups with fewer layers than this are not worth a tile. */
@@ -17,10 +18,13 @@ export interface Group {
   readonly size: number;
 }
 
-/** How layers nest: `of[node]` is the innermost group of a node, -1 at the top. Parents come before children. */
+/** How layers nest. Parents come before children. */
 export interface FoldTree {
   readonly groups: readonly Group[];
+  /** Innermost group of each node, -1 at the top. */
   readonly of: Int32Array;
+  /** The layer whose card a constant hides in, -1 for ordinary layers; see `constantHosts`. */
+  readonly host: Int32Array;
   readonly depth: number;
 }
 
@@ -34,13 +38,16 @@ interface Draft {
 /** Groups layers by name scope, and crowded places without scopes by repeated blocks. */
 export function buildFoldTree(view: GraphView): FoldTree {
   const drafts: Draft[] = [];
-  const of = scopeGroups(view, drafts);
+  const host = constantHosts(view);
+  const of = scopeGroups(view, drafts, host);
   prune(view, drafts, of);
-  splitCrowded(view, drafts, of);
-  return finish(drafts, of);
+  splitCrowded(view, drafts, of, host);
+  // A constant belongs where it is used, whatever its exporter called it.
+  for (let v = 0; v < view.nodeCount; v++) if (host[v]! >= 0) of[v] = of[host[v]!]!;
+  return finish(drafts, of, host);
 }
 
-function scopeGroups(view: GraphView, drafts: Draft[]): Int32Array {
+function scopeGroups(view: GraphView, drafts: Draft[], host: Int32Array): Int32Array {
   const of = new Int32Array(view.nodeCount).fill(-1);
   const byPath = new Map<string, number>();
   const groupOf = (path: string): number => {
@@ -55,7 +62,7 @@ function scopeGroups(view: GraphView, drafts: Draft[]): Int32Array {
   };
   const byString = new Map<number, number>();
   for (let v = 0; v < view.nodeCount; v++) {
-    if (view.kind[v] !== 0) continue;
+    if (view.kind[v] !== 0 || host[v]! >= 0) continue;
     const text = view.scope[v]!;
     let group = byString.get(text);
     if (group === undefined) {
@@ -111,17 +118,22 @@ function compactDrafts(drafts: Draft[], of: Int32Array, stands: Int32Array): voi
   drafts.push(...kept);
 }
 
-function splitCrowded(view: GraphView, drafts: Draft[], of: Int32Array): void {
+function splitCrowded(view: GraphView, drafts: Draft[], of: Int32Array, host: Int32Array): void {
   const members = new Map<number, number[]>();
   for (let v = 0; v < view.nodeCount; v++) {
-    if (view.kind[v] !== 0) continue;
+    if (view.kind[v] !== 0 || host[v]! >= 0) continue;
     const list = members.get(of[v]!);
     if (list === undefined) members.set(of[v]!, [v]);
     else list.push(v);
   }
   const crowds = [...members].filter(([, nodes]) => nodes.length > crowded);
   if (crowds.length === 0) return;
-  const crossing = crossingValues(view.nodeCount, view.edgeFrom, view.edgeTo);
+  const flowing = view.edgeFrom.map((_, e) => e).filter((e) => host[view.edgeFrom[e]!]! < 0);
+  const crossing = crossingValues(
+    view.nodeCount,
+    flowing.map((e) => view.edgeFrom[e]!),
+    flowing.map((e) => view.edgeTo[e]!),
+  );
   for (const [parent, nodes] of crowds) {
     const tokens = Uint32Array.from(nodes, (v) => view.op[v]!);
     const borders = Uint32Array.from(nodes, (v) => crossing[v]!);
@@ -136,7 +148,7 @@ function splitCrowded(view: GraphView, drafts: Draft[], of: Int32Array): void {
   }
 }
 
-function finish(drafts: readonly Draft[], of: Int32Array): FoldTree {
+function finish(drafts: readonly Draft[], of: Int32Array, host: Int32Array): FoldTree {
   const depthOf = new Map<number, number>([[-1, -1]]);
   const measure = (g: number): number => {
     const known = depthOf.get(g);
@@ -153,5 +165,5 @@ function finish(drafts: readonly Draft[], of: Int32Array): FoldTree {
     size,
   }));
   const depth = groups.reduce((deepest, group) => Math.max(deepest, group.depth + 1), 0);
-  return { groups, of, depth };
+  return { groups, of, host, depth };
 }

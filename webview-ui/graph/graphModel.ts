@@ -12,7 +12,12 @@ export interface GraphModel {
   readonly scene: Signal<{ readonly scene: Scene; readonly anchor: Anchor } | undefined>;
   /** Words about a layout under way, '' when there is none. */
   readonly working: Signal<string>;
-  readonly levels: Signal<{ readonly current: number; readonly deepest: number }>;
+  /** Level `deepest` shows every layer, one more shows constants too. */
+  readonly levels: Signal<{
+    readonly current: number;
+    readonly deepest: number;
+    readonly constants: boolean;
+  }>;
   setLevel(level: number): void;
   toggle(group: number): void;
   /** Folds the group around an item. */
@@ -29,9 +34,9 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
   const client = layoutClient(workerUri);
   const scene: GraphModel['scene'] = signal(undefined);
   const working = signal('');
-  const levels = signal({ current: 0, deepest: 0 });
+  const levels = signal({ current: 0, deepest: 0, constants: false });
   let loaded: LoadedGraph | undefined;
-  let tree: FoldTree = { groups: [], of: new Int32Array(0), depth: 0 };
+  let tree: FoldTree = { groups: [], of: new Int32Array(0), host: new Int32Array(0), depth: 0 };
   let toggled = new Set(app.viewState.get('toggled'));
 
   const unfolded = () => {
@@ -48,7 +53,8 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     if (loaded === undefined) return;
     const { view } = loaded;
     const base = tree;
-    const visible = visibleGraph(view, base, unfolded());
+    const constants = levels.get().current > base.depth;
+    const visible = visibleGraph(view, base, { unfolded: unfolded(), constants });
     const input = layoutInputOf(view, visible, hintFor(visible));
     const slow = setTimeout(
       () => working.set(`Laying out ${visible.count.toLocaleString('en-US')} boxes`),
@@ -158,7 +164,12 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     const current = first
       ? (app.viewState.get('level') ?? openingLevel(value.view, tree))
       : levels.get().current;
-    levels.set({ current: Math.min(current, tree.depth), deepest: tree.depth });
+    const constants = tree.host.some((host) => host >= 0);
+    levels.set({
+      current: Math.min(current, tree.depth + Number(constants)),
+      deepest: tree.depth,
+      constants,
+    });
     void relayout('restore');
   });
 

@@ -31,7 +31,9 @@ export function placeVertices(graph: Proper, order: Order, width: Float32Array):
     const blocks = alignVertices(graph, order, way.down ? up : down, conflicts, way);
     return compact(graph, order, blocks, width, way);
   });
-  return balance(graph, results, ways, width);
+  const x = balance(graph, results, ways, width);
+  straightenTrunk(graph, order, x);
+  return toCorner(graph, x, width);
 }
 
 function sortedByPlace(side: Csr, { place }: Order): Csr {
@@ -189,10 +191,35 @@ function balance(
     four.sort();
     x[v] = (four[1]! + four[2]!) / 2;
   }
-  // The mean may reach beyond the narrowest assignment on either side.
-  const { min } = extentOf(graph, x, width);
-  for (let v = 0; v < graph.count; v++) x[v] = x[v]! - min;
   return x;
+}
+
+/**
+ * Where a rank holds a single vertex, everything below hangs on it alone and can be moved as a whole. All such vertices
+ * come under one another: the trunk of a network is one straight line, however many blocks it has.
+ */
+function straightenTrunk(graph: Proper, { start, vertex }: Order, x: Float64Array): void {
+  let trunk: number | undefined;
+  let pending = 0;
+  let shift = 0;
+  const moveTo = (end: number) => {
+    for (let k = start[pending]!; k < start[end]!; k++) x[vertex[k]!] = x[vertex[k]!]! + shift;
+    pending = end;
+  };
+  for (let r = 0; r < graph.ranks; r++) {
+    if (start[r + 1]! - start[r]! !== 1) continue;
+    const at = x[vertex[start[r]!]!]!;
+    trunk ??= at;
+    shift = trunk - at;
+    moveTo(r + 1);
+  }
+  moveTo(graph.ranks);
+}
+
+/** Moves the picture to x = 0. */
+function toCorner(graph: Proper, x: Float64Array, width: Float32Array): Float64Array {
+  const { min } = extentOf(graph, x, width);
+  return x.map((value) => value - min);
 }
 
 function extentOf(graph: Proper, x: Float64Array, width: Float32Array): { min: number; max: number } {

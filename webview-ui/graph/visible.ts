@@ -1,6 +1,12 @@
 import type { GraphView } from '../../src/engine/view.ts';
 import type { FoldTree } from './foldTree.ts';
 
+/** Which groups are open, and whether constants have cards of their own. */
+export interface Folds {
+  readonly unfolded: ReadonlySet<number>;
+  readonly constants: boolean;
+}
+
 /** What is on the canvas: layers and folded groups, with the edges between them. */
 export interface Visible {
   readonly count: number;
@@ -29,14 +35,16 @@ export function unfoldedAt(tree: FoldTree, level: number): Set<number> {
 
 /** The deepest level that still opens with a readable number of boxes. */
 export function openingLevel(view: GraphView, tree: FoldTree): number {
-  if (view.nodeCount < unfoldedLimit) return tree.depth;
+  let constants = 0;
+  for (const host of tree.host) if (host >= 0) constants++;
+  if (view.nodeCount - constants < unfoldedLimit) return tree.depth;
   let level = 0;
   while (level < tree.depth && countVisible(view, tree, level + 1) <= readable) level++;
   return level;
 }
 
 function countVisible(view: GraphView, tree: FoldTree, level: number): number {
-  return itemsOf(view, tree, unfoldedAt(tree, level)).count;
+  return itemsOf(view, tree, { unfolded: unfoldedAt(tree, level), constants: false }).count;
 }
 
 /** The outermost folded group around each group, itself included, or -1. */
@@ -49,13 +57,14 @@ function foldedAround(tree: FoldTree, unfolded: ReadonlySet<number>): Int32Array
   return folded;
 }
 
-function itemsOf(view: GraphView, tree: FoldTree, unfolded: ReadonlySet<number>) {
+function itemsOf(view: GraphView, tree: FoldTree, { unfolded, constants }: Folds) {
   const folded = foldedAround(tree, unfolded);
   const itemOfGroup = new Int32Array(tree.groups.length).fill(-1);
   const itemOf = new Uint32Array(view.nodeCount);
   const group: number[] = [];
   const node: number[] = [];
   for (let v = 0; v < view.nodeCount; v++) {
+    if (!constants && tree.host[v]! >= 0) continue;
     const inner = tree.of[v]!;
     const g = inner < 0 ? -1 : folded[inner]!;
     if (g >= 0 && itemOfGroup[g]! >= 0) {
@@ -67,12 +76,14 @@ function itemsOf(view: GraphView, tree: FoldTree, unfolded: ReadonlySet<number>)
     group.push(g);
     node.push(v);
   }
+  // Hosts are never constants themselves.
+  if (!constants) tree.host.forEach((host, v) => host >= 0 && (itemOf[v] = itemOf[host]!));
   return { count: group.length, group, node, itemOf };
 }
 
 /** The visible graph under a set of unfolded groups; parallel edges are merged. Linear. */
-export function visibleGraph(view: GraphView, tree: FoldTree, unfolded: ReadonlySet<number>): Visible {
-  const { count, group, node, itemOf } = itemsOf(view, tree, unfolded);
+export function visibleGraph(view: GraphView, tree: FoldTree, folds: Folds): Visible {
+  const { count, group, node, itemOf } = itemsOf(view, tree, folds);
   const seen = new Map<number, number>();
   const from: number[] = [];
   const to: number[] = [];
@@ -81,7 +92,9 @@ export function visibleGraph(view: GraphView, tree: FoldTree, unfolded: Readonly
   for (let e = 0; e < view.edgeFrom.length; e++) {
     const a = itemOf[view.edgeFrom[e]!]!;
     const b = itemOf[view.edgeTo[e]!]!;
-    if (a === b) continue;
+    // A hidden constant may feed more layers than the one it hides in; no data flows between those.
+    const hidden = !folds.constants && tree.host[view.edgeFrom[e]!]! >= 0;
+    if (a === b || hidden) continue;
     const known = seen.get(a * count + b);
     if (known !== undefined) {
       merged[known]!++;

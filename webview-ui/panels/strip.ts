@@ -121,12 +121,13 @@ function foldPicker(graph: GraphPane): HTMLElement {
       if (level !== graph.model.levels.get().current) graph.model.setLevel(level);
     },
   });
-  graph.model.levels.watch(({ current, deepest }) => {
+  graph.model.levels.watch(({ current, deepest, constants }) => {
     const choices = Array.from({ length: deepest + 1 }, (_, level) => ({
       value: String(level),
       text: level === deepest ? 'All layers' : level === 0 ? 'Folded' : `Fold level ${level}`,
     }));
-    picker.set(choices, String(current));
+    const all = constants ? [{ value: String(deepest + 1), text: 'All and constants' }] : [];
+    picker.set([...choices, ...all], String(current));
   });
   return picker.element;
 }

@@ -1,8 +1,10 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { mkdir, readFile } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import esbuild from 'esbuild';
 import { type Browser, type Page, chromium } from 'playwright-core';
+import { localEngine } from '../../../src/engine/local.ts';
+import type { Method } from '../../../src/engine/protocol.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const built = join(root, 'dist/webview-test');
@@ -51,9 +53,36 @@ async function build(): Promise<void> {
   });
 }
 
+const engine = localEngine();
+
+/** Calls of pages that show a real file. */
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => {
+    const { method, params } = JSON.parse(Buffer.concat(chunks).toString()) as {
+      method: Method;
+      params: never;
+    };
+    engine.call(method, params).then(
+      (result) => response.writeHead(200).end(JSON.stringify(result, pack)),
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    );
+  });
+}
+
+function pack(_: string, value: unknown): unknown {
+  if (!ArrayBuffer.isView(value)) return value;
+  return { typed: value.constructor.name, data: Array.from(value as Float64Array) };
+}
+
 async function serve(): Promise<{ server: Server; origin: string }> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    if (pathname === '/engine') {
+      answer(request, response);
+      return;
+    }
     if (pathname === '/') {
       response.writeHead(200, { 'content-type': 'text/html' }).end(html());
       return;
@@ -110,6 +139,7 @@ export async function openStage(): Promise<Stage> {
     },
     async close() {
       await browser.close();
+      engine.dispose();
       await new Promise((done) => server.close(done));
     },
   };

@@ -20,6 +20,7 @@ import {
   viewOf,
 } from './fakeModel.ts';
 import { largeNet, resnetLike, transformerLike } from './graphs.ts';
+import { realHandlers } from './realHost.ts';
 import { themes } from './themes.ts';
 
 /** Runs before the page: plays the extension host and VS Code's theme. The address chooses the model and the theme. */
@@ -78,12 +79,12 @@ function state(): DocumentState {
   return {
     revision,
     model: JSON.stringify(steps),
-    file: 'network.onnx',
-    format: 'onnx',
+    file: file ?? 'network.onnx',
+    format: file?.endsWith('.tflite') === true ? 'tflite' : 'onnx',
     dirty: steps.length > 0,
     trusted: address.get('trusted') !== 'no',
     device,
-    budget: { fileBytes: 1 << 20 },
+    budget: file === null ? { fileBytes: 1e6 } : {},
     data,
     steps,
     undone,
@@ -166,6 +167,9 @@ class Refusal extends Error {
     this.reason = reason;
   }
 }
+
+const file = address.get('file');
+const real = file === null ? {} : realHandlers({ file, steps: () => steps, device: () => device });
 
 const handlers: PageHandlers = {
   ready: async () => state(),
@@ -314,6 +318,7 @@ const handlers: PageHandlers = {
     return state();
   },
   copy: async () => null,
+  ...real,
 };
 
 async function serve(id: number, method: PageMethod, params: unknown): Promise<void> {
