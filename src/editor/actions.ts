@@ -18,6 +18,7 @@ import type { ModelDocument } from './document.ts';
 import { freeName } from './fileNames.ts';
 import { exportRecipe } from './recipeFile.ts';
 import type { Services } from './services.ts';
+import { groupOf } from './targets.ts';
 import { requireTrust } from './trust.ts';
 
 /** What commands, page, text form and language-model tools do to a document; each surface only asks and shows. */
@@ -30,13 +31,7 @@ export interface PassCall {
 
 /** Opens the custom editor when needed: edits without an editor have nowhere to be undone. */
 export async function ensureEditor(document: ModelDocument): Promise<void> {
-  const shown = vscode.window.tabGroups.all
-    .flatMap((group) => group.tabs)
-    .some(
-      ({ input }) =>
-        input instanceof vscode.TabInputCustom && input.uri.toString() === document.uri.toString(),
-    );
-  if (shown) return;
+  if (groupOf(document.uri) !== undefined) return;
   await vscode.commands.executeCommand('vscode.openWith', document.uri, viewType, {
     viewColumn: vscode.ViewColumn.Beside,
     preserveFocus: true,

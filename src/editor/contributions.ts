@@ -21,6 +21,8 @@ export const commandIds = [
   'kerf.selectDevice',
   'kerf.setBudget',
   'kerf.selectDataset',
+  'kerf.undo',
+  'kerf.redo',
   'kerf.exportRecipe',
   'kerf.applyRecipe',
   'kerf.convert',

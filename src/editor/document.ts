@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
@@ -15,9 +14,9 @@ import type {
 import { KerfError } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
 import type { RecipeStep } from '../passes/pass.ts';
-import type { EngineService } from './engineService.ts';
+import type { ChangeReason, DocumentContext, DocumentEdit, Source } from './documentTypes.ts';
 import { describe } from './errorText.ts';
-import { keepFile, stampOf } from './fileStamp.ts';
+import { stampOf } from './fileStamp.ts';
 import {
   type Backup,
   type Edit,
@@ -26,51 +25,24 @@ import {
   type Journal,
   markSaved,
   moveOrigin,
-  openJournal,
   type Origin,
   originOf,
   type Point,
   recordEdit,
   redoTo,
   reload,
-  replayPlan,
-  restoredJournal,
   revert,
   sameStamp,
   toBackup,
   undoneSteps,
   undoTo,
 } from './journal.ts';
-import type { Log } from './log.ts';
-
-/** Why a document looks different now. `recovered`: the engine was restarted; the content is the same. */
-export type ChangeReason = 'edit' | 'undo' | 'redo' | 'revert' | 'reload' | 'recovered' | 'saved';
-
-export interface DocumentEdit {
-  readonly label: string;
-  undo(): Promise<void>;
-  redo(): Promise<void>;
-}
+import { journalOfBackup, journalOfFile } from './journalFiles.ts';
+import { createKeptOriginals, type KeptOriginals } from './keptOriginals.ts';
+import { createModelHandles, keyOf, type ModelHandles } from './modelHandles.ts';
+import { runSteps } from './runSteps.ts';
 
 type HandleMethod = { [M in Method]: Params<M> extends { handle: Handle } ? M : never }[Method];
-
-/** What a document needs from the rest of the editor. */
-export interface DocumentContext {
-  readonly engine: EngineService;
-  readonly log: Log;
-  /** Folder for kept originals. */
-  readonly storage: string;
-  /** The custom editor let go of the document; others may still hold it. */
-  readonly released: (document: ModelDocument) => void;
-}
-
-/** Where the document's bytes are: the file itself, or a local copy of what is not a local file. */
-export interface Source {
-  readonly uri: vscode.Uri;
-  readonly path: string;
-  /** Present when `path` is the file that saving replaces. */
-  readonly local: boolean;
-}
 
 /**
  * One open model: the journal of its edits. The model values live in the engine; this holds only where they come from,
@@ -86,18 +58,15 @@ export class ModelDocument implements vscode.CustomDocument {
   readonly #changed = new vscode.EventEmitter<ChangeReason>();
   readonly #edited = new vscode.EventEmitter<DocumentEdit>();
   readonly #disposed = new vscode.EventEmitter<void>();
-  readonly #kept: string;
-  readonly #handles = new Map<string, Promise<Handle>>();
+  readonly #kept: KeptOriginals;
+  readonly #handles: ModelHandles;
   readonly #crashes: vscode.Disposable;
   #journal: Journal;
   #diskStamp: Origin['stamp'] | undefined;
-  #generation: number;
   #applying: AbortController | undefined;
   #applyQueue: Promise<unknown> = Promise.resolve();
   #liveBackups = 0;
-  #closed = false;
   #inspection: { readonly key: string; readonly report: Promise<InspectReport> } | undefined;
-  readonly #keptFiles: string[] = [];
 
   readonly onDidChange = this.#changed.event;
   readonly onDidEdit = this.#edited.event;
@@ -110,15 +79,15 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#source = source;
     this.#journal = journal;
     this.#diskStamp = stampOf(source.path);
-    this.#generation = context.engine.generation;
-    this.#kept = join(context.storage, randomUUID());
-    this.#handles.set(keyOf(journal.current), Promise.resolve(opened.handle));
+    this.#kept = createKeptOriginals(context.storage);
+    this.#handles = createModelHandles(context, (point) => this.#open(point));
+    this.#handles.set(journal.current, opened.handle);
     this.#crashes = context.engine.onCrash(() => this.#changed.fire('recovered'));
   }
 
   /** Opens a file, or goes back to where a backup left it. */
   static async open(context: DocumentContext, source: Source, backup?: Backup): Promise<ModelDocument> {
-    const journal = backup === undefined ? freshJournal(source.path) : journalOf(backup, source.path);
+    const journal = backup === undefined ? journalOfFile(source.path) : journalOfBackup(backup, source.path);
     const { path } = originOf(journal, journal.current);
     const opened = await context.engine.call('open', { path, steps: journal.current.steps });
     return new ModelDocument(context, source, journal, opened);
@@ -147,24 +116,19 @@ export class ModelDocument implements vscode.CustomDocument {
   get modelKey(): string {
     return keyOf(this.#journal.current);
   }
-  /** The file that the current steps start from: the original, kept even after it was saved over. */
-  get originPath(): string {
-    return originOf(this.#journal, this.#journal.current).path;
-  }
-
   handle(): Promise<Handle> {
-    return this.#handleAt(this.#journal.current);
+    return this.#handles.at(this.#journal.current);
   }
 
   /** The model before any step. */
   original(): Promise<Handle> {
-    return this.#handleAt({ ...this.#journal.current, steps: [] });
+    return this.#handles.at({ ...this.#journal.current, steps: [] });
   }
 
   /** The model with further steps that are not part of the document. */
   variant(steps: readonly RecipeStep[]): Promise<Handle> {
     const { current } = this.#journal;
-    return this.#handleAt({ ...current, steps: [...current.steps, ...steps] });
+    return this.#handles.at({ ...current, steps: [...current.steps, ...steps] });
   }
 
   /** A question about the current model. Repeated once when the engine died of something else meanwhile. */
@@ -220,8 +184,11 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#applying = applying;
     const start = this.#journal.current;
     try {
-      await this.#keepOrigins({ copy: false });
-      const { reports, handle, done } = await this.#run(await this.handle(), steps, { ...options, signal });
+      await this.#keepOriginal({ copy: false });
+      const { reports, handle, done } = await runSteps(this.#context.engine, await this.handle(), steps, {
+        ...options,
+        signal,
+      });
       if (this.#journal.current !== start)
         throw new KerfError('cancelled', 'the document changed while the pass was running');
       if (done.length > 0) this.#record(label, done, handle);
@@ -231,26 +198,9 @@ export class ModelDocument implements vscode.CustomDocument {
     }
   }
 
-  /** Steps that change nothing are left out of the history. */
-  async #run(from: Handle, steps: readonly RecipeStep[], options: CallOptions) {
-    const reports: ApplyReport[] = [];
-    const done: RecipeStep[] = [];
-    let handle = from;
-    for (const [index, step] of steps.entries()) {
-      const onProgress = (fraction: number, message: string): void =>
-        options.onProgress?.((index + fraction) / steps.length, message);
-      const result = await this.#context.engine.call('apply', { handle, step }, { ...options, onProgress });
-      reports.push(result.report);
-      if (result.report.changed.length === 0) continue;
-      done.push(step);
-      handle = result.handle;
-    }
-    return { reports, handle, done };
-  }
-
   #record(label: string, steps: readonly RecipeStep[], handle: Handle): void {
     const { journal, edit } = recordEdit(this.#journal, label, steps);
-    this.#handles.set(keyOf(journal.current), Promise.resolve(handle));
+    this.#handles.set(journal.current, handle);
     this.#move(journal, 'edit');
     this.#edited.fire({
       label,
@@ -261,7 +211,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
   async #goTo(edit: Edit, direction: 'undo' | 'redo'): Promise<void> {
     this.#applying?.abort();
-    await this.#handleAt(direction === 'undo' ? edit.before : edit.after);
+    await this.#handles.at(direction === 'undo' ? edit.before : edit.after);
     this.#move(direction === 'undo' ? undoTo(this.#journal, edit) : redoTo(this.#journal, edit), direction);
   }
 
@@ -269,21 +219,6 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#journal = journal;
     this.revision++;
     this.#changed.fire(reason);
-  }
-
-  #handleAt(point: Point): Promise<Handle> {
-    if (this.#closed) return Promise.reject(new KerfError('cancelled', 'the document was closed'));
-    if (this.#generation !== this.#context.engine.generation) {
-      this.#generation = this.#context.engine.generation;
-      this.#handles.clear();
-    }
-    const key = keyOf(point);
-    const known = this.#handles.get(key);
-    if (known !== undefined) return known;
-    const opened = this.#open(point);
-    this.#handles.set(key, opened);
-    opened.catch(() => this.#handles.delete(key));
-    return opened;
   }
 
   async #open(point: Point): Promise<Handle> {
@@ -298,28 +233,22 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 
   /**
-   * Links (or, before a save, copies) the file aside when history stands on it, so that undo, hot exit and weights
-   * survive its replacement. Models are reopened from the kept file: the engine refuses to read a replaced one.
+   * Puts the file aside when history stands on it. Models are reopened from there, because the engine refuses to read
+   * a file that was replaced.
    */
-  async #keepOrigins({ copy }: { copy: boolean }): Promise<void> {
+  async #keepOriginal({ copy }: { copy: boolean }): Promise<void> {
     const { path } = this.#source;
     const standsOnFile = this.#journal.origins.some((origin) => origin.path === path);
     if (!standsOnFile || this.changedOnDisk()) return;
-    const kept = await keepFile(path, await this.#keptPath(), { copy });
-    const stamp = kept === undefined ? undefined : stampOf(kept);
-    if (kept === undefined || stamp === undefined) return;
-    this.#keptFiles.push(kept);
-    this.#journal = moveOrigin(this.#journal, path, { path: kept, stamp });
-    this.#release();
+    const { fileBytes } = await this.#context.engine.call('inspect', { handle: await this.original() });
+    const kept = await this.#kept.keep(path, { copy, external: fileBytes !== stampOf(path)?.size });
+    if (kept === undefined) return;
+    this.#journal = moveOrigin(this.#journal, path, kept);
+    this.#releaseHandles();
   }
 
-  /** A model with external data only opens beside its data, so its original stays in the same folder. */
-  async #keptPath(): Promise<string> {
-    const { path } = this.#source;
-    const { fileBytes } = await this.#context.engine.call('inspect', { handle: await this.original() });
-    const number = String(this.#keptFiles.length);
-    if (fileBytes === stampOf(path)?.size) return join(this.#kept, number, basename(path));
-    return join(dirname(path), `.${basename(path)}.${randomUUID().slice(0, 8)}.kerf-original`);
+  #releaseHandles(): void {
+    this.#handles.release().catch((error: unknown) => this.#context.log.debug(describe(error)));
   }
 
   /** True when the file is not what this document read or wrote last. */
@@ -335,8 +264,8 @@ export class ModelDocument implements vscode.CustomDocument {
   /** Writes the current model over its file; a cancelled or failed save leaves the file as it was. */
   async save(options: CallOptions = {}): Promise<void> {
     const point = this.#journal.current;
-    await this.#keepOrigins({ copy: true });
-    await this.#write(this.#source.path, await this.#handleAt(point), options);
+    await this.#keepOriginal({ copy: true });
+    await this.#write(this.#source.path, await this.#handles.at(point), options);
     if (!this.#source.local) await copyOut(this.#source.path, this.uri);
     this.#diskStamp = stampOf(this.#source.path);
     this.#journal = markSaved(this.#journal, point);
@@ -348,8 +277,8 @@ export class ModelDocument implements vscode.CustomDocument {
     if (destination.toString() === this.uri.toString()) return this.save(options);
     const handle = await this.handle();
     if (destination.scheme === 'file') return this.#write(destination.fsPath, handle, options);
-    await mkdir(this.#kept, { recursive: true });
-    const path = join(this.#kept, basename(destination.path));
+    await mkdir(this.#kept.folder, { recursive: true });
+    const path = join(this.#kept.folder, basename(destination.path));
     await this.#write(path, handle, options);
     await copyOut(path, destination);
   }
@@ -376,7 +305,7 @@ export class ModelDocument implements vscode.CustomDocument {
     const journal = reload(this.#journal, origin);
     const { handle } = await this.#context.engine.call('open', { path: origin.path, steps: [] });
     this.#diskStamp = stamp;
-    this.#handles.set(keyOf(journal.current), Promise.resolve(handle));
+    this.#handles.set(journal.current, handle);
     this.#move(journal, 'reload');
   }
 
@@ -398,11 +327,11 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** A backup found after the document had been opened by someone else than the editor. */
   async restore(backup: Backup): Promise<void> {
-    const journal = journalOf(backup, this.#source.path);
+    const journal = journalOfBackup(backup, this.#source.path);
     const { path } = originOf(journal, journal.current);
     const { handle } = await this.#context.engine.call('open', { path, steps: journal.current.steps });
-    this.#release();
-    this.#handles.set(keyOf(journal.current), Promise.resolve(handle));
+    this.#releaseHandles();
+    this.#handles.set(journal.current, handle);
     this.#move(journal, 'reload');
   }
 
@@ -420,51 +349,16 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** The end of the document. */
   close(): void {
-    this.#closed = true;
     this.#applying?.abort();
     this.#disposed.fire();
     this.#crashes.dispose();
-    const opening = [...this.#handles.values()];
-    this.#release();
+    const closed = this.#handles.close();
     // A backup may still need the kept original; old ones are swept at activation.
-    if (this.#liveBackups <= 0)
-      Promise.allSettled(opening)
-        .then(() => this.#forgetKept())
-        .catch((error: unknown) =>
-          this.#context.log.warn(`a kept original stays behind: ${describe(error)}`),
-        );
+    closed
+      .then(() => (this.#liveBackups > 0 ? undefined : this.#kept.forget()))
+      .catch((error: unknown) => this.#context.log.warn(`a kept original stays behind: ${describe(error)}`));
     for (const emitter of [this.#changed, this.#edited, this.#disposed]) emitter.dispose();
   }
-
-  async #forgetKept(): Promise<void> {
-    for (const kept of [this.#kept, ...this.#keptFiles]) await rm(kept, { recursive: true, force: true });
-  }
-
-  #release(): void {
-    if (this.#generation !== this.#context.engine.generation) return;
-    for (const handle of this.#handles.values())
-      handle
-        .then((known) => this.#context.engine.call('release', { handle: known }))
-        .catch((error: unknown) => this.#context.log.debug(`release: ${describe(error)}`));
-    this.#handles.clear();
-  }
-}
-
-/** Origins keep their index when their file is kept elsewhere, so a key outlives a save. */
-function keyOf(point: Point): string {
-  return JSON.stringify([point.origin, point.steps]);
-}
-
-function freshJournal(path: string): Journal {
-  const stamp = stampOf(path);
-  if (stamp === undefined) throw new KerfError('not-found', 'there is no such file', { file: path });
-  return openJournal({ path, stamp });
-}
-
-function journalOf(backup: Backup, path: string): Journal {
-  const plan = replayPlan(backup, stampOf);
-  const stamp = stampOf(path);
-  return restoredJournal(plan.origin, plan.steps, stamp === undefined ? plan.origin : { path, stamp });
 }
 
 function otherExtension(format: Dialect): string {

@@ -13,6 +13,7 @@ import { findingsOf, type FindingGroup, keyOfFinding } from './findingView.ts';
 import { type OptimizeAnswers, runOptimize, tell } from './optimizeCommand.ts';
 import { askOptions, pick, pickFix, pickPass } from './quickForms.ts';
 import { recipeSteps, saveRecipeAs } from './recipeFile.ts';
+import type { Services } from './services.ts';
 import { openEditor, targetUri, uriOf, withDocument } from './targets.ts';
 
 type EditCommand =
@@ -20,6 +21,8 @@ type EditCommand =
   | 'kerf.applyPass'
   | 'kerf.fix'
   | 'kerf.applyFix'
+  | 'kerf.undo'
+  | 'kerf.redo'
   | 'kerf.exportRecipe'
   | 'kerf.applyRecipe'
   | 'kerf.convert';
@@ -50,6 +53,8 @@ export function editCommands(parts: CommandParts): Pick<CommandTable, EditComman
         if (found === undefined) throw new KerfError('not-found', 'this finding is gone already');
         return applyFix(parts, document, found, typeof index === 'number' ? found.fixes[index] : undefined);
       }),
+    'kerf.undo': (argument) => inHistory(services, argument, 'undo'),
+    'kerf.redo': (argument) => inHistory(services, argument, 'redo'),
     'kerf.exportRecipe': (argument) =>
       on(argument, async (document) => (await saveRecipeAs(services.engine, document))?.fsPath),
     'kerf.applyRecipe': (argument, file) =>
@@ -122,6 +127,14 @@ async function applyFix(
   );
   tellChange(fix.title, report);
   return report;
+}
+
+/** Undo and redo belong to the model's editor; the text form and the views send them there and keep the focus. */
+async function inHistory({ store }: Services, argument: unknown, command: 'undo' | 'redo'): Promise<void> {
+  const from = vscode.window.activeTextEditor;
+  await openEditor(store, await targetUri(argument));
+  await vscode.commands.executeCommand(command);
+  if (from !== undefined) await vscode.window.showTextDocument(from.document, from.viewColumn);
 }
 
 async function convert(

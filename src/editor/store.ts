@@ -3,7 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
-import { type DocumentContext, ModelDocument, type Source } from './document.ts';
+import { ModelDocument } from './document.ts';
+import type { DocumentContext, Source } from './documentTypes.ts';
 import { type Backup, parseBackup } from './journal.ts';
 
 /** Bytes of a model that is not a local file (another file system, an old revision) go to a local copy. */

@@ -55,9 +55,19 @@ export async function withDocument<T>(
   }
 }
 
-/** Opens the custom editor on a model and gives its document. */
+/** The group that shows a model in its editor. */
+export function groupOf(uri: vscode.Uri): vscode.TabGroup | undefined {
+  const shows = ({ input }: vscode.Tab): boolean =>
+    input instanceof vscode.TabInputCustom &&
+    input.viewType === viewType &&
+    input.uri.toString() === uri.toString();
+  return vscode.window.tabGroups.all.find((group) => group.tabs.some(shows));
+}
+
+/** Opens the custom editor on a model, or goes to where it is open, and gives its document. */
 export async function openEditor(store: ModelStore, uri: vscode.Uri): Promise<ModelDocument> {
-  await vscode.commands.executeCommand('vscode.openWith', uri, viewType);
+  const viewColumn = groupOf(uri)?.viewColumn ?? vscode.ViewColumn.Active;
+  await vscode.commands.executeCommand('vscode.openWith', uri, viewType, { viewColumn, preview: false });
   const document = store.find(uri);
   if (document === undefined)
     throw new KerfError('internal', 'the model editor did not open', { file: uri.path });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { commandIds } from '../../../src/editor/contributions.ts';
 import {
+  apply,
   closeEverything,
   eventually,
   freshModel,
@@ -86,6 +87,21 @@ describe('surfaces', () => {
     await vscode.commands.executeCommand(command.command, ...(command.arguments ?? []));
     await eventually('dirty', () => isDirty(uri));
     await eventually('the text follows', async () => !(await textForm(uri)).includes('= BatchNormalization'));
+  });
+
+  it('undo from the text form undoes the pass and stays in the text', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await vscode.commands.executeCommand('kerf.openText', uri);
+    const before = await textForm(uri);
+    await apply(uri, 'fuse');
+    await eventually('the text follows', async () => (await textForm(uri)) !== before);
+    await vscode.commands.executeCommand('kerf.undo');
+    await eventually('the text goes back', async () => (await textForm(uri)) === before);
+    assert.equal(vscode.window.activeTextEditor?.document.uri.toString(), textFormUri(uri).toString());
+    await eventually('clean', () => !isDirty(uri));
+    await vscode.commands.executeCommand('kerf.redo');
+    await eventually('the text follows again', async () => (await textForm(uri)) !== before);
   });
 
   it('what is typed into the text form goes away again', async () => {
