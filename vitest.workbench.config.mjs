@@ -5,8 +5,9 @@ export default defineConfig({
   test: {
     include: ['test/workbench/**/*.test.ts'],
     globalSetup: ['test/workbench/support/globalSetup.ts'],
-    testTimeout: 120_000,
+    testTimeout: 180_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000, interval: 100 } },
     pool: 'forks',
     maxWorkers: 1,
     fileParallelism: false,

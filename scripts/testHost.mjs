@@ -28,7 +28,7 @@ export async function runHostTests() {
   const browser = await chromium.launch({ executablePath, args: chromiumArguments });
   try {
     const page = await browser.newPage();
-    await page.goto(server.url({ folder, extension: root, tests: bundle }));
+    await page.goto(server.url({ folder, extension: server.extension, tests: bundle }));
     await until('The extension host tests end', MINUTES * 60, () => existsSync(result) && hasEnded(result));
     return JSON.parse(await readFile(result, 'utf8'));
   } catch (error) {

@@ -18,7 +18,7 @@ if (!asked) {
 const dataDir = path.join(temporary, 'server');
 await mkdir(dataDir);
 const server = await startServer({ dataDir });
-const address = server.url({ folder, extension: root });
+const address = server.url({ folder, extension: server.extension });
 
 console.log(`\nKerf is ready. Open this address in a browser, then click a model:\n\n  ${address}\n`);
 console.log(`The folder is ${folder}. Press Ctrl+C to stop.`);

@@ -2,7 +2,8 @@ export declare const root: string;
 
 export interface RunningServer {
   readonly port: number;
-  readonly origin: string;
+  /** This checkout, as the workbench should load it. */
+  readonly extension: string;
   readonly logFile: string;
   url(what: WorkbenchAddress): string;
   stop(): Promise<void>;

@@ -2,7 +2,7 @@
 // the package registry is needed, and nothing at all once they are installed.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { capture, freePort, run, stopGroup, until } from './processes.mjs';
@@ -89,8 +89,9 @@ function isBuilt(server, name) {
 /**
  * Starts the server on a free port of the loopback interface.
  *
- * `dataDir` keeps its settings, logs, storage and extensions. `settings` become the machine's settings. The result says
- * where it listens (`origin`), builds workbench addresses (`url`) and stops it with everything it started (`stop`).
+ * `dataDir` keeps its settings, logs, storage and extensions. `settings` become the machine's settings. The result
+ * builds workbench addresses (`url`), names this checkout as an extension under development (`extension`), and stops the
+ * server with everything it started (`stop`).
  */
 export async function startServer({ dataDir, settings = {}, version, node = process.execPath, env = {} }) {
   const server = await ensureServer({ version, node });
@@ -99,6 +100,10 @@ export async function startServer({ dataDir, settings = {}, version, node = proc
   const all = { ...quietSettings, ...settings };
   await writeFile(path.join(dataDir, 'data/Machine/settings.json'), JSON.stringify(all, null, 2));
   await writeFile(path.join(dataDir, 'data/User/settings.json'), JSON.stringify(all, null, 2));
+  // Themes inside the extension's folder would be taken for its own, and `.tools` is inside: so it gets another address.
+  const extension = path.join(dataDir, 'development');
+  await rm(extension, { force: true });
+  await symlink(root, extension, 'junction');
   const port = await freePort();
   const logFile = path.join(dataDir, 'server.log');
   const log = await open(logFile, 'w');
@@ -124,7 +129,7 @@ export async function startServer({ dataDir, settings = {}, version, node = proc
     await stop();
     throw error;
   }
-  return { port, origin: `http://localhost:${port}`, url: (what) => workbenchUrl(port, what), logFile, stop };
+  return { port, extension, url: (what) => workbenchUrl(port, what), logFile, stop };
 }
 
 const quietSettings = {

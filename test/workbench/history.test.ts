@@ -92,7 +92,7 @@ flow('restore unsaved changes after the window was closed', { files }, async (be
 
 flow('undo inside a text field leaves the model alone', { files }, async (bench) => {
   const editor = await edited(bench);
-  const field = editor.frame.getByRole('textbox', { name: /find layers/i });
+  const field = editor.frame.getByPlaceholder('Find layers').locator('input');
   await field.click();
   await field.pressSequentially('conv');
   await field.press('Control+z');

@@ -69,6 +69,7 @@ flow('benchmark an edited model against its original', { files }, async (bench) 
 flow('the optimizer of the page', { files, settings: { 'kerf.device': 'stm32h743' } }, async (bench) => {
   const editor = await bench.openModel('digits.onnx');
   await editor.frame.getByRole('button', { name: 'Optimize for device…' }).click();
+  await bench.pick('digits-test.npz');
   const panel = await editor.tab('Optimize');
   await panel.getByText('recommended').waitFor({ timeout: 90_000 });
   await bench.picture('candidates');

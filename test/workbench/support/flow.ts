@@ -49,7 +49,7 @@ export function flow(name: string, options: FlowOptions, body: (flow: Flow) => P
     const picture = pictures(page, slug(name));
     try {
       const bench = workbench(page);
-      await page.goto(workbenchUrl(inject('serverPort'), { folder, extension: root }));
+      await page.goto(workbenchUrl(inject('serverPort'), { folder, extension: inject('extension') }));
       await bench.ready();
       await body({ ...bench, folder, picture });
     } catch (error) {
@@ -71,10 +71,9 @@ async function openedFolder(options: FlowOptions): Promise<string> {
   for (const [from, to] of Object.entries(options.files)) {
     await cp(path.join(root, from), path.join(folder, to), { recursive: true });
   }
-  if (options.settings !== undefined) {
-    await mkdir(path.join(folder, '.vscode'));
-    await writeFile(path.join(folder, '.vscode/settings.json'), JSON.stringify(options.settings));
-  }
+  const settings = { 'workbench.colorTheme': 'Default Dark Modern', ...options.settings };
+  await mkdir(path.join(folder, '.vscode'));
+  await writeFile(path.join(folder, '.vscode/settings.json'), JSON.stringify(settings));
   return folder;
 }
 

@@ -9,6 +9,7 @@ import { startServer } from '../../../scripts/vscodeServer.mjs';
 declare module 'vitest' {
   export interface ProvidedContext {
     readonly serverPort: number;
+    readonly extension: string;
     readonly browserEndpoint: string;
     readonly temporary: string;
   }
@@ -19,7 +20,7 @@ const settings = {
   'files.autoSave': 'off',
   'extensions.ignoreRecommendations': true,
   'git.enabled': false,
-  'workbench.colorTheme': 'Default Dark Modern',
+  'files.exclude': { '**/.vscode': true },
 };
 
 /** One VS Code server and one browser for all flows. */
@@ -31,6 +32,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     args: [...chromiumArguments],
   });
   project.provide('serverPort', server.port);
+  project.provide('extension', server.extension);
   project.provide('browserEndpoint', browser.wsEndpoint());
   project.provide('temporary', temporary);
   return async () => {

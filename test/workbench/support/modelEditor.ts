@@ -51,7 +51,7 @@ export function modelEditor(page: Page, index = -1): ModelEditor {
       return frame.getByRole('tabpanel').locator('visible=true');
     },
     async search(words) {
-      const field = frame.getByRole('textbox', { name: /search|find/i });
+      const field = frame.getByPlaceholder('Find layers').locator('input');
       await field.fill(words);
       await field.press('Enter');
     },
