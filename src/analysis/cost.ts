@@ -88,7 +88,7 @@ export function layerCost(
   const share = tools.ledger.shareOf(node, scope);
   const outputs = node.outputs.filter((id): id is ValueId => id !== null && id !== '');
   const types = outputs.map((id) => scope.known.get(id)?.type);
-  const derived = constantValues(scope.graph, model);
+  const derived = constantValues(scope, model);
   return {
     id: node.id,
     name: node.name,

@@ -81,7 +81,7 @@ function layOut(
     scope,
     model,
     order,
-    derived: constantValues(scope.graph, model),
+    derived: constantValues(scope, model),
     lastRead: lastReads(scope.graph, order),
     blockOf: new Map(),
     blocks: [],

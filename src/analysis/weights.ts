@@ -1,6 +1,6 @@
 import { bodiesOf } from '../ir/attribute.ts';
 import { isFloat } from '../ir/dtype.ts';
-import type { Graph, Model, Node, Quantization, ValueId } from '../ir/model.ts';
+import type { Model, Node, Quantization, ValueId } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { elementCount } from '../ir/types.ts';
 import { graphsOf, indexOf } from '../ir/walk.ts';
@@ -21,32 +21,49 @@ export interface WeightShare {
 /** Families that only move, reinterpret or decode a constant: a weight behind them belongs to whoever reads on. */
 const carriers: ReadonlySet<OpFamily> = new Set<OpFamily>(['movement', 'shape', 'constant', 'quantization']);
 
-const constants = new WeakMap<Graph, ReadonlySet<ValueId>>();
+const constants = new WeakMap<Scope, ReadonlySet<ValueId>>();
 
 /**
- * Values that follow from constants alone: constants, and what nodes make of nothing but those. They are not
- * activations: any runtime can compute them once. Random generators and nodes with bodies do not count.
+ * Values of a graph that follow from constants alone: constants, and what nodes make of nothing but those, whether they
+ * are stored in this graph or in an enclosing one. They are not activations: any runtime can compute them once. Random
+ * generators and nodes with bodies do not count.
  */
-export function constantValues(graph: Graph, model: Model): ReadonlySet<ValueId> {
-  let found = constants.get(graph);
+export function constantValues(scope: Scope, model: Model): ReadonlySet<ValueId> {
+  let found = constants.get(scope);
   if (found === undefined) {
-    found = findConstants(graph, model);
-    constants.set(graph, found);
+    found = findConstants(scope, model);
+    constants.set(scope, found);
   }
   return found;
 }
 
-function findConstants(graph: Graph, model: Model): ReadonlySet<ValueId> {
+function findConstants(scope: Scope, model: Model): ReadonlySet<ValueId> {
+  const { graph } = scope;
   const derived = new Set<ValueId>();
   for (const [id, value] of graph.values) {
     if (value.constant !== undefined && value.variable !== true) derived.add(id);
   }
+  const own = new Set(graph.inputs);
+  const isConstant = (id: ValueId | null) =>
+    id === null || id === '' || derived.has(id) || (!own.has(id) && isOuterConstant(id, scope.outer, model));
   for (const node of executionOrder(graph).nodes) {
-    if (!isFoldable(node, model)) continue;
-    if (!node.inputs.every((id) => id === null || id === '' || derived.has(id))) continue;
-    for (const output of node.outputs) if (output !== null) derived.add(output);
+    const foldable = isFoldable(node, model) && node.inputs.every(isConstant);
+    for (const output of node.outputs) {
+      if (output === null) continue;
+      own.add(output);
+      if (foldable) derived.add(output);
+    }
   }
   return derived;
+}
+
+/** Whether a captured name is a constant where it comes from. */
+function isOuterConstant(id: ValueId, outer: Scope | undefined, model: Model): boolean {
+  for (let at = outer; at !== undefined; at = at.outer) {
+    if (constantValues(at, model).has(id)) return true;
+    if (at.graph.inputs.includes(id) || indexOf(at.graph).producer.has(id)) return false;
+  }
+  return false;
 }
 
 function isFoldable(node: Node, model: Model): boolean {
@@ -117,7 +134,7 @@ export class WeightLedger {
   #carries(node: Node, scope: Scope): boolean {
     const operator = operatorOf(this.#model, node);
     if (operator === undefined || !carriers.has(operator.family)) return false;
-    const derived = constantValues(scope.graph, this.#model);
+    const derived = constantValues(scope, this.#model);
     return node.outputs.some((id) => id !== null && derived.has(id));
   }
 

@@ -10,6 +10,7 @@ import {
   intsAttribute,
   known,
   macs,
+  nchwcDomain,
   onnx,
   outputCount,
   stringAttribute,
@@ -205,6 +206,7 @@ export const convolutionOperators: readonly Operator[] = [
     },
   ),
   conv('NhwcFusedConv', plain, { domain: contribDomain, infer: inferChannelsLast }),
+  conv('Conv', plain, { domain: nchwcDomain }),
   onnx('ConvTranspose', 'convolution', inferConvTranspose, {
     cost: convTransposeCost,
     weights: transposeWeights,

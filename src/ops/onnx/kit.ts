@@ -22,6 +22,8 @@ export function onnx(
 }
 
 export const contribDomain = 'com.microsoft';
+/** Blocked-channel operators in graphs that ONNX Runtime saved after its layout optimization. */
+export const nchwcDomain = 'com.microsoft.nchwc';
 
 export function dtypeAt(context: OpContext, index: number): DType | undefined {
   return dtypeOf(context.input(index));

@@ -12,6 +12,7 @@ import {
   intAttribute,
   intsAttribute,
   known,
+  nchwcDomain,
   numbersOf,
   onnx,
   outputCount,
@@ -134,6 +135,13 @@ function sameShape(context: OpContext): readonly Known[] {
   return [known(dtypeAt(context, 0), context.shape(0))];
 }
 
+/** Blocked channels are padded to the block; the attribute has the real number. */
+function inferReorderOutput(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const channels = intAttribute(context.node, 'channels', 0);
+  return [known(dtypeAt(context, 0), x && channels > 0 ? replaceDim(x, 1, channels) : x)];
+}
+
 /** Col2Im folds column blocks back into an image of the given size. */
 function inferCol2Im(context: OpContext): readonly Known[] {
   const x = context.shape(0);
@@ -196,6 +204,8 @@ export const movementOperators: readonly Operator[] = [
   onnx('Col2Im', 'movement', inferCol2Im),
   onnx('CenterCropPad', 'movement', inferCropPad),
   onnx('AffineGrid', 'movement', inferAffineGrid),
+  onnx('ReorderInput', 'movement', sameShape, { domain: nchwcDomain }),
+  onnx('ReorderOutput', 'movement', inferReorderOutput, { domain: nchwcDomain }),
   onnx('GridSample', 'movement', inferGridSample, {
     cost: (context) => gridCost(context, stringAttribute(context.node, 'mode', 'linear')),
   }),

@@ -9,6 +9,7 @@ import {
   intAttribute,
   intsAttribute,
   known,
+  nchwcDomain,
   onnx,
   outputCount,
   unknownCost,
@@ -40,6 +41,17 @@ function poolCost(context: CostContext): OpCost {
   if (outputs === undefined || kernel === undefined) return unknownCost;
   const taps = kernel.reduce((product, size) => product * size, 1);
   return { macs: 0, otherOps: outputs * taps, formula: `${outputs} outputs × ${kernel.join('·')} taps` };
+}
+
+/** Channels last whether or not an attribute says so. */
+function inferNhwcPool(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const kernel = intsAttribute(context.node, 'kernel_shape');
+  if (x === undefined || kernel === undefined)
+    return [known(dtypeAt(context, 0), x && unknownDims(x.length))];
+  const window = windowOf(context.node, kernel);
+  const spatial = x.slice(1, -1).map((size, axis) => slidingDim(size, window, axis));
+  return [known(dtypeAt(context, 0), [x[0] ?? null, ...spatial, x.at(-1) ?? null])];
 }
 
 function inferGlobalPool(context: OpContext): readonly Known[] {
@@ -94,13 +106,20 @@ function roiAlignCost(context: CostContext): OpCost {
   return { macs: 0, otherOps: outputs * work, formula: `${outputs} outputs × ${ratio}² samples × 8` };
 }
 
+/** Quantized pooling: x, its scale and zero point, the result's. */
+const quantizedSettings = { settings: [1, 2, 3, 4] };
+
 const pool = (name: string, domain = ''): Operator =>
-  onnx(name, 'pooling', inferPool, { cost: poolCost, domain, ...(domain && { settings: [1, 2, 3, 4] }) });
+  onnx(name, 'pooling', inferPool, {
+    cost: poolCost,
+    domain,
+    ...(domain === contribDomain && quantizedSettings),
+  });
 const globalPool = (name: string, domain = ''): Operator =>
   onnx(name, 'pooling', inferGlobalPool, {
     cost: globalCost,
     domain,
-    ...(domain && { settings: [1, 2, 3, 4] }),
+    ...(domain === contribDomain && quantizedSettings),
   });
 
 export const poolingOperators: readonly Operator[] = [
@@ -112,6 +131,9 @@ export const poolingOperators: readonly Operator[] = [
   globalPool('GlobalMaxPool'),
   globalPool('GlobalLpPool'),
   globalPool('QLinearGlobalAveragePool', contribDomain),
+  ...['MaxPool', 'AveragePool'].map((name) => pool(name, nchwcDomain)),
+  ...['GlobalAveragePool', 'GlobalMaxPool'].map((name) => globalPool(name, nchwcDomain)),
+  onnx('NhwcMaxPool', 'pooling', inferNhwcPool, { domain: contribDomain, cost: poolCost }),
   onnx('MaxUnpool', 'pooling', inferUnpool),
   onnx('MaxRoiPool', 'pooling', (context) =>
     inferRoiPool(context, intsAttribute(context.node, 'pooled_shape') ?? []),

@@ -116,6 +116,12 @@ const pooling: OperatorCase[] = [
     attributes: { kernel_shape: [2, 2], strides: [2, 2] },
   },
   {
+    op: 'NhwcMaxPool',
+    domain: microsoft,
+    inputs: [fed('uint8', 1, 8, 9, 3)],
+    attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+  },
+  {
     op: 'QLinearGlobalAveragePool',
     domain: microsoft,
     inputs: [
