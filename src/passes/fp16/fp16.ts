@@ -1,5 +1,6 @@
 import type { Model, Node } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
+import { operatorOf } from '../../ops/registry.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, resultOf, withoutConstantInputs } from '../support/graph.ts';
@@ -25,6 +26,7 @@ export const fp16: Pass = {
       choices: ['storage', 'compute'],
     },
   ],
+  appliesTo: (node, model) => (operatorOf(model, node)?.weights?.(node, model) ?? []).length > 0,
   run: runFp16,
 };
 

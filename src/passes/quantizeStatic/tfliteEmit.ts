@@ -10,7 +10,7 @@ import type { Encoding } from '../support/quantization.ts';
 import { quantizeBias, quantizeConstant, quantizeWeight, smallestScales } from '../support/quantization.ts';
 import { perTensor, plainNode, symmetric } from '../support/tflite.ts';
 import type { Group, TfliteNodePlan, TflitePlan } from './tflitePlan.ts';
-import { groupRoot } from './tflitePlan.ts';
+import { groupRoot, storedScales } from './tflitePlan.ts';
 
 export interface TfliteEmission {
   readonly plan: TflitePlan;
@@ -29,7 +29,6 @@ interface Emitter extends TfliteEmission {
   /** Floats of a value that is made as codes. */
   readonly floats: Map<ValueId, ValueId>;
   readonly requantized: Map<string, ValueId>;
-  readonly weightScales: Map<ValueId, Float32Array>;
 }
 
 /** Writes the plan: encoded values change their type, QUANTIZE and DEQUANTIZE stand at the borders to float. */
@@ -42,7 +41,6 @@ export function emitTflite(model: TfliteModel, emission: TfliteEmission): Graph 
     codes: new Map(),
     floats: new Map(),
     requantized: new Map(),
-    weightScales: new Map(),
   };
   for (const id of emission.plan.groups.keys()) encodeValue(emitter, id);
   for (const node of graph.nodes) {
@@ -161,26 +159,39 @@ function encodeWeight(
   inputs: (ValueId | null)[],
 ): void {
   const { editor, graph, encodingOf } = emitter;
-  const id = node.inputs[role.input] as ValueId;
   const inputScale = encodingOf(groupRoot(groups.get(role.activation) as Group)).scale;
   const biasId = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
   const bias = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
+  const stored =
+    storedScales(graph, node, role) ?? storeWeight(emitter, node, role, bias, inputScale, inputs);
+  if (bias === undefined || role.bias === undefined) return;
+  const quantized = quantizeBias(bias, inputScale, stored);
+  // Every runtime wants axis 0 for a bias, although the specification says 3 for depthwise convolutions.
+  inputs[role.bias] = editor.addConstant(`${biasId}_int32`, quantized.tensor, symmetric(quantized.scales, 0));
+}
+
+/** Puts the int8 weight among `inputs` and gives its scales; layers that share a weight share the codes. */
+function storeWeight(
+  emitter: Emitter,
+  node: Node,
+  role: WeightRole,
+  bias: Float32Array | undefined,
+  inputScale: number,
+  inputs: (ValueId | null)[],
+): Float32Array {
+  const { editor, graph } = emitter;
+  const id = node.inputs[role.input] as ValueId;
   const perChannel = role.kind === 'matmul' ? emitter.perChannelDense : emitter.perChannel;
   const tensor = readableConstant(graph, id) as Tensor;
   const least = bias && smallestScales(bias, inputScale);
   const floor = perChannel || least === undefined ? least : [Math.max(0, ...least)];
-  const key = `${id}|${perChannel}|${floor === undefined ? '' : Array.from(floor).join()}`;
+  const { tensor: codes, scales } = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
+  const key = `${id}|${scales.join()}`;
   let stored = emitter.requantized.get(key);
   if (stored === undefined) {
-    const weight = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
-    stored = editor.addConstant(`${id}_int8`, weight.tensor, symmetric(weight.scales, role.outputAxis));
+    stored = editor.addConstant(`${id}_int8`, codes, symmetric(scales, role.outputAxis));
     emitter.requantized.set(key, stored);
-    emitter.weightScales.set(stored, weight.scales);
   }
   inputs[role.input] = stored;
-  if (bias === undefined || role.bias === undefined) return;
-  const scales = emitter.weightScales.get(stored) as Float32Array;
-  const quantized = quantizeBias(bias, inputScale, scales);
-  // Every runtime wants axis 0 for a bias, although the specification says 3 for depthwise convolutions.
-  inputs[role.bias] = editor.addConstant(`${biasId}_int32`, quantized.tensor, symmetric(quantized.scales, 0));
+  return scales;
 }

@@ -165,12 +165,24 @@ function groupOfInput(planner: Planner, node: Node, index: number): Group {
   return group;
 }
 
-/** Weight of a layer whose weight and bias are readable float constants. */
+/** Weight of a layer whose weight and bias are readable constants, in float or already in symmetric int8. */
 function weightRole({ model, graph, facts }: Planner, node: Node): WeightRole | undefined {
   const role = operatorOf(model, node)?.weights?.(node, model)[0];
   const weight = role && readableConstant(graph, node.inputs[role.input]);
-  if (role === undefined || weight?.dtype !== 'float32') return undefined;
+  if (role === undefined || weight === undefined) return undefined;
+  if (weight.dtype !== 'float32' && storedScales(graph, node, role) === undefined) return undefined;
   const bias = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
   if (bias !== null && readableConstant(graph, bias)?.dtype !== 'float32') return undefined;
   return facts.dtypeOf(node.inputs[role.activation]) === 'float32' ? role : undefined;
+}
+
+/** Scales of a weight that dynamic quantization stored as int8 before; usable as they are when symmetric. */
+export function storedScales(graph: Graph, node: Node, role: WeightRole): Float32Array | undefined {
+  const value = graph.values.get(node.inputs[role.input] ?? '');
+  const quantization = value?.constant?.dtype === 'int8' ? value.quantization : undefined;
+  if (quantization === undefined || quantization.details !== undefined) return undefined;
+  const symmetric = quantization.zeroPoint.every((zero) => zero === 0);
+  const perChannel = quantization.scale.length > 1;
+  if (!symmetric || (perChannel && quantization.axis !== role.outputAxis)) return undefined;
+  return quantization.scale.length === 0 ? undefined : quantization.scale;
 }

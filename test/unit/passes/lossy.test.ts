@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, OnnxModel } from '../../../src/ir/model.ts';
 import { floatTensor, fromHalf, readFloats } from '../../../src/ir/numbers.ts';
+import { indexOf } from '../../../src/ir/walk.ts';
 import { passes } from '../../../src/passes/registry.ts';
 import { thresholdOf } from '../../../src/passes/support/threshold.ts';
 import { hasShared, modelFiles, samples, shared } from '../support/models.ts';
@@ -90,6 +91,18 @@ describe('fp16', () => {
     );
     expect(operatorsOf(after)).toBe('Cast:1 Conv:1');
     expect(operatorsOf(await optimizedOnnx(after))).toBe('Conv:1');
+  });
+
+  it('stores weight and bias of a TFLite layer together, as XNNPACK unpacks only whole layers', async () => {
+    const { model } = readModelFile(path.join(samples, 'digits.tflite'));
+    const { model: after } = await runPass('fp16', model);
+    const { producer } = indexOf(after.graphs[0]);
+    for (const node of after.graphs[0].nodes) {
+      if (!/CONV|FULLY/.test(node.op)) continue;
+      const ops = [1, 2].map((input) => producer.get(node.inputs[input] ?? '')?.op);
+      expect(ops).toEqual(ops[0] === undefined ? [undefined, undefined] : ['DEQUANTIZE', 'DEQUANTIZE']);
+    }
+    expect(operatorsOf(after)).toMatch(/DEQUANTIZE:10/);
   });
 
   it('survives simplify', async () => {

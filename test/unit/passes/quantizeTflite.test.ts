@@ -105,6 +105,17 @@ describe('full-integer TFLite', () => {
     },
   );
 
+  it('goes on from weights that dynamic quantization stored', async () => {
+    const model = digits();
+    const { model: hybrid } = await runPass('quantize-dynamic', model);
+    const { model: after, notes } = await runPass('quantize-static', hybrid, {
+      calibrator: calibratorFor(model),
+    });
+    expect(breaches(after.graphs[0])).toEqual([]);
+    expect(notes).toContainEqual(expect.stringMatching(/^9 of 9 operators run on int8/));
+    expect(sqnrDb(await runTflite(model), await runTflite(after, model))).toBeGreaterThan(25);
+  });
+
   it('takes and gives int8, or floats when asked to', async () => {
     const model = digits();
     const border = (of: Model) =>
