@@ -22,6 +22,13 @@ function keyOf(domain: string, name: string, overload: string): string {
 
 const instances = new WeakMap<FunctionDef, Map<string, Graph>>();
 
+const storedBodies = new WeakMap<Graph, Graph>();
+
+/** The body in the model that an instance was made from; other graphs are their own. */
+export function storedBody(graph: Graph): Graph {
+  return storedBodies.get(graph) ?? graph;
+}
+
 /**
  * The function's body with references to its attributes replaced by the caller's values or their defaults. Calls with
  * equal attributes share the body.
@@ -65,7 +72,10 @@ function resolveGraph(graph: Graph, valueOf: Lookup): Graph {
     changed ||= resolved !== node;
     return resolved;
   });
-  return changed ? { ...graph, nodes } : graph;
+  if (!changed) return graph;
+  const resolved = { ...graph, nodes };
+  storedBodies.set(resolved, graph);
+  return resolved;
 }
 
 function resolveNode(node: Node, valueOf: Lookup): Node {

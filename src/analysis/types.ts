@@ -5,7 +5,7 @@ import { knownConstant, shapeOf, tensorTypeOf } from '../ops/known.ts';
 import type { CostContext, Known, OpCost } from '../ops/operator.ts';
 import { operatorOf, sameDomain } from '../ops/registry.ts';
 import type { Bound } from './bind.ts';
-import { functionOf, instantiate } from './functions.ts';
+import { functionOf, instantiate, storedBody } from './functions.ts';
 import { executionOrder } from './order.ts';
 import type { Scope } from './scope.ts';
 import { addBody, CallMemory, lookUp, newScope, withNested } from './scope.ts';
@@ -228,10 +228,11 @@ export function costContext(
 export function typesByGraph(inference: Inference): Map<Graph, ReadonlyMap<ValueId, ValueType>> {
   const types = new Map<Graph, ReadonlyMap<ValueId, ValueType>>();
   for (const scope of withNested([inference.main, ...inference.others])) {
-    if (types.has(scope.graph)) continue;
+    const stored = storedBody(scope.graph);
+    if (types.has(stored)) continue;
     const own = new Map<ValueId, ValueType>();
     for (const [id, value] of scope.known) if (value.type !== undefined) own.set(id, value.type);
-    types.set(scope.graph, own);
+    types.set(stored, own);
   }
   return types;
 }

@@ -1,6 +1,7 @@
-import type { Node } from '../../ir/model.ts';
+import type { Model, Node } from '../../ir/model.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount } from '../../ir/types.ts';
+import { weightDims } from '../weightDims.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator, WeightRole } from '../operator.ts';
 import {
   combine,
@@ -104,22 +105,26 @@ function convCost(at: Operands): (context: CostContext) => OpCost {
   };
 }
 
-/** Depthwise: every group has a single input channel. */
-function isDepthwise(node: Node): boolean {
-  return intAttribute(node, 'group', 1) > 1;
+/** Depthwise: every group has a single input channel. Other grouped convolutions keep their input axis, per group. */
+function isDepthwise(node: Node, model: Model, weight: number): boolean {
+  if (intAttribute(node, 'group', 1) <= 1) return false;
+  return weightDims(model, node.inputs[weight])?.[1] === 1;
 }
 
-function convWeights(at: Operands): (node: Node) => readonly WeightRole[] {
-  return (node) => [
-    {
-      input: at.w,
-      kind: isDepthwise(node) ? 'depthwise' : 'conv',
-      outputAxis: 0,
-      ...(isDepthwise(node) ? {} : { inputAxis: 1 }),
-      ...(at.bias === noBias ? {} : { bias: at.bias }),
-      activation: at.x,
-    },
-  ];
+function convWeights(at: Operands): (node: Node, model: Model) => readonly WeightRole[] {
+  return (node, model) => {
+    const depthwise = isDepthwise(node, model, at.w);
+    return [
+      {
+        input: at.w,
+        kind: depthwise ? 'depthwise' : 'conv',
+        outputAxis: 0,
+        ...(depthwise ? {} : { inputAxis: 1 }),
+        ...(at.bias === noBias ? {} : { bias: at.bias }),
+        activation: at.x,
+      },
+    ];
+  };
 }
 
 /** Spatial size of a transposed convolution (ONNX ConvTranspose, output_shape wins over pads). */

@@ -1,6 +1,7 @@
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount } from '../../ir/types.ts';
-import type { CostContext, Known, OpContext, OpCost, Operator, WeightRole } from '../operator.ts';
+import { weightDims } from '../weightDims.ts';
+import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import {
   broadcast,
   contribDomain,
@@ -39,9 +40,17 @@ function swapLast(shape: Shape | undefined, swap: boolean): Shape | undefined {
   return [...shape.slice(0, -2), shape.at(-1) as Dim, shape.at(-2) as Dim];
 }
 
-const rightWeight = (input: number, activation: number, bias?: number): readonly WeightRole[] => [
-  { input, kind: 'matmul', outputAxis: 1, inputAxis: 0, activation, ...(bias !== undefined && { bias }) },
-];
+/**
+ * The right operand as a weight [… , in, out]. A vector has no output channels, so it is an operand like any other.
+ */
+function rightWeight(input: number, activation: number, bias?: number): NonNullable<Operator['weights']> {
+  return (node, model) => {
+    const rank = weightDims(model, node.inputs[input])?.length ?? 2;
+    if (rank < 2) return [];
+    const axes = { outputAxis: rank - 1, inputAxis: rank - 2 };
+    return [{ input, kind: 'matmul', ...axes, activation, ...(bias !== undefined && { bias }) }];
+  };
+}
 
 function gemmShape(context: OpContext, a: number, b: number): Shape | undefined {
   const left = context.shape(a);
@@ -151,7 +160,7 @@ export const matmulOperators: readonly Operator[] = [
     'MatMul',
     'matmul',
     (context) => [known(dtypeAt(context, 0), matmulShape(context.shape(0), context.shape(1)))],
-    { cost: (context) => matmulCost(context, context.shape(0)), weights: () => rightWeight(1, 0) },
+    { cost: (context) => matmulCost(context, context.shape(0)), weights: rightWeight(1, 0) },
   ),
   onnx(
     'MatMulInteger',
@@ -159,7 +168,7 @@ export const matmulOperators: readonly Operator[] = [
     (context) => [known('int32', matmulShape(context.shape(0), context.shape(1)))],
     {
       cost: (context) => matmulCost(context, context.shape(0)),
-      weights: () => rightWeight(1, 0),
+      weights: rightWeight(1, 0),
       settings: [2, 3],
     },
   ),
@@ -172,7 +181,7 @@ export const matmulOperators: readonly Operator[] = [
       {
         domain: contribDomain,
         cost: (context) => matmulCost(context, context.shape(0)),
-        weights: () => rightWeight(1, 0, dynamic ? 4 : 6),
+        weights: rightWeight(1, 0, dynamic ? 4 : 6),
         settings: dynamic ? [2, 3] : [2, 3, 4, 5],
       },
     );
@@ -185,7 +194,7 @@ export const matmulOperators: readonly Operator[] = [
     ],
     {
       cost: (context) => matmulCost(context, context.shape(0)),
-      weights: () => rightWeight(3, 0),
+      weights: rightWeight(3, 0),
       settings: [1, 2, 4, 5, 6, 7],
     },
   ),

@@ -232,6 +232,7 @@ describe('model-local functions', () => {
 
   it('are inferred and priced at each call, with the caller’s attributes and the defaults', async () => {
     expect(shapesOf(model)).toMatchObject({ y: '2×6', z: '4×6' });
+    expect(shapesOf(model, {}, def.graph)).toMatchObject({ soft: '2×3', out: '2×6' });
     const { layers, unresolved } = analyse(model);
     expect(unresolved).toEqual([]);
     expect(layers.map((layer) => layer.flops)).toEqual([12, 24]);
