@@ -24,6 +24,18 @@ function widened(model: TfliteModel): TfliteModel {
   return { ...model, graphs: [{ ...graph, values }, ...rest] };
 }
 
+/** A stored shape, a state or a damaged tensor ties these models to the batch they have. */
+const tiedToTheirBatch = new Set([
+  'digits.tflite',
+  'dtln.tflite',
+  'keyword_scrambled_8bit.tflite',
+  'mobilenet_v2_q.tflite',
+  'person_detect.tflite',
+  'person_detect_vela.tflite',
+  'trained_lstm.tflite',
+  'trained_lstm_int8.tflite',
+]);
+
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-batch-'));
 const runner = startRunner();
 beforeAll(useSourceRunner);
@@ -35,13 +47,12 @@ afterAll(() => {
 describe('shapes after a change of the batch, as the interpreter infers them', () => {
   for (const file of modelFiles('.tflite')) {
     const name = path.basename(file);
-    it(name, async (context) => {
+    if (tiedToTheirBatch.has(name)) continue;
+    it(name, async () => {
       const model = widened(readModel(file));
       const copy = path.join(folder, name);
       fs.writeFileSync(copy, rewritten(model));
-      const session = await runner.open(copy, { runtime: 'tflite' }).catch((error: Error) => error);
-      if (session instanceof Error)
-        return context.skip(`the interpreter refuses this batch: ${session.message}`);
+      const session = await runner.open(copy, { runtime: 'tflite' });
       const [graph] = model.graphs;
       const types = analyse(model).types.get(graph);
       const shapes = graph.outputs
