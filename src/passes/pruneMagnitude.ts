@@ -11,6 +11,7 @@ import { readableConstant, stridesOf } from './support/constants.ts';
 import { simplify } from './simplify/simplify.ts';
 import { changedNodes, isOnnxOp, resultOf } from './support/graph.ts';
 import { readOptions } from './support/options.ts';
+import { withConstantMakers } from './support/prepare.ts';
 import { thresholdOf } from './support/threshold.ts';
 
 /** Sets the weights of least magnitude to zero (Han et al. 2015, arXiv 1506.02626; 2:4 as in arXiv 2104.08378). */
@@ -27,7 +28,7 @@ export const pruneMagnitude: Pass = {
       name: 'sparsity',
       title: 'Share of weights set to zero (unstructured)',
       type: 'number',
-      default: 0.5,
+      default: 0.3,
       min: 0,
       max: 1,
     },
@@ -59,7 +60,7 @@ interface Prunable {
 
 async function runPrune(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
   const options = readOptions(pruneMagnitude.options, values);
-  const start = hidesWeights(model) ? (await simplify.run(model, {}, context)).model : model;
+  const start = hidesWeights(model) ? await withWeights(model, context) : model;
   const graph = start.graphs[0];
   const weights = prunableWeights(start, graph, context.layers);
   if (weights.length === 0) return resultOf(model, model, [], ['there are no float weights to prune']);
@@ -105,6 +106,12 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
     notes.push('simplified first, because weights were hidden behind Transpose or Identity');
   const changed = changedNodes(model.graphs[0], pruned);
   return resultOf(model, withMainGraph(start, pruned), changed, notes);
+}
+
+async function withWeights(model: Model, context: PassContext): Promise<Model> {
+  const { layers } = context;
+  const wider = layers && withConstantMakers(model.graphs[0], layers);
+  return (await simplify.run(model, {}, { ...context, ...(wider && { layers: wider }) })).model;
 }
 
 /** PyTorch exports linear layers with a Transpose between the weight and its MatMul. */

@@ -51,9 +51,9 @@ const settings: readonly (readonly [string, OptionValues])[] = [
   ['quantize-dynamic', { conv: true }],
   ['quantize-static', {}],
   ['quantize-static', { target: 'arm' }],
-  ['prune-magnitude', { sparsity: 0.3 }],
   ['prune-magnitude', {}],
-  ['prune-magnitude', { scope: 'layer' }],
+  ['prune-magnitude', { sparsity: 0.5 }],
+  ['prune-magnitude', { sparsity: 0.5, scope: 'layer' }],
   ['prune-magnitude', { pattern: '2:4' }],
 ];
 /** Options without a meaning for TFLite would repeat rows. */

@@ -225,7 +225,10 @@ describe('magnitude pruning', () => {
     g.node('Conv', ['x', 'w'], 'a');
     g.node('Conv', ['a', 'w'], 'y');
     const model = g.output('y').model();
-    const { model: after, changed } = await runPass('prune-magnitude', model, { layers: ['Conv:y'] });
+    const { model: after, changed } = await runPass('prune-magnitude', model, {
+      layers: ['Conv:y'],
+      options: { sparsity: 0.5 },
+    });
     expect(changed).toEqual(['Conv:y']);
     expect(sparsityOf(after, 'w')).toBe(0);
     expect(sparsityOf(after, 'w_pruned')).toBe(0.5);
@@ -236,8 +239,11 @@ describe('magnitude pruning', () => {
     g.input('x', ['N', 40]);
     g.node('Transpose', [g.floats('w', [30, 40])], 'wt', { perm: [1, 0] });
     g.node('MatMul', ['x', 'wt'], 'y');
-    const { model } = await runPass('prune-magnitude', g.output('y').model());
+    const options = { sparsity: 0.5 };
+    const { model } = await runPass('prune-magnitude', g.output('y').model(), { options });
     expect(sparsityOf(model, 'wt')).toBe(0.5);
+    const one = await runPass('prune-magnitude', g.output('y').model(), { options, layers: ['MatMul:y'] });
+    expect(sparsityOf(one.model, 'wt')).toBe(0.5);
   });
 
   it('finds the exact quantile of many arrays, ties included', () => {
