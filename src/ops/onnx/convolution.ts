@@ -17,6 +17,8 @@ import {
   stringAttribute,
   unknownCost,
   unknownDims,
+  outputsText,
+  inputsText,
 } from './kit.ts';
 
 /** Where a convolution-like operator has its operands. */
@@ -101,7 +103,7 @@ function convCost(at: Operands): (context: CostContext) => OpCost {
     const w = context.shape(at.w);
     const taps = elementCount(w?.slice(1));
     if (outputs === undefined || taps === undefined || w === undefined) return unknownCost;
-    return macs(outputs * taps, `${outputs} outputs × ${w.slice(1).join('·')} taps`);
+    return macs(outputs * taps, `${outputsText(context)} × ${w.slice(1).join('·')} taps`);
   };
 }
 
@@ -166,7 +168,7 @@ function convTransposeCost(context: CostContext): OpCost {
   const inputs = elementCount(context.shape(0));
   const taps = elementCount(context.shape(1)?.slice(1));
   if (inputs === undefined || taps === undefined) return unknownCost;
-  return macs(inputs * taps, `${inputs} inputs × ${context.shape(1)?.slice(1).join('·')} taps`);
+  return macs(inputs * taps, `${inputsText(context)} × ${context.shape(1)?.slice(1).join('·')} taps`);
 }
 
 const transposeWeights = (): readonly WeightRole[] => [

@@ -18,6 +18,7 @@ import {
   shapeOf,
   tensorTypeOf,
   unknownCost,
+  outputsText,
 } from './kit.ts';
 
 type Fold = (a: Dim, b: Dim, float: boolean) => Dim;
@@ -150,7 +151,7 @@ function variadicCost(context: CostContext): OpCost {
   const operands = presentInputs(context.node).length;
   if (count === undefined) return unknownCost;
   const each = Math.max(1, operands - 1);
-  return { macs: 0, otherOps: count * each, formula: `${count} outputs × ${each} operations` };
+  return { macs: 0, otherOps: count * each, formula: `${outputsText(context)} × ${each} operations` };
 }
 
 const variadic = (name: string, fold: Fold): Operator =>

@@ -4,7 +4,7 @@ import type { Node } from '../../ir/model.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount } from '../../ir/types.ts';
 import { axisOf, broadcast } from '../dims.ts';
-import { dtypeOf, known, numbersOf } from '../known.ts';
+import { dtypeOf, known, numbersOf, shapeOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator, OpFamily } from '../operator.ts';
 
 export { axisOf, broadcast, combine, productOf, quotientOf, sumOf } from '../dims.ts';
@@ -106,20 +106,34 @@ export const unknownCost: OpCost = {
   formula: 'unknown: a shape is not known',
 };
 
+/** "1·64·112·112 outputs", for formulas. */
+export function outputsText(context: CostContext): string {
+  return sizesText(shapeOf(context.output(0)), 'output');
+}
+
+export function inputsText(context: OpContext): string {
+  return sizesText(context.shape(0), 'input');
+}
+
+function sizesText(shape: Shape | undefined, what: string): string {
+  const count = elementCount(shape);
+  return count === 1 ? `1 ${what}` : `${shape?.join('·')} ${what}s`;
+}
+
 /** Work of `perElement` operations for each output element. */
 export function perOutput(perElement: number, what = ''): (context: CostContext) => OpCost {
-  return (context) => elementWork(outputCount(context), perElement, 'outputs', what);
+  return (context) => elementWork(outputCount(context), perElement, outputsText(context), what);
 }
 
 /** Work of `perElement` operations for each element of the first input. */
 export function perInput(perElement: number, what = ''): (context: CostContext) => OpCost {
-  return (context) => elementWork(inputCount(context), perElement, 'inputs', what);
+  return (context) => elementWork(inputCount(context), perElement, inputsText(context), what);
 }
 
-function elementWork(count: number | undefined, perElement: number, of: string, what: string): OpCost {
+function elementWork(count: number | undefined, perElement: number, elements: string, what: string): OpCost {
   if (count === undefined) return unknownCost;
   const detail = what === '' ? '' : ` (${what})`;
-  return { macs: 0, otherOps: count * perElement, formula: `${count} ${of} × ${perElement}${detail}` };
+  return { macs: 0, otherOps: count * perElement, formula: `${elements} × ${perElement}${detail}` };
 }
 
 /** Known multiply-accumulates with a formula, or unknown when a factor is. */

@@ -14,6 +14,7 @@ import {
   outputCount,
   stringAttribute,
   unknownCost,
+  outputsText,
 } from './kit.ts';
 
 /** NumPy matmul: 1-D operands get a dimension that the result loses again; leading dimensions broadcast. */
@@ -32,7 +33,7 @@ export function matmulCost(context: CostContext, a: Shape | undefined): OpCost {
   const outputs = outputCount(context);
   const depth = a?.at(-1);
   if (outputs === undefined || typeof depth !== 'number') return unknownCost;
-  return macs(outputs * depth, `${outputs} outputs × ${depth} products`);
+  return macs(outputs * depth, `${outputsText(context)} × ${depth} products`);
 }
 
 function swapLast(shape: Shape | undefined, swap: boolean): Shape | undefined {
@@ -65,7 +66,7 @@ function gemmCost(context: CostContext): OpCost {
   const outputs = outputCount(context);
   const depth = context.shape(0)?.[intAttribute(context.node, 'transA', 0) ? 0 : 1];
   if (outputs === undefined || typeof depth !== 'number') return unknownCost;
-  return macs(outputs * depth, `${outputs} outputs × ${depth} products`);
+  return macs(outputs * depth, `${outputsText(context)} × ${depth} products`);
 }
 
 const gemmWeights: Operator['weights'] = (node) => {

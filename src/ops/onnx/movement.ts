@@ -24,6 +24,7 @@ import {
   sumOf,
   unknownCost,
   unknownDims,
+  outputsText,
 } from './kit.ts';
 
 function inferConcat(context: OpContext, inputs: readonly number[]): readonly Known[] {
@@ -187,7 +188,7 @@ function gridCost(context: CostContext, mode: string): OpCost {
   const outputs = outputCount(context);
   const each = gridWork[mode] ?? 8;
   if (outputs === undefined) return unknownCost;
-  return { macs: 0, otherOps: outputs * each, formula: `${outputs} outputs × ${each} (${mode})` };
+  return { macs: 0, otherOps: outputs * each, formula: `${outputsText(context)} × ${each} (${mode})` };
 }
 
 export const movementOperators: readonly Operator[] = [

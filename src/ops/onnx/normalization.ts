@@ -12,6 +12,7 @@ import {
   sameAsFirst,
   tensorTypeOf,
   unknownCost,
+  inputsText,
 } from './kit.ts';
 
 /** Outputs beyond the first are the running or saved statistics of training mode. */
@@ -50,7 +51,7 @@ function lrnCost(context: CostContext): OpCost {
   const size = intAttribute(context.node, 'size', 1);
   if (count === undefined) return unknownCost;
   const each = 2 * size + 4;
-  return { macs: 0, otherOps: count * each, formula: `${count} inputs × (2·${size} + 4)` };
+  return { macs: 0, otherOps: count * each, formula: `${inputsText(context)} × (2·${size} + 4)` };
 }
 
 const norm = (name: string, operations: number, more: Partial<Operator> = {}): Operator =>

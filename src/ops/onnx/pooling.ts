@@ -14,6 +14,8 @@ import {
   outputCount,
   unknownCost,
   unknownDims,
+  outputsText,
+  inputsText,
 } from './kit.ts';
 
 function poolShape(context: OpContext): Shape | undefined {
@@ -40,7 +42,7 @@ function poolCost(context: CostContext): OpCost {
   const kernel = intsAttribute(context.node, 'kernel_shape');
   if (outputs === undefined || kernel === undefined) return unknownCost;
   const taps = kernel.reduce((product, size) => product * size, 1);
-  return { macs: 0, otherOps: outputs * taps, formula: `${outputs} outputs × ${kernel.join('·')} taps` };
+  return { macs: 0, otherOps: outputs * taps, formula: `${outputsText(context)} × ${kernel.join('·')} taps` };
 }
 
 /** Channels last whether or not an attribute says so. */
@@ -69,7 +71,7 @@ function inferGlobalPool(context: OpContext): readonly Known[] {
 function globalCost(context: CostContext): OpCost {
   const inputs = inputCount(context);
   if (inputs === undefined) return unknownCost;
-  return { macs: 0, otherOps: inputs, formula: `${inputs} inputs × 1` };
+  return { macs: 0, otherOps: inputs, formula: `${inputsText(context)} × 1` };
 }
 
 function inferUnpool(context: OpContext): readonly Known[] {
@@ -103,7 +105,7 @@ function roiAlignCost(context: CostContext): OpCost {
     return { ...unknownCost, macs: 0, formula: 'unknown: the number of samples depends on the boxes' };
   }
   const work = 8 * ratio * ratio;
-  return { macs: 0, otherOps: outputs * work, formula: `${outputs} outputs × ${ratio}² samples × 8` };
+  return { macs: 0, otherOps: outputs * work, formula: `${outputsText(context)} × ${ratio}² samples × 8` };
 }
 
 /** Quantized pooling: x, its scale and zero point, the result's. */

@@ -1,6 +1,6 @@
 import type { DType } from '../../ir/dtype.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
-import { contribDomain, dtypeAt, has, known, onnx, outputCount, unknownCost } from './kit.ts';
+import { contribDomain, dtypeAt, has, known, onnx, outputCount, unknownCost, outputsText } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
 
 /** Scaling and shifting: two operations per element; the range search of the dynamic form adds two comparisons. */
@@ -8,7 +8,7 @@ function conversionCost(operations: number): (context: CostContext) => OpCost {
   return (context) => {
     const count = outputCount(context);
     if (count === undefined) return unknownCost;
-    return { macs: 0, otherOps: count * operations, formula: `${count} outputs × ${operations}` };
+    return { macs: 0, otherOps: count * operations, formula: `${outputsText(context)} × ${operations}` };
   };
 }
 

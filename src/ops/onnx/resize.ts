@@ -13,6 +13,7 @@ import {
   stringAttribute,
   unknownCost,
   unknownDims,
+  outputsText,
 } from './kit.ts';
 
 /** Where the scales and sizes sit: Resize 10 has scales at 1, later versions a region of interest before them. */
@@ -85,7 +86,7 @@ function resizeCost(context: CostContext): OpCost {
   const mode = stringAttribute(context.node, 'mode', 'nearest');
   const each = interpolation[mode];
   if (outputs === undefined || each === undefined) return unknownCost;
-  return { macs: 0, otherOps: outputs * each, formula: `${outputs} outputs × ${each} (${mode})` };
+  return { macs: 0, otherOps: outputs * each, formula: `${outputsText(context)} × ${each} (${mode})` };
 }
 
 export const resizeOperators: readonly Operator[] = [

@@ -16,6 +16,7 @@ import {
   scalarOf,
   stringAttribute,
   unknownCost,
+  outputsText,
 } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
 
@@ -69,7 +70,7 @@ function fourierCost(lengthOf: (context: CostContext) => Dim | undefined): (cont
     return {
       macs: 0,
       otherOps: Math.round(outputs * each),
-      formula: `${outputs} outputs × 2.5·log2(${length})`,
+      formula: `${outputsText(context)} × 2.5·log2(${length})`,
     };
   };
 }
