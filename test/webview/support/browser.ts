@@ -1,12 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { mkdir, readFile } from 'node:fs/promises';
-import { extname, join, resolve } from 'node:path';
+import { extname, join } from 'node:path';
 import esbuild from 'esbuild';
 import { type Browser, type Page, chromium } from 'playwright-core';
+import { chromiumArguments, ensureChromium } from '../../../scripts/chromium.mjs';
 import { localEngine } from '../../../src/engine/local.ts';
 import type { Method } from '../../../src/engine/protocol.ts';
 
-const root = resolve(import.meta.dirname, '../../..');
+/** Tests and benchmarks run in the project's folder; a bundled benchmark lies elsewhere. */
+const root = process.cwd();
 const built = join(root, 'dist/webview-test');
 export const artefacts = join(root, 'test-artifacts/webview');
 
@@ -111,14 +113,14 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** Builds the page, serves it and starts Chromium; KERF_CHROMIUM names another one than the system's. */
+/** Builds the page, serves it and starts Chromium. */
 export async function openStage(): Promise<Stage> {
   await build();
   await mkdir(artefacts, { recursive: true });
   const { server, origin } = await serve();
   const browser: Browser = await chromium.launch({
-    executablePath: process.env['KERF_CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+    executablePath: await ensureChromium(),
+    args: [...chromiumArguments, '--disable-gpu'],
   });
   const errors: string[] = [];
   return {
