@@ -36,6 +36,8 @@ export interface App {
   readonly job: Signal<Job | undefined>;
   /** The last thing that happened, shown in the status line and read to screen readers. */
   readonly said: Signal<{ readonly text: string; readonly error: boolean }>;
+  /** Why the model could not be opened at all. */
+  readonly failed: Signal<string | undefined>;
   /** What a screen reader should hear of the graph; not shown. */
   readonly heard: Signal<string>;
   /** Milliseconds per layer id of the last benchmark of this model. */
@@ -82,6 +84,7 @@ export function createApp(host: Host): App {
     tab,
     job,
     said,
+    failed: signal<string | undefined>(undefined),
     heard: signal(''),
     measured: signal<ReadonlyMap<string, number> | undefined>(undefined),
     graph: resource(revision, async () => loadedGraph(await host.call('graph', {}))),

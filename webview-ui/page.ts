@@ -44,6 +44,12 @@ export function createPage(app: App, workerUri: string): HTMLElement {
     app.tell('select', { layer: layerOf(app, selection) });
   });
   app.host.onNotice((notice) => onNotice(app, notice, show));
+  app.graph.watch(({ value }) => {
+    // A pass may have removed the selected layer.
+    const selection = app.selection.get();
+    if (value === undefined || selection?.kind !== 'layer') return;
+    if (!value.indexOf.has(selection.id)) app.selection.set(undefined);
+  });
   void greet(app);
   return h(
     'main',
@@ -69,7 +75,7 @@ async function greet(app: App): Promise<void> {
   try {
     takeState(app, await app.host.call('ready', {}));
   } catch (error) {
-    app.say(`The model cannot be opened: ${(error as Error).message}`, { error: true });
+    app.failed.set(`The model cannot be opened: ${(error as Error).message}`);
   }
 }
 

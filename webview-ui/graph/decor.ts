@@ -9,6 +9,8 @@ export interface Measures extends Pick<Decor, 'heat' | 'heatKind' | 'bar' | 'wor
   readonly hottest: number;
   /** Precisions on the picture, in the order of their colours. */
   readonly kinds: readonly string[];
+  /** Operator families of the model, in alphabetical order. */
+  readonly families: readonly string[];
   /** Items whose value is not known. */
   readonly unknown: number;
 }
@@ -32,6 +34,7 @@ export function measure(scene: Scene, overlay: OverlayId, measured: Float64Array
     hottest,
     unknown,
     kinds,
+    families: familiesOf(scene),
     bar,
     words,
     showWords: overlay !== 'none' && overlay !== 'precision',
@@ -66,6 +69,14 @@ function heatOf(scene: Scene, overlay: OverlayId, bar: Float32Array, kinds: read
   }
   // The square root shows the middle of the field beside one very hot layer.
   return Int16Array.from(bar, (share) => (Number.isNaN(share) ? -1 : Math.round(Math.sqrt(share) * steps)));
+}
+
+function familiesOf({ view, tree }: Scene): readonly string[] {
+  const found = new Set<number>();
+  for (let v = 0; v < view.nodeCount; v++) {
+    if (view.kind[v] === 0 && tree.host[v]! < 0) found.add(view.family[v]!);
+  }
+  return Array.from(found, (index) => view.strings[index]!).sort();
 }
 
 /** The precision most layers of an item compute in. */

@@ -75,6 +75,7 @@ export function createGraphPane(app: App, workerUri: string, openMenu: OpenMenu)
   });
   model.working.watch(() => showNotice(app, model, notice));
   app.graph.watch(() => showNotice(app, model, notice));
+  app.failed.onChange(() => showNotice(app, model, notice));
   return {
     element,
     model,
@@ -193,12 +194,13 @@ function keyActionsOf(context: Context): KeyActions {
 function showNotice(app: App, model: GraphModel, notice: HTMLElement): void {
   const { loading, error, value } = app.graph.get();
   const working = model.working.get();
-  const reading = loading && value === undefined ? 'Reading the model' : '';
+  const waiting = loading || app.document.get() === undefined;
+  const reading = waiting && value === undefined ? 'Reading the model…' : '';
   const empty =
     value?.view.nodeCount === 0
       ? 'This model has no layers. The details list what was found in the file.'
       : '';
-  const text = error ?? (working || reading || empty);
+  const text = app.failed.get() ?? error ?? (working || reading || empty);
   notice.hidden = text === '';
   notice.replaceChildren(text);
   if (working !== '' && error === undefined) {
