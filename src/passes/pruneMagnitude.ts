@@ -12,6 +12,7 @@ import { simplify } from './simplify/simplify.ts';
 import { changedNodes, isOnnxOp, resultOf } from './support/graph.ts';
 import { readOptions } from './support/options.ts';
 import { withConstantMakers } from './support/prepare.ts';
+import type { Threshold } from './support/threshold.ts';
 import { thresholdOf } from './support/threshold.ts';
 
 /** Sets the weights of least magnitude to zero (Han et al. 2015, arXiv 1506.02626; 2:4 as in arXiv 2104.08378). */
@@ -41,10 +42,11 @@ export const pruneMagnitude: Pass = {
     },
     {
       name: 'scope',
-      title: 'One threshold for all layers, or one for each',
+      title:
+        'How the share is spread: by LAMP score, by plain magnitude over all layers, or alike in every layer',
       type: 'choice',
-      default: 'global',
-      choices: ['global', 'layer'],
+      default: 'lamp',
+      choices: ['lamp', 'global', 'layer'],
     },
   ],
   appliesTo: (node, model) => prunableRoles(model, model.graphs[0], node).length > 0,
@@ -67,17 +69,7 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
   const editor = new GraphEditor(graph, start);
   const sparsity = options.number('sparsity');
   const structured = options.choice('pattern') === '2:4';
-  const shared =
-    options.choice('scope') === 'global' && !structured
-      ? thresholdOf(
-          weights.map(
-            ({ tensor }) =>
-              () =>
-                readFloats(tensor),
-          ),
-          sparsity,
-        )
-      : undefined;
+  const thresholdFor = structured ? undefined : thresholds(weights, sparsity, options.choice('scope'));
   const left: string[] = [];
   let zeros = 0;
   let total = 0;
@@ -85,12 +77,8 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
     await context.step(done / weights.length, `pruning ${weight.id}`);
     const floats = readFloats(weight.tensor);
     const before = floats.slice();
-    if (structured) {
-      if (!pruneTwoOfFour(floats, weight)) left.push(weight.id);
-    } else {
-      const threshold = shared ?? thresholdOf([() => floats], sparsity);
-      pruneBelow(floats, threshold);
-    }
+    if (thresholdFor !== undefined) pruneBelow(floats, thresholdFor(floats));
+    else if (!pruneTwoOfFour(floats, weight)) left.push(weight.id);
     for (const value of floats) if (value === 0) zeros += 1;
     total += floats.length;
     if (floats.some((value, i) => value !== before[i])) store(graph, editor, weight, floats);
@@ -153,8 +141,51 @@ function prunableWeights(
   return [...found.values()];
 }
 
+/** Gives the threshold of each weight; the object counts down its ties, so a shared one is the same object. */
+function thresholds(
+  weights: readonly Prunable[],
+  sparsity: number,
+  scope: string,
+): (floats: Float32Array) => Threshold {
+  if (scope === 'layer') return (floats) => thresholdOf([() => floats], sparsity);
+  const parts = weights.map(
+    ({ tensor }) =>
+      () =>
+        scope === 'lamp' ? lampScores(readFloats(tensor)) : readFloats(tensor),
+  );
+  const shared = thresholdOf(parts, sparsity);
+  if (scope === 'global') return () => shared;
+  // Within a layer scores rise with magnitudes, so a layer loses as many of its smallest weights as it has low scores.
+  return (floats) => {
+    let low = 0;
+    for (const score of lampScores(floats)) {
+      if (score < shared.magnitude) low += 1;
+      else if (score === shared.magnitude && shared.ties > 0) {
+        shared.ties -= 1;
+        low += 1;
+      }
+    }
+    return thresholdOf([() => floats], low / floats.length);
+  };
+}
+
+/**
+ * LAMP scores (Lee et al. 2021, arXiv 2010.07611), sorted: the square of a weight over the sum of the squares that
+ * are not smaller. They do not depend on the scale of a layer, which batch-norm folding makes arbitrary.
+ */
+function lampScores(floats: Float32Array): Float32Array {
+  const sizes = floats.map(Math.abs).sort();
+  let rest = 0;
+  for (let i = sizes.length - 1; i >= 0; i -= 1) {
+    const square = (sizes[i] as number) ** 2;
+    rest += square;
+    sizes[i] = rest === 0 ? 0 : square / rest;
+  }
+  return sizes;
+}
+
 /** Zeroes what lies below the threshold, and of what lies on it as many as the share asks for. */
-function pruneBelow(floats: Float32Array, threshold: { readonly magnitude: number; ties: number }): void {
+function pruneBelow(floats: Float32Array, threshold: Threshold): void {
   for (let i = 0; i < floats.length; i += 1) {
     const size = Math.abs(floats[i] as number);
     if (size < threshold.magnitude) floats[i] = 0;

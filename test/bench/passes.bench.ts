@@ -53,7 +53,8 @@ const settings: readonly (readonly [string, OptionValues])[] = [
   ['quantize-static', { target: 'arm' }],
   ['prune-magnitude', {}],
   ['prune-magnitude', { sparsity: 0.5 }],
-  ['prune-magnitude', { sparsity: 0.5, scope: 'layer' }],
+  ['prune-magnitude', { scope: 'global' }],
+  ['prune-magnitude', { scope: 'layer' }],
   ['prune-magnitude', { pattern: '2:4' }],
 ];
 /** Options without a meaning for TFLite would repeat rows. */

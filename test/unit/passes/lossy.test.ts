@@ -191,11 +191,27 @@ describe('magnitude pruning', () => {
     const both = (model: Model) => [sparsityOf(model, 'w'), sparsityOf(model, 'v'), sparsityOf(model, 'b')];
     const each = await runPass('prune-magnitude', layers(), { options: { sparsity: 0.25, scope: 'layer' } });
     expect(both(each.model)).toEqual([0.25, 0.25, 0]);
-    const all = await runPass('prune-magnitude', layers(), { options: { sparsity: 0.25 } });
+    const all = await runPass('prune-magnitude', layers(), { options: { sparsity: 0.25, scope: 'global' } });
     const [w, v, b] = both(all.model) as [number, number, number];
     expect((w * 1152 + v * 256) / 1408).toBe(0.25);
     expect(v).toBeGreaterThan(w);
     expect(b).toBe(0);
+  });
+
+  it('does not care about the scale of a layer by default', async () => {
+    const scaled = (scale: number) => {
+      const g = new OnnxBuilder(8);
+      g.input('x', ['N', 8, 4, 4]);
+      g.node('Conv', ['x', g.floats('w', [16, 8, 3, 3])], 'a');
+      g.node('Conv', ['a', g.floats('v', [16, 16, 1, 1], () => g.number() * scale)], 'y');
+      return g.output('y').model();
+    };
+    const [one, other] = [
+      await runPass('prune-magnitude', scaled(1)),
+      await runPass('prune-magnitude', scaled(2 ** -6)),
+    ];
+    expect(sparsityOf(one.model, 'v')).toBe(sparsityOf(other.model, 'v'));
+    expect(sparsityOf(one.model, 'w') * 1152 + sparsityOf(one.model, 'v') * 256).toBe(Math.round(0.3 * 1408));
   });
 
   it('keeps the two largest of every four along the input channels', async () => {
@@ -262,16 +278,22 @@ describe('magnitude pruning', () => {
     }
   });
 
-  const accuracy = hasShared ? ([['cifar_resnet', 4]] as const) : [];
+  const accuracy = hasShared
+    ? ([
+        ['own/cifar_resnet.onnx', 'onnx', 1],
+        ['own/cifar_vit.onnx', 'onnx', 2],
+        ['tflite/pretrainedResnet.tflite', 'mlperf', 4],
+      ] as const)
+    : [];
   it.each(accuracy)(
-    'of half of %s costs fewer than %i points',
-    async (name, most) => {
-      const { model } = readModelFile(path.join(shared, 'models/own', `${name}.onnx`));
+    'of %s by default costs fewer points than it did when this was written',
+    async (name, kind, most) => {
+      const { model } = readModelFile(path.join(shared, 'models', name));
       const { model: after } = await runPass('prune-magnitude', model);
-      const data = path.join(shared, 'data/cifar10-test-2000.onnx.json');
+      const data = path.join(shared, `data/cifar10-test-2000.${kind}.json`);
       expect((await top1(model, data)) - (await top1(after, data))).toBeLessThan(most);
     },
-    120_000,
+    300_000,
   );
 });
 
