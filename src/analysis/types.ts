@@ -1,5 +1,6 @@
-import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
+import type { Graph, Model, Node, Value, ValueId } from '../ir/model.ts';
 import type { Dim, Shape, TensorType, ValueType } from '../ir/types.ts';
+import { indexOf } from '../ir/walk.ts';
 import { soundDim } from '../ops/dims.ts';
 import { knownConstant, shapeOf, tensorTypeOf } from '../ops/known.ts';
 import type { CostContext, Known, OpCost } from '../ops/operator.ts';
@@ -64,7 +65,9 @@ export function inferTypes(model: Model, bound: Bound, resizes: ReadonlyMap<stri
 function inferScope(scope: Scope, run: Run): void {
   for (const [id, value] of scope.graph.values) {
     if (value.constant !== undefined) scope.known.set(id, knownConstant(value.constant));
-    else if (value.variable && value.type) scope.known.set(id, { type: run.bound.apply(value.type) });
+    else if (value.type !== undefined && existsBefore(value, scope.graph, run.model)) {
+      scope.known.set(id, { type: run.bound.apply(value.type) });
+    }
   }
   const { nodes, cyclic } = executionOrder(scope.graph);
   for (const node of nodes) inferNode(node, scope, run);
@@ -80,6 +83,14 @@ function inferNode(node: Node, scope: Scope, run: Run): void {
     const settled = settle(inferred, scope.graph.values.get(id)?.type, run.bound);
     if (settled.type !== undefined) scope.known.set(id, settled);
   });
+}
+
+/** TFLite variables, and working memory that operators read though nothing produces it, have their declared type. */
+function existsBefore(value: Value, graph: Graph, model: Model): boolean {
+  if (value.variable === true) return true;
+  return (
+    model.dialect === 'tflite' && !indexOf(graph).producer.has(value.id) && !graph.inputs.includes(value.id)
+  );
 }
 
 /** Sizes that damage made negative or fractional are unknown. */
