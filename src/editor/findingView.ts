@@ -57,7 +57,8 @@ function single(finding: Finding): FindingGroup {
 function joined(key: string, findings: readonly [Finding, ...Finding[]] | Finding[]): FindingGroup {
   const first = findings[0];
   if (first === undefined) throw new RangeError('a group has at least one finding');
-  const message = `${first.message} (and ${String(findings.length - 1)} more layers)`;
+  const what = first.layer === undefined ? 'more' : 'more layers';
+  const message = `${first.message} (and ${String(findings.length - 1)} ${what})`;
   return { key, rule: first.rule, severity: first.severity, message, findings, fixes: joinFixes(findings) };
 }
 

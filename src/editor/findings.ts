@@ -95,6 +95,11 @@ export function createFindings(services: Services, texts: TextForms): FindingsVi
     lines,
     store.onDidOpen(follow),
     settings.onDidChange(() => store.documents.forEach(refresh)),
+    // Rows set before the text followed the model have moved with the old text.
+    vscode.workspace.onDidChangeTextDocument(({ document: text }) => {
+      const document = text.uri.scheme === textScheme ? texts.shown(text.uri)?.document : undefined;
+      if (document !== undefined && !text.isDirty) refresh(document);
+    }),
     vscode.window.tabGroups.onDidChangeTabs(({ opened, closed }) => {
       if ([...opened, ...closed].some(isTextTab)) store.documents.forEach(refresh);
     }),

@@ -96,6 +96,12 @@ describe('surfaces', () => {
     const before = await textForm(uri);
     await apply(uri, 'fuse');
     await eventually('the text follows', async () => (await textForm(uri)) !== before);
+    const line = (await textForm(uri)).split('\n').findIndex((text) => text.includes('"/7/Conv"'));
+    await eventually('the row stands on its layer', () =>
+      rows(textFormUri(uri)).some(
+        (each) => rule(each) === 'layer-too-large' && each.range.start.line === line,
+      ),
+    );
     await vscode.commands.executeCommand('kerf.undo');
     await eventually('the text goes back', async () => (await textForm(uri)) === before);
     assert.equal(vscode.window.activeTextEditor?.document.uri.toString(), textFormUri(uri).toString());
