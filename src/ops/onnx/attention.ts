@@ -121,16 +121,20 @@ function multiHeadSizes(context: OpContext): Sizes | undefined {
   if (q?.length !== 3) return undefined;
   const heads = intAttribute(context.node, 'num_heads', 1);
   const shared = intAttribute(context.node, 'kv_num_heads', heads);
-  const k = has(context.node, 1) ? context.shape(1) : q;
-  const v = has(context.node, 2) ? context.shape(2) : k;
-  if (k?.length !== 3 || v?.length !== 3) return undefined;
   const grouped = context.node.op === 'GroupQueryAttention';
   const pastAt = grouped ? 3 : 6;
   const past = has(context.node, pastAt) ? (context.shape(pastAt)?.[2] ?? null) : 0;
+  const sizes = { batch: q[0] ?? null, heads, queries: q[1] ?? null };
+  if (!has(context.node, 1)) {
+    // Queries, keys and values of all heads side by side in one tensor.
+    const size = combine(q[2] ?? null, '/', heads + 2 * shared);
+    return { ...sizes, keys: combine(q[1] ?? null, '+', past), keySize: size, valueSize: size };
+  }
+  const k = context.shape(1);
+  const v = has(context.node, 2) ? context.shape(2) : k;
+  if (k?.length !== 3 || v?.length !== 3) return undefined;
   return {
-    batch: q[0] ?? null,
-    heads,
-    queries: q[1] ?? null,
+    ...sizes,
     keys: combine(k[1] ?? null, '+', past),
     keySize: combine(k[2] ?? null, '/', shared),
     valueSize: combine(v[2] ?? null, '/', shared),

@@ -115,9 +115,18 @@ const binary = (name: string, fold: Fold): Operator =>
 
 const truth = (value: boolean): number => (value ? 1 : 0);
 
-/** Equality of symbols is known when they are the same symbol. */
-const equal: Fold = (a, b) =>
-  a !== null && a === b ? 1 : typeof a === 'number' && typeof b === 'number' ? 0 : null;
+const isNegative = (dim: Dim): boolean => typeof dim === 'number' && dim < 0;
+
+/**
+ * Equality of symbols is known when they are the same symbol, and against a negative number, which no size is: exporters
+ * write `shape == -1` to find out which sizes to keep.
+ */
+const equal: Fold = (a, b) => {
+  if (a === null || b === null) return null;
+  if (a === b) return 1;
+  const numbers = typeof a === 'number' && typeof b === 'number';
+  return numbers || isNegative(a) || isNegative(b) ? 0 : null;
+};
 
 const comparison = (name: string, fold: Fold): Operator =>
   onnx(name, 'elementwise', (context) => inferFolded(context, 'bool', fold), { cost: perOutput(1) });

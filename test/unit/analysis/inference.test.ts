@@ -57,6 +57,28 @@ describe('free dimensions', () => {
     expect(analyse(flattening, { bind: { channels: 3, height: 5 } }).totals.flops).toBe(60);
   });
 
+  it('survive the detour exporters take for expand(-1, …)', () => {
+    const model = onnxModel(
+      graph('g', {
+        inputs: [value('x', 'float32', ['n', 1, 4]), value('like', 'float32', ['n', 'seq', 4])],
+        outputs: ['y'],
+        values: [list('minus', -1)],
+        nodes: [
+          node('Shape', ['like'], ['shape']),
+          node('Shape', ['shape'], ['rank']),
+          node('ConstantOfShape', ['rank'], ['ones'], {
+            value: attr.tensor(numberTensor('int64', [1], [1])),
+          }),
+          node('Equal', ['shape', 'minus'], ['keep']),
+          node('Where', ['keep', 'ones', 'shape'], ['target']),
+          node('Expand', ['x', 'target'], ['y']),
+        ],
+      }),
+    );
+    expect(shapesOf(model).y).toBe('1×seq×4');
+    expect(shapesOf(model, { n: 2, seq: 9 }).y).toBe('2×9×4');
+  });
+
   it('are named after their input when they have no name', () => {
     const model = onnxModel(
       graph('g', {

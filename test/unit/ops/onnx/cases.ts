@@ -477,6 +477,21 @@ const attention: OperatorCase[] = [
     inputs: [f32(1, 5, 8), f32(1, 7, 8), f32(1, 7, 8)],
     attributes: { num_heads: 2 },
   },
+  {
+    op: 'GroupQueryAttention',
+    domain: microsoft,
+    inputs: [
+      f32(1, 5, 64),
+      f32(1, 5, 32),
+      f32(1, 5, 32),
+      f32(1, 2, 0, 16),
+      f32(1, 2, 0, 16),
+      { constant: numberTensor('int32', [1], [4]) },
+      scalar('int32', 5),
+    ],
+    attributes: { num_heads: 4, kv_num_heads: 2 },
+    outputs: 3,
+  },
   { op: 'Attention', inputs: [f32(1, 2, 5, 4), f32(1, 2, 7, 4), f32(1, 2, 7, 6)], opset: 23, irVersion: 11 },
   {
     op: 'Attention',
