@@ -2,7 +2,7 @@ import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { Graph, Model, Node, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { isFloat } from '../../ir/dtype.ts';
-import { readableConstant } from '../support/constants.ts';
+import { readableConstant, sameTensor } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp, opsetOf } from '../support/graph.ts';
 import { numbersOf } from './numbers.ts';
@@ -217,4 +217,37 @@ export function undoneReshape(view: View, node: Node): ValueId | undefined {
       return at;
   }
   return undefined;
+}
+
+/** The codes that a quantization gives back unchanged, because they were dequantized just before in the same way. */
+export function undoneDequantize(view: View, node: Node): ValueId | undefined {
+  const { graph, facts, model } = view;
+  const tflite = model.dialect === 'tflite';
+  const [source] = node.inputs;
+  if (source == null || node.domain !== '' || node.op !== (tflite ? 'QUANTIZE' : 'QuantizeLinear'))
+    return undefined;
+  const before = indexOf(graph).producer.get(source);
+  const codes = before?.inputs[0];
+  const output = node.outputs[0];
+  if (before === undefined || codes == null || output == null || before.domain !== '') return undefined;
+  if (before.op !== (tflite ? 'DEQUANTIZE' : 'DequantizeLinear')) return undefined;
+  const dtype = facts.dtypeOf(codes);
+  if (dtype === undefined || isFloat(dtype) || dtype !== facts.dtypeOf(output)) return undefined;
+  if (tflite) return sameQuantization(graph, codes, output) ? codes : undefined;
+  const sameSetting = ['axis', 'block_size'].every(
+    (name) =>
+      intAttribute(node, name, name === 'axis' ? 1 : 0) ===
+      intAttribute(before, name, name === 'axis' ? 1 : 0),
+  );
+  return sameSetting && [1, 2].every((input) => sameConstant(graph, node, before, input)) ? codes : undefined;
+}
+
+/** Both nodes read the same constant there, or none. */
+function sameConstant(graph: Graph, a: Node, b: Node, input: number): boolean {
+  const first = a.inputs[input] ?? null;
+  const second = b.inputs[input] ?? null;
+  if (first === second) return true;
+  const one = readableConstant(graph, first);
+  const two = readableConstant(graph, second);
+  return one !== undefined && two !== undefined && sameTensor(one, two);
 }

@@ -11,7 +11,7 @@ import { readOptions } from '../support/options.ts';
 import { withoutDeadCode } from './deadCode.ts';
 import { shareComputations, shareConstants } from './duplicates.ts';
 import { foldConstants } from './fold.ts';
-import { passedThrough, shortened, undoneReshape } from './identities.ts';
+import { passedThrough, shortened, undoneDequantize, undoneReshape } from './identities.ts';
 import { inlineBranches } from './inline.ts';
 
 /** Rounds after which even a chain of simplifications that enable each other is left alone. */
@@ -102,7 +102,10 @@ function removeIdentities(
     const output = node.outputs[0];
     if (output == null || !allowed(node)) continue;
     const through = passedThrough(view, node);
-    const source = through === undefined ? undoneReshape(view, node) : node.inputs[through];
+    const source =
+      through === undefined
+        ? (undoneReshape(view, node) ?? undoneDequantize(view, node))
+        : node.inputs[through];
     if (source != null) {
       bypass(graph, editor, node, source, output, renamed);
       continue;

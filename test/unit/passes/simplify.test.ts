@@ -159,6 +159,23 @@ describe('simplify', () => {
     expect(operatorsOf(await simplified(g.output('y').model()))).toBe('Neg:1 ReduceSum:1 Greater:1 If:1');
   });
 
+  it('removes a quantization that gives back the codes it came from, and no other', async () => {
+    const g = new OnnxBuilder();
+    g.input('x', ['N', 4]);
+    const zero = g.constant('zero', numberTensor('uint8', [], [3]));
+    g.floats('scale', [], () => 0.1);
+    g.floats('twin', [], () => 0.1);
+    g.floats('wider', [], () => 0.2);
+    g.node('QuantizeLinear', ['x', 'scale', zero], 'a');
+    g.node('DequantizeLinear', ['a', 'scale', zero], 'b');
+    g.node('QuantizeLinear', ['b', 'twin', zero], 'c');
+    g.node('DequantizeLinear', ['c', 'twin', zero], 'd');
+    g.node('QuantizeLinear', ['d', 'wider', zero], 'e');
+    g.node('DequantizeLinear', ['e', 'wider', zero], 'y');
+    const after = await simplified(g.output('y').model());
+    expect(operatorsOf(after)).toBe('QuantizeLinear:2 DequantizeLinear:2');
+  });
+
   it('changes only the chosen layers', async () => {
     const g = new OnnxBuilder();
     g.input('x', ['N', 4]);
