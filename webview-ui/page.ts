@@ -11,7 +11,7 @@ import { createStrip } from './panels/strip.ts';
 
 /** Puts the parts together and keeps them in step with the host. */
 export function createPage(app: App, workerUri: string): HTMLElement {
-  const menu = createMenu(app);
+  const menu = createMenu(app, () => show('layers', false));
   const graph = createGraphPane(app, workerUri, (place, item, scene) =>
     menu.open(place, item, scene, graph.model),
   );

@@ -33,24 +33,30 @@ export interface ViewState {
   set<K extends keyof Remembered>(key: K, value: Remembered[K]): void;
 }
 
-/** Reads what a former page left. Written at most once per frame. */
+/** A drag changes the camera sixty times a second; the host need not hear of each. */
+const writeAfterMs = 150;
+
+/** Reads what a former page left; writes changes soon, and at once when the page is about to go. */
 export function readViewState(host: { getState(): unknown; setState(state: unknown): void }): ViewState {
   const former = host.getState();
   let state: Remembered = {
     ...initial,
     ...(typeof former === 'object' && former !== null ? (former as Partial<Remembered>) : {}),
   };
-  let waiting = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const write = () => {
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    timer = undefined;
+    host.setState(state);
+  };
+  window.addEventListener('pagehide', write);
+  document.addEventListener('visibilitychange', write);
   return {
     get: (key) => state[key],
     set(key, value) {
       state = { ...state, [key]: value };
-      if (waiting) return;
-      waiting = true;
-      requestAnimationFrame(() => {
-        waiting = false;
-        host.setState(state);
-      });
+      timer ??= setTimeout(write, writeAfterMs);
     },
   };
 }

@@ -192,6 +192,27 @@ describe('folding', () => {
   });
 });
 
+describe('panes', () => {
+  it('fold away and stay folded when the page comes back', async () => {
+    page = await stage.open();
+    const layers = page.locator('#view-layers');
+    await page.locator('vscode-button[aria-label="Show or hide the lower panel"]').click();
+    await layers.waitFor({ state: 'hidden' });
+    await page.locator('.sash-right').dblclick();
+    await details().waitFor({ state: 'hidden' });
+    await page.waitForFunction(
+      () => JSON.stringify(window.fakeHost.remembered()).split('"open":false').length === 3,
+    );
+    await page.reload();
+    await waitForBoxes(54);
+    expect(await layers.isVisible()).toBe(false);
+    expect(await details().isVisible()).toBe(false);
+    // Whatever needs the lower panel opens it.
+    await press('Optimize for device');
+    await page.locator('#view-optimize').waitFor();
+  });
+});
+
 describe('search', () => {
   it('counts, walks and clears', async () => {
     page = await stage.open();

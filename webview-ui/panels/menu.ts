@@ -10,13 +10,20 @@ export interface Menu {
   open(place: { x: number; y: number }, item: number, scene: Scene, model: GraphModel): void;
 }
 
+interface Looks {
+  readonly app: App;
+  readonly scene: Scene;
+  readonly model: GraphModel;
+  readonly showTable: () => void;
+}
+
 interface Entry {
   readonly text: string;
   readonly act: () => void;
 }
 
 /** The menu of a box: what it can be fixed with, the passes that apply, where else to look. */
-export function createMenu(app: App): Menu {
+export function createMenu(app: App, showTable: () => void): Menu {
   const element = h('div', { class: 'menu', attributes: { role: 'menu' } });
   element.hidden = true;
   let opener: HTMLElement | null = null;
@@ -70,7 +77,7 @@ export function createMenu(app: App): Menu {
       const group = scene.visible.group[item]!;
       const id = scene.view.strings[scene.view.id[scene.visible.node[item]!]!]!;
       const operator = group < 0 && scene.view.kind[scene.visible.node[item]!] === 0;
-      const looks = looksOf(app, scene, model, item, id);
+      const looks = looksOf({ app, scene, model, showTable }, item, id);
       const mine = ++call;
       element.hidden = false;
       show([looks], operator);
@@ -99,7 +106,7 @@ function itemOf({ text, act }: Entry, close: () => void): HTMLElement {
   return h('button', { text, attributes: { role: 'menuitem', type: 'button' }, on: { click: run } });
 }
 
-function looksOf(app: App, scene: Scene, model: GraphModel, item: number, id: string): readonly Entry[] {
+function looksOf({ app, scene, model, showTable }: Looks, item: number, id: string): readonly Entry[] {
   const group = scene.visible.group[item]!;
   const around = group >= 0 ? scene.tree.groups[group]!.parent : scene.tree.of[scene.visible.node[item]!]!;
   return [
@@ -109,7 +116,7 @@ function looksOf(app: App, scene: Scene, model: GraphModel, item: number, id: st
       : []),
     ...(group < 0
       ? [
-          { text: 'Show in table', act: () => app.tab.set('layers') },
+          { text: 'Show in table', act: showTable },
           { text: 'Show in text form', act: () => app.tell('showText', { layer: id }) },
           { text: 'Copy id', act: () => void copyText(app, id, 'the id') },
         ]

@@ -36,12 +36,7 @@ export function createPane(
       'aria-orientation': side === 'right' ? 'vertical' : 'horizontal',
     },
   });
-  const element = h(
-    'section',
-    { class: `pane pane-${side}`, attributes: { 'aria-label': options.label } },
-    handle,
-    content,
-  );
+  const element = h('div', { class: `pane pane-${side}` }, handle, content);
 
   const apply = () => {
     element.classList.toggle('folded', !open);
