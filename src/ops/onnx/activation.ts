@@ -1,5 +1,6 @@
+import { known, numbersOf, scalarOf } from '../known.ts';
 import type { OpContext, Operator, Known } from '../operator.ts';
-import { contribDomain, dtypeAt, known, numbersOf, onnx, perOutput, sameAsFirst, scalarOf } from './kit.ts';
+import { contribDomain, dtypeAt, onnx, perOutput, sameAsFirst } from './kit.ts';
 
 /**
  * Operations per element: additions, multiplications, comparisons and divisions count one each, and so does one call

@@ -1,18 +1,9 @@
+import { intAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
-import { productOf } from '../dims.ts';
+import { combine, productOf } from '../dims.ts';
+import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
-import {
-  combine,
-  contribDomain,
-  dtypeAt,
-  has,
-  intAttribute,
-  known,
-  macs,
-  onnx,
-  sameAsFirst,
-  unknownCost,
-} from './kit.ts';
+import { contribDomain, dtypeAt, has, macs, onnx, sameAsFirst, unknownCost } from './kit.ts';
 
 /** Sizes of scaled dot-product attention: batch, query heads, query and key lengths, head sizes of keys and values. */
 interface Sizes {

@@ -1,12 +1,14 @@
 import type { Attribute } from '../../ir/attribute.ts';
+import { intsAttribute } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Node } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, tensorType } from '../../ir/types.ts';
-import { fitsContent, knownConstant, unknownShape } from '../known.ts';
+import { broadcast } from '../dims.ts';
+import { fitsContent, known, knownConstant, scalarOf, unknownShape } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
-import { broadcast, dtypeAt, intsAttribute, known, onnx, replaceDim, scalarOf } from './kit.ts';
+import { dtypeAt, onnx, replaceDim } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
 
 /** The tensor a Constant node stores as such; its scalar and list forms have none. */

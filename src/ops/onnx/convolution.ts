@@ -1,20 +1,18 @@
+import { intAttribute, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Model, Node } from '../../ir/model.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount } from '../../ir/types.ts';
-import { weightDims } from '../weightDims.ts';
+import { combine } from '../dims.ts';
+import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator, WeightRole } from '../operator.ts';
+import { weightDims } from '../weightDims.ts';
 import {
-  combine,
   contribDomain,
   dtypeAt,
-  intAttribute,
-  intsAttribute,
-  known,
   macs,
   nchwcDomain,
   onnx,
   outputCount,
-  stringAttribute,
   unknownCost,
   unknownDims,
   outputsText,

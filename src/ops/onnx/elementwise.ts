@@ -1,22 +1,18 @@
+import { intAttribute } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
 import { isFloat } from '../../ir/dtype.ts';
 import { elementCount, type Dim } from '../../ir/types.ts';
-import { fitsContent } from '../known.ts';
+import { broadcast, combine } from '../dims.ts';
+import { fitsContent, known, shapeOf, tensorTypeOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import {
-  broadcast,
   broadcastAll,
-  combine,
   contribDomain,
   dtypeAt,
-  intAttribute,
-  known,
   onnx,
   outputCount,
   perOutput,
   presentInputs,
-  shapeOf,
-  tensorTypeOf,
   unknownCost,
   outputsText,
 } from './kit.ts';

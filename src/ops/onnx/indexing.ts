@@ -1,20 +1,11 @@
+import { intAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, isStatic } from '../../ir/types.ts';
 import { takeAlong } from '../content.ts';
-import { fitsContent } from '../known.ts';
+import { axisOf, combine } from '../dims.ts';
+import { fitsContent, known, numbersOf, scalarOf } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
-import {
-  axisOf,
-  combine,
-  contribDomain,
-  dtypeAt,
-  intAttribute,
-  known,
-  numbersOf,
-  onnx,
-  perOutput,
-  scalarOf,
-} from './kit.ts';
+import { contribDomain, dtypeAt, onnx, perOutput } from './kit.ts';
 import { smallContent } from './shape.ts';
 
 function inferGather(context: OpContext): readonly Known[] {

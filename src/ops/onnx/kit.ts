@@ -1,4 +1,4 @@
-import { floatAttribute, intAttribute, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
+import { intsAttribute } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Node } from '../../ir/model.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
@@ -6,10 +6,6 @@ import { elementCount } from '../../ir/types.ts';
 import { axisOf, broadcast } from '../dims.ts';
 import { dtypeOf, known, numbersOf, shapeOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator, OpFamily } from '../operator.ts';
-
-export { axisOf, broadcast, combine, productOf, quotientOf, sumOf } from '../dims.ts';
-export { dtypeOf, known, numbersOf, scalarOf, shapeOf, tensorTypeOf } from '../known.ts';
-export { floatAttribute, intAttribute, intsAttribute, stringAttribute };
 
 /** An ONNX operator of the default domain, unless `domain` says otherwise. */
 export function onnx(

@@ -1,21 +1,11 @@
+import { intAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount } from '../../ir/types.ts';
-import { weightDims } from '../weightDims.ts';
+import { broadcast } from '../dims.ts';
+import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
-import {
-  broadcast,
-  contribDomain,
-  dtypeAt,
-  has,
-  intAttribute,
-  known,
-  macs,
-  onnx,
-  outputCount,
-  stringAttribute,
-  unknownCost,
-  outputsText,
-} from './kit.ts';
+import { weightDims } from '../weightDims.ts';
+import { contribDomain, dtypeAt, has, macs, onnx, outputCount, unknownCost, outputsText } from './kit.ts';
 
 /** NumPy matmul: 1-D operands get a dimension that the result loses again; leading dimensions broadcast. */
 export function matmulShape(a: Shape | undefined, b: Shape | undefined): Shape | undefined {

@@ -1,27 +1,20 @@
+import { intAttribute, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, isStatic } from '../../ir/types.ts';
 import { concatenate } from '../content.ts';
-import { fitsContent } from '../known.ts';
+import { axisOf, combine, sumOf } from '../dims.ts';
+import { fitsContent, known, numbersOf, scalarOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import {
-  axisOf,
-  combine,
   contribDomain,
   dtypeAt,
   has,
-  intAttribute,
-  intsAttribute,
-  known,
   nchwcDomain,
-  numbersOf,
   onnx,
   outputCount,
   presentInputs,
   replaceDim,
-  scalarOf,
   shapesOf,
-  stringAttribute,
-  sumOf,
   unknownCost,
   unknownDims,
   outputsText,

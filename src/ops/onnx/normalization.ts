@@ -1,16 +1,15 @@
+import { intAttribute } from '../../ir/attribute.ts';
+import { axisOf } from '../dims.ts';
+import { known, tensorTypeOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import {
-  axisOf,
   contribDomain,
   dtypeAt,
   inputCount,
-  intAttribute,
-  known,
   onnx,
   perInput,
   perOutput,
   sameAsFirst,
-  tensorTypeOf,
   unknownCost,
   inputsText,
 } from './kit.ts';

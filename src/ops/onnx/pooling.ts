@@ -1,14 +1,13 @@
+import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { Shape } from '../../ir/types.ts';
+import { combine } from '../dims.ts';
+import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import { slidingDim, windowOf } from './convolution.ts';
 import {
-  combine,
   contribDomain,
   dtypeAt,
   inputCount,
-  intAttribute,
-  intsAttribute,
-  known,
   nchwcDomain,
   onnx,
   outputCount,

@@ -1,6 +1,7 @@
 import type { DType } from '../../ir/dtype.ts';
+import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
-import { contribDomain, dtypeAt, has, known, onnx, outputCount, unknownCost, outputsText } from './kit.ts';
+import { contribDomain, dtypeAt, has, onnx, outputCount, unknownCost, outputsText } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
 
 /** Scaling and shifting: two operations per element; the range search of the dynamic form adds two comparisons. */

@@ -1,5 +1,8 @@
+import { intAttribute, stringAttribute } from '../../ir/attribute.ts';
+import { combine } from '../dims.ts';
+import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator, WeightRole } from '../operator.ts';
-import { combine, dtypeAt, intAttribute, known, macs, onnx, stringAttribute, unknownCost } from './kit.ts';
+import { dtypeAt, macs, onnx, unknownCost } from './kit.ts';
 
 function directions(context: OpContext): number {
   return stringAttribute(context.node, 'direction', 'forward') === 'bidirectional' ? 2 : 1;

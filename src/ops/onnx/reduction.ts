@@ -1,18 +1,16 @@
+import { intAttribute } from '../../ir/attribute.ts';
 import type { Shape } from '../../ir/types.ts';
+import { axisOf } from '../dims.ts';
+import { known, numbersOf, scalarOf } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
 import {
   axesOf,
-  axisOf,
   dtypeAt,
-  intAttribute,
-  known,
   listParameter,
-  numbersOf,
   onnx,
   perInput,
   replaceDim,
   sameAsFirst,
-  scalarOf,
   unknownDims,
 } from './kit.ts';
 import { smallContent } from './shape.ts';

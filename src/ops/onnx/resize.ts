@@ -1,20 +1,9 @@
+import { intsAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
+import { axisOf } from '../dims.ts';
+import { known, numbersOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
-import {
-  axisOf,
-  dtypeAt,
-  has,
-  intsAttribute,
-  known,
-  numbersOf,
-  onnx,
-  outputCount,
-  replaceDim,
-  stringAttribute,
-  unknownCost,
-  unknownDims,
-  outputsText,
-} from './kit.ts';
+import { dtypeAt, has, onnx, outputCount, replaceDim, unknownCost, unknownDims, outputsText } from './kit.ts';
 
 /** Where the scales and sizes sit: Resize 10 has scales at 1, later versions a region of interest before them. */
 function operandsOf(context: OpContext): { scales: number; sizes: number } {

@@ -1,17 +1,9 @@
+import { intAttribute } from '../../ir/attribute.ts';
 import type { ValueType } from '../../ir/types.ts';
+import { axisOf } from '../dims.ts';
+import { known, shapeOf, tensorTypeOf } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
-import {
-  axisOf,
-  dtypeAt,
-  has,
-  intAttribute,
-  known,
-  onnx,
-  replaceDim,
-  shapeOf,
-  tensorTypeOf,
-  unknownDims,
-} from './kit.ts';
+import { dtypeAt, has, onnx, replaceDim, unknownDims } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
 
 function sequenceOf(element: ValueType | undefined): readonly Known[] {

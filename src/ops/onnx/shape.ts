@@ -1,23 +1,13 @@
+import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
 import { isFloat } from '../../ir/dtype.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, isStatic } from '../../ir/types.ts';
 import { permute } from '../content.ts';
-import { fitsContent, unknownShape } from '../known.ts';
+import { axisOf, productOf, quotientOf } from '../dims.ts';
+import { fitsContent, known, unknownShape } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
-import {
-  axesOf,
-  axisOf,
-  dtypeAt,
-  intAttribute,
-  intsAttribute,
-  known,
-  listParameter,
-  onnx,
-  productOf,
-  quotientOf,
-  sameAsFirst,
-} from './kit.ts';
+import { axesOf, dtypeAt, listParameter, onnx, sameAsFirst } from './kit.ts';
 
 /** Element types by their number in the file format (TensorProto.DataType). */
 const byNumber: Readonly<Record<number, DType>> = {

@@ -1,23 +1,10 @@
+import { intAttribute, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Dim } from '../../ir/types.ts';
 import { elementCount } from '../../ir/types.ts';
+import { axisOf, combine } from '../dims.ts';
+import { known, scalarOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
-import {
-  axisOf,
-  combine,
-  dtypeAt,
-  has,
-  intAttribute,
-  intsAttribute,
-  known,
-  onnx,
-  outputCount,
-  perOutput,
-  replaceDim,
-  scalarOf,
-  stringAttribute,
-  unknownCost,
-  outputsText,
-} from './kit.ts';
+import { dtypeAt, has, onnx, outputCount, perOutput, replaceDim, unknownCost, outputsText } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
 
 /** Bins that are kept: all, or the first half and one when the spectrum is symmetric. */

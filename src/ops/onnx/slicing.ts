@@ -1,20 +1,11 @@
+import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { isStatic } from '../../ir/types.ts';
 import { takeAlong } from '../content.ts';
+import { axisOf, combine } from '../dims.ts';
+import { known } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
-import {
-  axisOf,
-  combine,
-  dtypeAt,
-  has,
-  intAttribute,
-  intsAttribute,
-  known,
-  listParameter,
-  onnx,
-  replaceDim,
-  unknownDims,
-} from './kit.ts';
+import { dtypeAt, has, listParameter, onnx, replaceDim, unknownDims } from './kit.ts';
 import { smallContent } from './shape.ts';
 
 /** Sizes: an attribute before version 13, an input since; otherwise equal parts, the last one smaller. */

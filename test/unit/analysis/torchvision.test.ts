@@ -44,10 +44,14 @@ describe.runIf(hasShared)('torchvision', () => {
     expect(analyse(model).totals.macs).toBe(patches + 12 * block + width * 1000);
   });
 
-  it('ResNet-50 whose weights are given by shape alone has all its parameters, batch-norm statistics included', () => {
-    const { model } = readModelFile(path.join(shared, 'models/onnx/light_resnet50.onnx'));
-    const statistics = 2 * 26_560;
-    expect(analyse(model).totals).toMatchObject({ params: 25_557_032 + statistics, macs: 4_089_184_256 });
+  /** torchvision's parameters plus, where there is batch norm, the running mean and variance of every channel. */
+  it.each([
+    ['light_resnet50', 25_557_032 + 2 * 26_560],
+    ['light_densenet121', 7_978_856 + 2 * 83_648],
+    ['light_squeezenet', 1_235_496],
+  ])('%s, whose weights are given by shape alone, has exactly %d parameters', (file, params) => {
+    const { model } = readModelFile(path.join(shared, `models/onnx/${file}.onnx`));
+    expect(analyse(model).totals.params).toBe(params);
   });
 
   it.each([
