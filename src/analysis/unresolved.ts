@@ -10,7 +10,7 @@ import { lookUp, withNested } from './scope.ts';
 import type { Inference } from './types.ts';
 
 /** A symbolic dimension counts as resolved: it has a name that can be bound. */
-export function isResolved(type: ValueType | undefined): boolean {
+function isResolved(type: ValueType | undefined): boolean {
   if (type === undefined) return false;
   if (type.kind !== 'tensor' && type.kind !== 'sparse') return true;
   return type.shape !== undefined && !type.shape.includes(null);

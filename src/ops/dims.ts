@@ -98,7 +98,7 @@ export function quotientOf(numerator: readonly Dim[], denominator: readonly Dim[
 }
 
 /** The dimension two broadcast operands give; `null` when it cannot be said. */
-export function broadcastDim(a: Dim, b: Dim): Dim {
+function broadcastDim(a: Dim, b: Dim): Dim {
   if (a === b) return a;
   if (a === 1) return b;
   if (b === 1) return a;

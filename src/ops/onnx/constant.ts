@@ -58,7 +58,7 @@ function fromAttribute(attribute: Attribute, dtype: DType): Known {
 }
 
 /** A shape given as a tensor: its content, or as many unknown dimensions as it has elements. */
-export function shapeFrom(context: OpContext, index: number): Shape | undefined {
+function shapeFrom(context: OpContext, index: number): Shape | undefined {
   const content = context.input(index).content;
   if (content !== undefined) return content;
   return unknownShape(context.shape(index)?.[0]);

@@ -12,7 +12,7 @@ function bodyOf(node: Node, name: string): Graph | undefined {
 }
 
 /** What holds whichever of the two it is. */
-export function joinKnown(a: Known, b: Known): Known {
+function joinKnown(a: Known, b: Known): Known {
   const [left, right] = [tensorTypeOf(a), tensorTypeOf(b)];
   if (left === undefined || right === undefined) {
     return a.type !== undefined && a.type.kind === b.type?.kind ? { type: a.type } : {};

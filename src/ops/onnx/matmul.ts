@@ -8,7 +8,7 @@ import { weightDims } from '../weightDims.ts';
 import { contribDomain, dtypeAt, has, macs, onnx, outputCount, unknownCost, outputsText } from './kit.ts';
 
 /** NumPy matmul: 1-D operands get a dimension that the result loses again; leading dimensions broadcast. */
-export function matmulShape(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
+function matmulShape(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
   if (a === undefined || b === undefined || a.length === 0 || b.length === 0) return undefined;
   const left: Shape = a.length === 1 ? [1, ...a] : a;
   const right: Shape = b.length === 1 ? [...b, 1] : b;
@@ -19,7 +19,7 @@ export function matmulShape(a: Shape | undefined, b: Shape | undefined): Shape |
 }
 
 /** Every output is a dot product along the last axis of `a`. */
-export function matmulCost(context: CostContext, a: Shape | undefined): OpCost {
+function matmulCost(context: CostContext, a: Shape | undefined): OpCost {
   const outputs = outputCount(context);
   const depth = a?.at(-1);
   if (outputs === undefined || typeof depth !== 'number') return unknownCost;

@@ -141,7 +141,7 @@ function inferSize(context: OpContext): readonly Known[] {
 }
 
 /** Casting to an integer truncates; to bool tells zero from the rest. */
-export function castContent(content: readonly Dim[] | undefined, to: DType): readonly Dim[] | undefined {
+function castContent(content: readonly Dim[] | undefined, to: DType): readonly Dim[] | undefined {
   if (content === undefined || !fitsContent(to, content.length)) return undefined;
   return content.map((value) => {
     if (typeof value !== 'number') return to === 'bool' ? null : value;
