@@ -46,7 +46,7 @@ export interface PassContext {
 
 export interface PassResult {
   readonly model: Model;
-  /** Ids of layers changed, added or removed; empty means the model is the same value. */
+  /** Ids of layers changed, added or removed; empty when the model is the same value or only lost unused constants. */
   readonly changed: readonly NodeId[];
   /** One-line remarks for the report: what was left out and why. */
   readonly notes: readonly string[];

@@ -5,7 +5,7 @@ import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
-import { constantOf } from '../support/constants.ts';
+import { isReadable, readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp } from '../support/graph.ts';
 import { halved } from './halves.ts';
@@ -111,7 +111,7 @@ function retyped(converter: Converter, node: Node): ReadonlyMap<string, Attribut
   }
   const value = node.attributes.get('value');
   if (isOnnxOp(node, 'Constant', 'ConstantOfShape')) {
-    if (value?.kind === 'tensor' && value.value.dtype === 'float32') {
+    if (value?.kind === 'tensor' && value.value.dtype === 'float32' && isReadable(value.value)) {
       const half = halved(value.value);
       converter.clamped += half.clamped;
       return new Map(node.attributes).set('value', attr.tensor(half.tensor));
@@ -144,9 +144,9 @@ function converted(converter: Converter, id: ValueId, to: 'float32' | 'float16')
   const { editor, graph, casts } = converter;
   const known = casts.get(`${id}|${to}`);
   if (known !== undefined) return known;
-  const constant = to === 'float16' ? constantOf(graph, id) : undefined;
+  const constant = to === 'float16' ? readableConstant(graph, id) : undefined;
   let result: ValueId;
-  if (constant?.dtype === 'float32' && constant.data.missing === undefined) {
+  if (constant?.dtype === 'float32') {
     const half = halved(constant);
     converter.clamped += half.clamped;
     result = editor.addConstant(`${id}_fp16`, half.tensor);

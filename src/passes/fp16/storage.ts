@@ -5,6 +5,7 @@ import { tensorType } from '../../ir/types.ts';
 import { sizeOf } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
+import { isReadable } from '../support/constants.ts';
 import { halved } from './halves.ts';
 
 /** Below this many elements the conversion operator costs about as many bytes as it saves. */
@@ -55,7 +56,7 @@ export function storeHalves(model: Model, allowed: (node: Node) => boolean): Sto
 /** A float32 constant that is there and that nobody outside knows by name. */
 function isMovable(graph: Graph, value: Value): boolean {
   const { constant, variable } = value;
-  if (constant?.dtype !== 'float32' || constant.data.missing !== undefined || variable === true) return false;
+  if (constant?.dtype !== 'float32' || !isReadable(constant) || variable === true) return false;
   return !indexOf(graph).isOutput.has(value.id) && !graph.inputs.includes(value.id);
 }
 

@@ -5,7 +5,7 @@ import { decodeNumbers, numberTensor, readFloats, sizeOf } from '../../ir/number
 import type { Tensor } from '../../ir/tensor.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import { operatorOf } from '../../ops/registry.ts';
-import { constantOf, stridesOf } from '../support/constants.ts';
+import { constantOf, isReadable, stridesOf } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { readCount, soleReader } from '../support/graph.ts';
 import type { Affine } from './affine.ts';
@@ -45,7 +45,7 @@ export function foldAffines(
     if (layer === undefined) continue;
     const chain = chainAfter(model, graph, facts, layer, allowed);
     if (chain === undefined) continue;
-    if (layer.weight.data.missing !== undefined) {
+    if (!isReadable(layer.weight)) {
       report.missing += 1;
       continue;
     }
@@ -101,7 +101,8 @@ function chainAfter(
   let output = layer.node.outputs[0] as ValueId;
   let map = identityAffine(layer.channels);
   const nodes: Node[] = [];
-  for (;;) {
+  // The bound matters only for damaged graphs, where a value may be made twice.
+  while (nodes.length < 64) {
     const reader = soleReader(graph, output);
     if (reader === undefined || !allowed(reader)) break;
     const next = affineOf({ model, graph, facts }, reader, output, layer.channels, layer.axis);
@@ -183,7 +184,7 @@ function foldedBias(graph: Graph, layer: Foldable, map: Affine): Tensor | 'none'
   const values = new Float64Array(channels);
   if (old != null) {
     const tensor = constantOf(graph, old);
-    if (tensor === undefined || tensor.data.missing !== undefined) return undefined;
+    if (tensor === undefined || !isReadable(tensor)) return undefined;
     const size = sizeOf(tensor);
     if (size !== 1 && (size !== channels || tensor.dims.at(-1) !== channels)) return undefined;
     const stored = readFloats(tensor);

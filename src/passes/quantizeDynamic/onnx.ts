@@ -54,20 +54,7 @@ export async function quantizeDynamicOnnx(
   const editor = new GraphEditor(graph, start);
   const emitter: Emitter = { graph, editor, facts: factsOf(start), quantized: new Map() };
   const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
-  let done = 0;
-  let small = 0;
-  let convolutions = 0;
-  for (const node of graph.nodes) {
-    const weight = quantizable(emitter, node);
-    if (weight === undefined || !allowed(node)) continue;
-    if (node.op === 'Conv' && !options.conv) convolutions += 1;
-    else if (sizeOf(weight) < options.smallest) small += 1;
-    else {
-      if (node.op === 'Conv') emitConv(emitter, node, weight);
-      else emitMatMul(emitter, node, weight);
-      done += 1;
-    }
-  }
+  const { done, small, convolutions } = emitAll(emitter, options, allowed);
   notes.push(`${done} layers quantize their input as they run`);
   if (convolutions > 0) {
     notes.push(
@@ -78,6 +65,23 @@ export async function quantizeDynamicOnnx(
   if (done === 0) return resultOf(model, model, [], notes);
   const result = editor.finish();
   return resultOf(model, withMainGraph(start, result), changedNodes(model.graphs[0], result), notes);
+}
+
+/** How many layers were quantized, and how many were left for being too small or convolutions. */
+function emitAll(emitter: Emitter, options: DynamicOptions, allowed: (node: Node) => boolean) {
+  const counts = { done: 0, small: 0, convolutions: 0 };
+  for (const node of emitter.graph.nodes) {
+    const weight = quantizable(emitter, node);
+    if (weight === undefined || !allowed(node)) continue;
+    if (node.op === 'Conv' && !options.conv) counts.convolutions += 1;
+    else if (sizeOf(weight) < options.smallest) counts.small += 1;
+    else {
+      if (node.op === 'Conv') emitConv(emitter, node, weight);
+      else emitMatMul(emitter, node, weight);
+      counts.done += 1;
+    }
+  }
+  return counts;
 }
 
 /** The weight of a layer with a constant float matrix or filter on its right-hand side. */

@@ -149,7 +149,8 @@ function constantAt({ graph }: Planner, node: Node, index: number) {
 }
 
 function isPlainFloat({ graph, facts }: Planner, id: ValueId): boolean {
-  return facts.dtypeOf(id) === 'float32' && graph.values.get(id)?.variable !== true;
+  const value = graph.values.get(id);
+  return facts.dtypeOf(id) === 'float32' && value?.type?.kind === 'tensor' && value.variable !== true;
 }
 
 function groupOfInput(planner: Planner, node: Node, index: number): Group {

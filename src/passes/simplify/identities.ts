@@ -208,7 +208,8 @@ export function undoneReshape(view: View, node: Node): ValueId | undefined {
   if (wanted === undefined || wanted.includes(null)) return undefined;
   const { producer } = indexOf(view.graph);
   let at = node.inputs[0];
-  while (at != null) {
+  // The bound matters only for damaged graphs with a cycle of reshapes.
+  for (let hops = 0; at != null && hops < 64; hops += 1) {
     const before = producer.get(at);
     if (before === undefined || !isReshaper(view.model, before)) return undefined;
     at = before.inputs[0];

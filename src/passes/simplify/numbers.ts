@@ -2,6 +2,7 @@ import type { DType } from '../../ir/dtype.ts';
 import { isFloat } from '../../ir/dtype.ts';
 import { decodeNumbers, numberTensor } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
+import { isReadable } from '../support/constants.ts';
 
 /** A constant being computed with; float64 holds every value of up to 32 bits and every safe int64 exactly. */
 export interface Numbers {
@@ -42,7 +43,7 @@ export function countOf(dims: readonly number[]): number {
 
 /** Reads a constant for computing; `undefined` for types this evaluator leaves alone and for unsafe int64. */
 export function numbersOf(tensor: Tensor): Numbers | undefined {
-  if (!computable.has(tensor.dtype) || tensor.data.missing !== undefined) return undefined;
+  if (!computable.has(tensor.dtype) || !isReadable(tensor)) return undefined;
   const values = decodeNumbers(tensor.dtype, tensor.data.read(), countOf(tensor.dims));
   return { dtype: tensor.dtype, dims: tensor.dims, values };
 }

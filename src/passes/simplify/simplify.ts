@@ -45,7 +45,18 @@ async function runSimplify(model: Model, values: OptionValues, context: PassCont
     current = next;
   }
   if (current === start) return resultOf(model, model, [], []);
-  return resultOf(model, current, changedNodes(model.graphs[0], current.graphs[0]), []);
+  const unused = unusedConstants(model.graphs[0]);
+  const notes = unused > 0 ? [`${unused} unused constants removed`] : [];
+  return resultOf(model, current, changedNodes(model.graphs[0], current.graphs[0]), notes);
+}
+
+function unusedConstants(graph: Graph): number {
+  const { uses, isOutput } = indexOf(graph);
+  let count = 0;
+  for (const { id, constant } of graph.values.values()) {
+    if (constant !== undefined && !uses.has(id) && !isOutput.has(id)) count += 1;
+  }
+  return count;
 }
 
 /** One round of every simplification; the same model when none applied. */

@@ -1,7 +1,8 @@
 import type { Attribute } from '../../ir/attribute.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import type { Graph, Node, ValueId } from '../../ir/model.ts';
-import { floatTensor, intTensor } from '../../ir/numbers.ts';
+import { byteSize } from '../../ir/dtype.ts';
+import { floatTensor, intTensor, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 
@@ -20,10 +21,16 @@ export function constantOf(graph: Graph, id: ValueId | null | undefined): Tensor
   return undefined;
 }
 
-/** Like `constantOf`, but only when its bytes are there to be read. */
+/** Like `constantOf`, but only when its bytes are there to be read, all of them. */
 export function readableConstant(graph: Graph, id: ValueId | null | undefined): Tensor | undefined {
   const tensor = constantOf(graph, id);
-  return tensor !== undefined && tensor.data.missing === undefined ? tensor : undefined;
+  return tensor !== undefined && isReadable(tensor) ? tensor : undefined;
+}
+
+/** False for a constant whose file is missing, or that is shorter than its dimensions say. */
+export function isReadable(tensor: Tensor): boolean {
+  const needed = byteSize(tensor.dtype, sizeOf(tensor));
+  return tensor.data.missing === undefined && needed !== undefined && tensor.data.length >= needed;
 }
 
 /** What an ONNX `Constant` node holds; `undefined` for sparse values and function references. */
