@@ -52,7 +52,8 @@ export function time(ms: number | null | undefined): string {
 /** A share between 0 and 1. */
 export function percent(share: number | null | undefined): string {
   if (!known(share)) return unknown;
-  if (share !== 0 && Math.abs(share) < 0.001) return '< 0.1 %';
+  if (share === 0) return '0 %';
+  if (Math.abs(share) < 0.001) return '< 0.1 %';
   return `${(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`;
 }
 

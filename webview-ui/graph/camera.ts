@@ -46,15 +46,19 @@ export function zoomedAt(
   };
 }
 
-/** Keeps a strip of the graph on screen. */
+/** How much of the screen may be empty beyond the end of a graph that is larger than the screen. */
+const overscroll = 0.3;
+
+/** Keeps the graph on screen: all of it where it fits, else with a little air at its ends. */
 export function kept(camera: Camera, world: Size, screen: Size): Camera {
-  const w = screen.width / camera.zoom;
-  const hgt = screen.height / camera.zoom;
-  const keep = 60 / camera.zoom;
+  const within = (at: number, extent: number, length: number) => {
+    const air = length > extent ? overscroll * extent : 0;
+    return Math.min(Math.max(0, length - extent) + air, Math.max(Math.min(0, length - extent) - air, at));
+  };
   return {
     ...camera,
-    x: Math.min(world.width - keep, Math.max(keep - w, camera.x)),
-    y: Math.min(world.height - keep, Math.max(keep - hgt, camera.y)),
+    x: within(camera.x, screen.width / camera.zoom, world.width),
+    y: within(camera.y, screen.height / camera.zoom, world.height),
   };
 }
 

@@ -9,7 +9,7 @@ import type { Method } from '../../../src/engine/protocol.ts';
 
 /** Tests and benchmarks run in the project's folder; a bundled benchmark lies elsewhere. */
 const root = process.cwd();
-const built = join(root, 'dist/webview-test');
+const built = join(root, '.cache/webview-test');
 export const artefacts = join(root, 'test-artifacts/webview');
 
 const types: Readonly<Record<string, string>> = {
