@@ -12,7 +12,7 @@ import { runPass } from '../unit/passes/build.ts';
 import { calibratorFor, temporaryFile } from '../unit/passes/calibrate.ts';
 import type { Outputs } from '../unit/passes/runtime.ts';
 import { floatsOf, sqnrDb } from '../unit/passes/runtime.ts';
-import { hasShared, samples, shared } from '../unit/support/models.ts';
+import { hasShared, modelFiles, samples, shared } from '../unit/support/models.ts';
 import { useSourceRunner } from '../unit/support/runner.ts';
 
 /** Prints the table of docs/passes.md: what each pass does to size, latency and accuracy of the models at hand. */
@@ -61,11 +61,38 @@ const settings: readonly (readonly [string, OptionValues])[] = [
 const onnxOnly = new Set(['{"mode":"compute"}', '{"conv":true}', '{"target":"arm"}']);
 
 const [wanted] = process.argv.slice(2);
-await useSourceRunner();
-console.log('| model | pass | file, kB | compressed, kB | latency before / after | top-1, % | SQNR, dB |');
-console.log('|---|---|---|---|---|---|---|');
-for (const subject of subjects) {
-  if (wanted === undefined || subject.file.includes(wanted)) await measure(subject);
+if (wanted === 'graphs') await countNodes();
+else {
+  await useSourceRunner();
+  console.log('| model | pass | file, kB | compressed, kB | latency before / after | top-1, % | SQNR, dB |');
+  console.log('|---|---|---|---|---|---|---|');
+  for (const subject of subjects) {
+    if (wanted === undefined || subject.file.includes(wanted)) await measure(subject);
+  }
+}
+
+/** Operators before and after the exact passes, and the time they took, for every model at hand. */
+async function countNodes(): Promise<void> {
+  console.log('| model | operators | simplify | simplify, fuse | file, kB | seconds per 1000 operators |');
+  console.log('|---|---|---|---|---|---|');
+  for (const file of [...modelFiles('.onnx'), ...modelFiles('.tflite')]) {
+    const { model } = readModelFile(file);
+    const start = performance.now();
+    const simple = (await runPass('simplify', model)).model;
+    const after = (await runPass('fuse', simple)).model;
+    const seconds = (performance.now() - start) / 1000;
+    if (after === model) continue;
+    const count = (of: Model) => of.graphs[0].nodes.length;
+    const sizes = `${kilo(fs.readFileSync(file))} → ${kilo(fs.readFileSync(await temporaryFile(after)))}`;
+    const cells = [
+      count(model),
+      count(simple),
+      count(after),
+      sizes,
+      ((1000 * seconds) / count(model)).toFixed(2),
+    ];
+    console.log(`| ${path.basename(file)} | ${cells.join(' | ')} |`);
+  }
 }
 
 async function measure({ file, calibration, test }: Subject): Promise<void> {
