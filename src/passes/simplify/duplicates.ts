@@ -1,6 +1,7 @@
 import type { Attribute } from '../../ir/attribute.ts';
 import type { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Model, Node, Value, ValueId } from '../../ir/model.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { sameTensor } from '../support/constants.ts';
@@ -27,13 +28,19 @@ export function shareConstants(graph: Graph, editor: GraphEditor): boolean {
   return shared;
 }
 
+const constantKeys = new WeakMap<Tensor, string>();
+
 function constantKey({ constant, quantization }: Value): string | undefined {
   if (constant === undefined || constant.data.missing !== undefined) return undefined;
   if (constant.strings !== undefined || quantization?.details !== undefined) return undefined;
+  const known = constantKeys.get(constant);
+  if (known !== undefined) return known;
   const { data } = constant;
   const head = data.read(0, Math.min(32, data.length));
   const tail = data.read(Math.max(0, data.length - 32), Math.min(32, data.length));
-  return `${constant.dtype}|${constant.dims.join()}|${head.join()}|${tail.join()}`;
+  const key = `${constant.dtype}|${constant.dims.join()}|${head.join()}|${tail.join()}`;
+  constantKeys.set(constant, key);
+  return key;
 }
 
 function sameConstant(a: Value, b: Value): boolean {

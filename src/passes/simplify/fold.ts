@@ -4,13 +4,13 @@ import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { intTensor } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
-import { readableConstant, transposed } from '../support/constants.ts';
+import { readableConstant, reshaped, transposed } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp, opsetOf } from '../support/graph.ts';
 import { elementwise } from './elementwise.ts';
 import { movement } from './movement.ts';
 import type { Evaluator, Numbers } from './numbers.ts';
-import { countOf, numbersOf, tensorOf } from './numbers.ts';
+import { countOf, mostGenerated, numbersOf, tensorOf } from './numbers.ts';
 
 /** A folded constant may always be this large; larger ones must not outgrow the constants they were made of. */
 const smallBytes = 1024;
@@ -18,6 +18,9 @@ const smallBytes = 1024;
 const maxElements = 1 << 20;
 
 const evaluators: Readonly<Record<string, Evaluator>> = { ...elementwise, ...movement };
+
+/** Operators that leave the elements where they are: of their first input only the dimensions matter. */
+const reshapers = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 
 interface Folded {
   readonly tensor: Tensor;
@@ -103,7 +106,8 @@ function evaluate(
       continue;
     }
     const constant = folded.get(id)?.tensor ?? readableConstant(graph, id);
-    if (constant === undefined || countOf(constant.dims) > maxElements) return undefined;
+    const moved = inputs.length === 0 && (node.op === 'Transpose' || reshapers.has(node.op));
+    if (constant === undefined || (countOf(constant.dims) > maxElements && !moved)) return undefined;
     inputs.push(constant);
     if (indexOf(graph).uses.get(id)?.length === 1) freed += folded.get(id)?.freed ?? constant.data.length;
   }
@@ -147,13 +151,18 @@ function compute(
   }
   const evaluator = evaluators[node.op];
   if (evaluator === undefined || node.attributes.has('reduction')) return undefined;
+  const stays = reshapers.has(node.op) ? first : undefined;
   const results = evaluator({
-    inputs: inputs.map((tensor) => tensor && numbersOf(tensor)),
+    inputs: inputs.map((tensor, i) => {
+      const dimsOnly = i === 0 && stays !== undefined;
+      return dimsOnly ? { ...stays, values: new Float64Array() } : tensor && numbersOf(tensor);
+    }),
     int: (name, fallback) => intAttribute(node, name, fallback),
     ints: (name) => intsAttribute(node, name),
     opset: opsetOf(model),
     outputs: node.outputs.length,
   });
+  if (stays !== undefined) return results?.map(({ dims }) => reshaped(stays, dims));
   return results && allTensors(results, node.outputs.length);
 }
 
@@ -167,7 +176,7 @@ function allTensors(results: readonly Numbers[], outputs: number): readonly Tens
 
 function constantOfShape(node: Node, shape: Tensor | undefined): readonly Tensor[] | undefined {
   const dims = shape && numbersOf(shape);
-  if (dims === undefined || countOf(Array.from(dims.values)) > maxElements) return undefined;
+  if (dims === undefined || countOf(Array.from(dims.values)) > mostGenerated) return undefined;
   const attribute = node.attributes.get('value');
   const fill = attribute?.kind === 'tensor' ? numbersOf(attribute.value) : undefined;
   if (attribute !== undefined && fill === undefined) return undefined;

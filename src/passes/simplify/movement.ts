@@ -1,6 +1,6 @@
 import { stridesOf } from '../support/constants.ts';
 import type { Arguments, Evaluator, Numbers } from './numbers.ts';
-import { broadcastDims, broadcastIndex, countOf, positiveAxis } from './numbers.ts';
+import { broadcastDims, broadcastIndex, countOf, mostGenerated, positiveAxis } from './numbers.ts';
 
 type Result = readonly Numbers[] | undefined;
 
@@ -15,8 +15,8 @@ function reshape({ inputs: [x, shape], int }: Arguments): Result {
   const keepZero = int('allowzero', 0) === 1;
   const dims = Array.from(shape.values, (dim, i) => (dim === 0 && !keepZero ? (x.dims[i] ?? 0) : dim));
   const free = dims.indexOf(-1);
-  if (free >= 0) dims[free] = x.values.length / countOf(dims.filter((dim) => dim !== -1));
-  return countOf(dims) === x.values.length ? [{ ...x, dims }] : undefined;
+  if (free >= 0) dims[free] = countOf(x.dims) / countOf(dims.filter((dim) => dim !== -1));
+  return countOf(dims) === countOf(x.dims) ? [{ ...x, dims }] : undefined;
 }
 
 function unsqueeze(args: Arguments): Result {
@@ -35,7 +35,7 @@ function squeeze(args: Arguments): Result {
   if (x === undefined) return undefined;
   const axes = axesOf(args)?.map((axis) => positiveAxis(axis, x.dims.length));
   const dims = x.dims.filter((dim, i) => (axes === undefined ? dim !== 1 : !axes.includes(i)));
-  return countOf(dims) === x.values.length ? [{ ...x, dims }] : undefined;
+  return countOf(dims) === countOf(x.dims) ? [{ ...x, dims }] : undefined;
 }
 
 function flatten({ inputs: [x], int }: Arguments): Result {
@@ -192,7 +192,8 @@ function split(args: Arguments): Result {
 function expand({ inputs: [x, shape] }: Arguments): Result {
   if (x === undefined || shape === undefined) return undefined;
   const dims = broadcastDims([x.dims, Array.from(shape.values)]);
-  return dims && [picked(x, dims, broadcastIndex(x.dims, dims))];
+  if (dims === undefined || countOf(dims) > mostGenerated) return undefined;
+  return [picked(x, dims, broadcastIndex(x.dims, dims))];
 }
 
 function range({ inputs: [start, limit, delta] }: Arguments): Result {
@@ -201,6 +202,7 @@ function range({ inputs: [start, limit, delta] }: Arguments): Result {
     return undefined;
   }
   const count = Math.max(0, Math.ceil((to - from) / step));
+  if (count > mostGenerated) return undefined;
   const values = Float64Array.from({ length: count }, (_, i) => from + i * step);
   return [{ dtype: start.dtype, dims: [count], values }];
 }

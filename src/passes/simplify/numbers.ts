@@ -37,6 +37,9 @@ const computable = new Set<DType>([
   'bool',
 ]);
 
+/** Operators that make much out of little are not computed beyond so many elements: the result would be dropped. */
+export const mostGenerated = 1 << 16;
+
 export function countOf(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }

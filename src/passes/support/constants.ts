@@ -1,4 +1,5 @@
 import type { Attribute } from '../../ir/attribute.ts';
+import type { Bytes } from '../../ir/bytes.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import type { Graph, Node, ValueId } from '../../ir/model.ts';
 import { byteSize } from '../../ir/dtype.ts';
@@ -87,9 +88,44 @@ export function reshaped(tensor: Tensor, dims: readonly number[]): Tensor {
   return { dtype: tensor.dtype, dims, data: tensor.data };
 }
 
+/** Results above this size are made when somebody reads them, and may be forgotten again. */
+const eagerBytes = 1 << 20;
+
 /** Moves elements without looking at them: output axis `i` is input axis `perm[i]`. Byte-sized types only. */
 export function transposed(tensor: Tensor, perm: readonly number[]): Tensor {
   const dims = perm.map((axis) => tensor.dims[axis] as number);
+  const make = () => transposedBytes(tensor, perm, dims);
+  const { length } = tensor.data;
+  return {
+    dtype: tensor.dtype,
+    dims,
+    data: length > eagerBytes ? new MadeBytes(length, make) : memoryBytes(make()),
+  };
+}
+
+/** Bytes that are computed when they are read, so that a folded model does not hold all its weights in memory. */
+class MadeBytes implements Bytes {
+  readonly length: number;
+  readonly #make: () => Uint8Array;
+  #made: WeakRef<Uint8Array> | undefined;
+  constructor(length: number, make: () => Uint8Array) {
+    this.length = length;
+    this.#make = make;
+  }
+  read(offset = 0, length = this.length - offset): Uint8Array {
+    let bytes = this.#made?.deref();
+    if (bytes === undefined) {
+      bytes = this.#make();
+      this.#made = new WeakRef(bytes);
+    }
+    return bytes.subarray(offset, offset + length);
+  }
+  slice(offset: number, length: number): Bytes {
+    return new MadeBytes(length, () => this.read(offset, length));
+  }
+}
+
+function transposedBytes(tensor: Tensor, perm: readonly number[], dims: readonly number[]): Uint8Array {
   const count = dims.reduce((product, dim) => product * dim, 1);
   const source = tensor.data.read();
   const width = count === 0 ? 1 : source.length / count;
@@ -108,7 +144,7 @@ export function transposed(tensor: Tensor, perm: readonly number[]): Tensor {
       position[axis] = 0;
     }
   }
-  return { dtype: tensor.dtype, dims, data: memoryBytes(out) };
+  return out;
 }
 
 /** Elements to skip per step along each axis, row-major. */

@@ -101,6 +101,15 @@ describe('simplify', () => {
     expect([...after.graphs[0].values.values()].filter((value) => value.constant)).toHaveLength(1);
   });
 
+  it('folds reshaped and transposed weights of any size', async () => {
+    const g = new OnnxBuilder();
+    g.input('x', ['N', 1200]);
+    g.node('Transpose', [g.floats('w', [10, 120, 1200])], 'a', { perm: [2, 1, 0] });
+    g.node('Reshape', ['a', g.integers('shape', [1200, -1])], 'b');
+    g.node('MatMul', ['x', 'b'], 'y');
+    expect(operatorsOf(await simplified(g.output('y').model()))).toBe('MatMul:1');
+  });
+
   it('shares constants and repeated computations', async () => {
     const g = new OnnxBuilder();
     g.input('x', ['N', 4]);
