@@ -15,8 +15,10 @@ flow(
     await bench.file('noise.onnx').waitFor();
     await bench.file('noise.onnx').dblclick();
     await bench.tab('noise.onnx').waitFor();
-    await bench.page.locator('.monaco-editor-pane-placeholder').waitFor();
+    const refusal = bench.page.locator('.monaco-dialog-box').filter({ hasText: 'noise.onnx' });
+    await refusal.getByText('neither an ONNX model nor a TFLite').waitFor();
     await bench.picture('refused');
+    await bench.answer('OK');
     await bench.openModel('digits.onnx');
     await bench.picture('the next one opens');
   },

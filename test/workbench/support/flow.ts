@@ -35,7 +35,7 @@ export function useBrowser(): void {
 
 /**
  * A test in a workbench of its own: a fresh browser profile, a fresh folder with copies of `files`. Pictures go to
- * `test-artifacts/<flow>/`; a failure leaves one as well.
+ * `test-artifacts/<flow>/`; a failure leaves one as well, and the server's logs.
  */
 export function flow(name: string, options: FlowOptions, body: (flow: Flow) => Promise<void>): void {
   test(name, async () => {
@@ -54,6 +54,9 @@ export function flow(name: string, options: FlowOptions, body: (flow: Flow) => P
       await body({ ...bench, folder, picture });
     } catch (error) {
       await picture('failed');
+      await cp(path.join(inject('temporary'), 'server/data/logs'), path.join(artifacts, slug(name), 'logs'), {
+        recursive: true,
+      });
       throw error;
     } finally {
       // Leaving the page ends its extension host; closing the window alone would leave it waiting for a reconnection.

@@ -20,6 +20,7 @@ const settings = {
   'files.autoSave': 'off',
   'extensions.ignoreRecommendations': true,
   'git.enabled': false,
+  'workbench.reduceMotion': 'on',
   'files.exclude': { '**/.vscode': true },
 };
 
