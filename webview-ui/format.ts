@@ -57,14 +57,24 @@ export function percent(share: number | null | undefined): string {
   return `${(share * 100).toFixed(Math.abs(share) < 0.1 ? 1 : 0)} %`;
 }
 
+/** Whether a change is too small to be printed. */
+export function isSame(before: number, after: number): boolean {
+  return before === after || Math.abs(after - before) < 0.0005 * Math.abs(before);
+}
+
+/** The last part of a path; words without slashes stay as they are. */
+export function fileName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1);
+}
+
 /** Signed change from one number to another: "−43 %". */
 export function change(before: number | null | undefined, after: number | null | undefined): string {
   if (!known(before) || !known(after)) return unknown;
-  if (before === after) return '±0 %';
+  if (isSame(before, after)) return '±0 %';
   if (before === 0) return 'new';
   const share = (after - before) / Math.abs(before);
   const size = Math.abs(share) * 100;
-  const text = size < 0.05 ? '< 0.1' : size < 10 ? size.toFixed(1) : size.toFixed(0);
+  const text = size < 10 ? size.toFixed(1) : size.toFixed(0);
   return `${share < 0 ? '−' : '+'}${text} %`;
 }
 

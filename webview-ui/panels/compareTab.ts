@@ -1,7 +1,7 @@
 import type { PageResult } from '../../src/editor/pageProtocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { bytes, count, digits, macs, percent, plural } from '../format.ts';
+import { bytes, count, digits, fileName, macs, percent, plural } from '../format.ts';
 import { button } from '../ui/controls.ts';
 import { beforeAfter, empty, facts, link, section } from './parts.ts';
 
@@ -21,7 +21,9 @@ export function createCompareTab(app: App): { readonly element: HTMLElement; run
     const data = app.document.get()?.data;
     const report = await app.run('Evaluate', 'evaluate', data === null || data === undefined ? {} : { data });
     if (report === undefined) return;
-    const rows: (readonly [string, string])[] = [['Samples', `${report.samples} from ${report.data}`]];
+    const rows: (readonly [string, string])[] = [
+      ['Samples', `${report.samples} from ${fileName(report.data)}`],
+    ];
     if (report.top1 !== undefined) rows.push(['Top-1', percent(report.top1)]);
     if (report.top5 !== undefined) rows.push(['Top-5', percent(report.top5)]);
     if (report.reference !== undefined) {

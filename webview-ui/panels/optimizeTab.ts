@@ -1,7 +1,7 @@
 import type { Candidate, OptimizeReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { bytes, change, macs, plural, time } from '../format.ts';
+import { bytes, change, fileName, macs, plural, time } from '../format.ts';
 import { button, textField } from '../ui/controls.ts';
 import { outcomeOf } from './actions.ts';
 import { empty } from './parts.ts';
@@ -39,7 +39,7 @@ export function createOptimizeTab(app: App): { readonly element: HTMLElement; ru
     data.textContent =
       state?.data === null || state?.data === undefined
         ? 'Without data, random inputs are used and agreement is only a hint.'
-        : `Data: ${state.data}`;
+        : `Data: ${fileName(state.data)}`;
     if (state?.trusted === false)
       result.replaceChildren(
         empty('This workspace is not trusted, so models are shown but not run. Trust it to optimize.'),
@@ -152,7 +152,7 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
   return h(
     'div',
     { class: 'scroll' },
-    h('p', { class: 'muted', text: `${report.reason} Data: ${report.data}.` }),
+    h('p', { class: 'muted', text: `${report.reason} Data: ${fileName(report.data)}.` }),
     h(
       'table',
       { class: 'candidates' },

@@ -1,7 +1,7 @@
 import type { Finding } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h, icon } from '../dom.ts';
-import { change } from '../format.ts';
+import { change, isSame } from '../format.ts';
 import { button } from '../ui/controls.ts';
 import { applyPass } from './actions.ts';
 
@@ -44,7 +44,7 @@ export function beforeAfter(
   format: (value: number | null) => string,
   better: 'less' | 'more' | 'neither',
 ): HTMLElement {
-  const same = before === after || before === null || after === null || better === 'neither';
+  const same = before === null || after === null || better === 'neither' || isSame(before, after);
   const good = same ? undefined : better === 'less' ? after! < before! : after! > before!;
   const tone = good === undefined ? 'muted' : good ? 'good' : 'bad';
   return h(

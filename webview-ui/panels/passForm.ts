@@ -2,7 +2,7 @@ import type { PassInfo } from '../../src/engine/protocol.ts';
 import type { OptionValue, OptionValues, PassOption } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { digits } from '../format.ts';
+import { digits, fileName } from '../format.ts';
 import { button, checkbox, dropdown, textField } from '../ui/controls.ts';
 import { applyPass } from './actions.ts';
 
@@ -41,7 +41,7 @@ export function passForm(app: App, pass: PassInfo, options: { readonly layer?: s
           text:
             data === null || data === undefined
               ? 'Needs sample data: you are asked for a dataset.'
-              : `Calibrated with ${data}.`,
+              : `Calibrated with ${fileName(data)}.`,
         })
       : null;
   return passCard(

@@ -1,7 +1,7 @@
 import type { RecipeStep } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { plural } from '../format.ts';
+import { fileName, plural } from '../format.ts';
 import { button } from '../ui/controls.ts';
 import { empty } from './parts.ts';
 
@@ -40,7 +40,7 @@ function stepItem(app: App, step: RecipeStep, undone: boolean): HTMLElement {
   const title = app.passes.get().value?.passes.find(({ id }) => id === step.pass)?.title ?? step.pass;
   const options = Object.entries(step.options ?? {}).map(([name, value]) => `${name} ${value}`);
   const where = step.layers === undefined ? [] : [plural(step.layers.length, 'layer')];
-  const data = step.data === undefined ? [] : [`data ${step.data}`];
+  const data = step.data === undefined ? [] : [`data ${fileName(step.data)}`];
   return h(
     'li',
     { class: undone ? 'undone' : '' },

@@ -30,7 +30,7 @@ describe('numbers for people', () => {
     [100, 57, '−43 %'],
     [100, 100, '±0 %'],
     [100, 103.14, '+3.1 %'],
-    [1000, 1000.1, '+< 0.1 %'],
+    [1000, 1000.1, '±0 %'],
     [0, 5, 'new'],
     [null, 5, 'unknown'],
   ])('%s to %s', (before, after, text) => expect(format.change(before, after)).toBe(text));
