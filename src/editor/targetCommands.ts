@@ -1,10 +1,8 @@
-import { basename, join } from 'node:path';
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
 import type { Budget } from '../rules/rule.ts';
 import type { CommandParts, CommandTable } from './commands.ts';
 import { askForDataset } from './dataset.ts';
-import { freeName } from './fileNames.ts';
 import { pick, pickDevice } from './quickForms.ts';
 import { parseQuantity } from './quantity.ts';
 import { budgetKeys } from './settings.ts';
@@ -121,25 +119,23 @@ async function openSample({ services: { extensionUri, store } }: CommandParts): 
     await openEditor(store, sample);
     return sample.fsPath;
   }
-  const present = vscode.Uri.joinPath(folder, 'digits.onnx');
-  const there = await vscode.workspace.fs.stat(present).then(
-    () => true,
-    () => false,
-  );
-  if (!there) {
-    const names = ['digits.onnx', 'digits-calibration.npz', 'digits-test.npz'];
-    for (const name of names) {
-      const from = vscode.Uri.joinPath(extensionUri, 'samples', name);
-      const to = vscode.Uri.file(
-        await freeName(folder.fsPath, basename(name, extensionOf(name)), extensionOf(name)),
-      );
-      await vscode.workspace.fs.copy(from, to);
-    }
+  for (const name of sampleFiles) {
+    const to = vscode.Uri.joinPath(folder, name);
+    // What the person already has under these names stays.
+    if (await isFree(to))
+      await vscode.workspace.fs.copy(vscode.Uri.joinPath(extensionUri, 'samples', name), to);
   }
-  await openEditor(store, present);
-  return join(folder.fsPath, 'digits.onnx');
+  const copy = vscode.Uri.joinPath(folder, 'digits.onnx');
+  await openEditor(store, copy);
+  return copy.fsPath;
 }
 
-function extensionOf(name: string): string {
-  return name.slice(name.lastIndexOf('.'));
+/** The model, what calibrates it and what tests it. */
+const sampleFiles = ['digits.onnx', 'digits-calibration.npz', 'digits-test.npz'] as const;
+
+function isFree(uri: vscode.Uri): Promise<boolean> {
+  return Promise.resolve(vscode.workspace.fs.stat(uri)).then(
+    () => false,
+    () => true,
+  );
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { KerfError } from '../../../src/ir/errors.ts';
@@ -13,7 +13,7 @@ import {
   textForm,
   workspaceFolder,
 } from '../support/models.ts';
-import { documentOf, MemoryFiles, services } from './support.ts';
+import { documentOf, MemoryFiles, services, writeWithExternalData } from './support.ts';
 
 const passes = (uri: vscode.Uri): readonly string[] => documentOf(uri).steps.map(({ pass }) => pass);
 
@@ -143,6 +143,31 @@ describe('a model document', () => {
     await vscode.commands.executeCommand('undo');
     await eventually('the original', async () => (await textForm(uri)) === original);
     assert.deepEqual(passes(uri), []);
+  });
+
+  it('with external data: saves, undoes past the save, and leaves no file behind', async () => {
+    const uri = vscode.Uri.file(path.join(workspaceFolder(), 'outside.onnx'));
+    await writeWithExternalData(path.join(workspaceFolder(), 'digits.onnx'), uri.fsPath, 'outside.data');
+    const files = (): Promise<string[]> => readdir(workspaceFolder());
+    await openModel(uri);
+    await apply(uri, 'fuse');
+    await eventually('dirty', () => isDirty(uri));
+    assert.ok((await files()).some((name) => name.endsWith('.kerf-original')));
+    await vscode.commands.executeCommand('workbench.action.files.save');
+    await eventually('saved', () => !isDirty(uri));
+    // Reads every weight, those of the saved model and those of the original.
+    await apply(uri, 'prune-magnitude', { sparsity: 0.5 });
+    await documentOf(uri).revert();
+    await eventually('clean', () => !isDirty(uri));
+    await vscode.commands.executeCommand('undo');
+    await eventually('the original', () => passes(uri).length === 0);
+    await apply(uri, 'prune-magnitude', { sparsity: 0.5 });
+    assert.deepEqual(passes(uri), ['prune-magnitude']);
+    await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
+    await eventually(
+      'no file behind',
+      async () => !(await files()).some((name) => name.endsWith('.kerf-original')),
+    );
   });
 
   it('lives on another file system too', async () => {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import * as vscode from 'vscode';
 import type { ModelDocument } from '../../../src/editor/document.ts';
 import type { Services } from '../../../src/editor/services.ts';
+import { writeParts } from '../../../src/formats/io/files.ts';
+import { readModelFile } from '../../../src/formats/io/models.ts';
+import { encodeOnnx } from '../../../src/formats/onnx/write.ts';
+import type { Bytes } from '../../../src/ir/bytes.ts';
 
 /** The parts of the running extension. */
 export function services(): Services {
@@ -14,6 +19,23 @@ export function documentOf(uri: vscode.Uri): ModelDocument {
   const document = services().store.find(uri);
   assert.ok(document, `${uri.path} is open`);
   return document;
+}
+
+/** Writes an ONNX model again, with its larger weights in a file beside it. */
+export async function writeWithExternalData(from: string, to: string, location: string): Promise<void> {
+  const { model } = readModelFile(from);
+  assert.equal(model.dialect, 'onnx');
+  const weights: Bytes[] = [];
+  let offset = 0;
+  const encoded = encodeOnnx(model, ({ data }) => {
+    if (data.length < 1024) return undefined;
+    const reference = { location, offset, length: data.length, checksum: undefined };
+    weights.push(data);
+    offset += data.length;
+    return reference;
+  });
+  await writeParts(path.join(path.dirname(to), location), weights);
+  await writeParts(to, encoded);
 }
 
 /** A file system in memory: what a remote or virtual workspace looks like to the extension. */

@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { commandIds } from '../../../src/editor/contributions.ts';
+import { exportRecipe } from '../../../src/editor/recipeFile.ts';
+import type { EvalReport } from '../../../src/engine/protocol.ts';
 import {
   apply,
   closeEverything,
@@ -205,6 +207,41 @@ describe('surfaces', () => {
     assert.ok(Array.isArray(checked['findings']));
     const missing = await invoke('kerf_inspect_model', { path: 'no-such.onnx' });
     assert.match(String(missing['error']), /no such file/);
+  });
+
+  it('evaluation tells accuracy, and agreement with the original', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await apply(uri, 'fp16');
+    await eventually('dirty', () => isDirty(uri));
+    const data = path.join(workspaceFolder(), 'digits-test.npz');
+    const report = await vscode.commands.executeCommand<EvalReport>('kerf.evaluate', uri, data);
+    assert.ok(report.samples > 100);
+    assert.ok((report.top1 ?? 0) > 0.9, JSON.stringify(report));
+    assert.ok((report.reference?.agreement ?? 0) > 0.99, JSON.stringify(report));
+    await vscode.commands.executeCommand('kerf.undo', uri);
+  });
+
+  it('a TFLite model is converted and opened', async () => {
+    const uri = await freshModel('digits.tflite');
+    const to = vscode.Uri.file(path.join(workspaceFolder(), 'converted.onnx'));
+    await vscode.commands.executeCommand('kerf.convert', uri, to);
+    assert.equal(documentOf(to).format, 'onnx');
+  });
+
+  it('a recipe is exported as JSON that the recipe command reads', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await apply(uri, 'fuse');
+    const to = path.join(workspaceFolder(), 'exported.kerf.json');
+    await exportRecipe(services().engine, documentOf(uri), [], to);
+    const again = await freshModel();
+    await openModel(again);
+    await vscode.commands.executeCommand('kerf.applyRecipe', again, vscode.Uri.file(to));
+    assert.deepEqual(
+      documentOf(again).steps.map(({ pass }) => pass),
+      ['fuse'],
+    );
   });
 
   it('two models are compared as texts and in numbers', async () => {

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { candidateLine, comparisonReport, evaluationReport } from '../../../src/editor/reports.ts';
+import type { Candidate, InspectReport } from '../../../src/engine/protocol.ts';
+
+const inspected = (fileBytes: number, macs: number | null): InspectReport => ({
+  format: 'onnx',
+  producer: '',
+  opset: 13,
+  fileBytes,
+  weightBytes: fileBytes,
+  params: 1000,
+  macs,
+  flops: null,
+  peakActivationBytes: null,
+  sparsity: null,
+  unresolved: [],
+  freeDimensions: [],
+  inputs: [],
+  outputs: [],
+  layers: [],
+  damage: [],
+});
+
+const candidate: Candidate = {
+  title: 'Static int8',
+  recipe: [],
+  fileBytes: 35_100,
+  compressedBytes: 30_000,
+  macs: 600_000,
+  measuredMs: 0.0314,
+  latencyMs: null,
+  energyMj: null,
+  ramBytes: null,
+  fits: { flash: 'fits', ram: 'unknown' },
+  score: 0.982,
+  scoreKind: 'top1',
+};
+
+describe('reports', () => {
+  it('compare in numbers with signs, and never turn unknown into 0', () => {
+    const head = { fileBytes: 0, params: 0, macs: null };
+    const text = comparisonReport(['a', 'b'], {
+      before: inspected(1000, 500),
+      after: inspected(250, null),
+      diff: {
+        added: ['q|1'],
+        removed: [],
+        changed: [{ id: 'conv', classes: ['weights', 'type'] }],
+        unchanged: 3,
+        before: head,
+        after: head,
+        notCovered: [],
+      },
+    });
+    expect(text).toContain('| File | 1 kB | 250 B | −75 % |');
+    expect(text).toContain('| MACs | 500 | unknown |  |');
+    expect(text).toContain('| conv | weights, type |');
+    expect(text).toContain(String.raw`- q\|1`);
+    expect(text).not.toContain('## Removed');
+  });
+
+  it('say what was not measured', () => {
+    const { description, detail } = candidateLine(candidate, { ...candidate, fileBytes: 116_000 });
+    expect(description).toBe('35.1 kB −69.7 % · accuracy 98.2 %');
+    expect(detail).toBe('on device unknown (estimated) · here 31.4 µs (measured) · flash fits, RAM unknown');
+    expect(candidateLine({ ...candidate, failure: 'no samples' }, candidate).detail).toBe('no samples');
+    expect(candidateLine({ ...candidate, scoreKind: 'none' }, candidate).description).toContain(
+      'not evaluated',
+    );
+  });
+
+  it('tell identical outputs from a large ratio', () => {
+    const reference = { agreement: 1, sqnrDb: null, cosine: 1, klDiv: 0 };
+    const text = evaluationReport('m.onnx', { samples: 5, data: 'd.npz', reference });
+    expect(text).toContain('identical outputs');
+    expect(text).not.toContain('Top-1');
+  });
+});
