@@ -56,7 +56,15 @@ export async function packageFor(targets) {
     const file = path.join(root, 'dist-vsix', `kerf-${target}-${version}.vsix`);
     await mkdir(path.dirname(file), { recursive: true });
     const vsce = path.join(root, 'node_modules/@vscode/vsce/vsce');
-    const options = ['--target', target, '--no-dependencies', '--allow-missing-repository', '--out', file];
+    const options = [
+      '--target',
+      target,
+      '--no-dependencies',
+      '--allow-missing-repository',
+      '--no-rewrite-relative-links',
+      '--out',
+      file,
+    ];
     await run(process.execPath, [vsce, 'package', ...options], { cwd: root });
     await checkPackage(file, target);
     files.push(file);

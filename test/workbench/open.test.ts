@@ -3,7 +3,7 @@ import { flow, useBrowser } from './support/flow.ts';
 
 useBrowser();
 
-const both = { 'samples/digits.onnx': 'digits.onnx', 'test/workbench/models/digits.tflite': 'digits.tflite' };
+const both = { 'samples/digits.onnx': 'digits.onnx', 'samples/digits.tflite': 'digits.tflite' };
 
 flow('open an ONNX model', { files: both }, async ({ openModel, picture }) => {
   const editor = await openModel('digits.onnx');
