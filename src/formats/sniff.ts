@@ -8,7 +8,8 @@ export function sniff(bytes: Bytes): Dialect {
   const head = bytes.read(0, 8);
   const identifier = String.fromCharCode(...head.subarray(4, 8));
   if (identifier === 'TFL3') return 'tflite';
-  if (head[0] === 0x50 && head[1] === 0x4b) throw new KerfError('not-a-model', 'this is a ZIP archive, not a model');
+  if (head[0] === 0x50 && head[1] === 0x4b)
+    throw new KerfError('not-a-model', 'this is a ZIP archive, not a model');
   // A ModelProto starts with one of its fields: a length-delimited or varint field of a number up to 26.
   const field = (head[0] as number) >> 3;
   const type = (head[0] as number) & 7;

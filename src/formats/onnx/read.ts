@@ -74,9 +74,10 @@ export function readOnnx(
 }
 
 function notAModel(cause: unknown): KerfError {
-  const why = cause instanceof Error || (typeof cause === 'object' && cause !== null && 'message' in cause)
-    ? ` (${String((cause as { message: unknown }).message)})`
-    : '';
+  const why =
+    cause instanceof Error || (typeof cause === 'object' && cause !== null && 'message' in cause)
+      ? ` (${String((cause as { message: unknown }).message)})`
+      : '';
   const place = KerfError.is(cause) && cause.place !== undefined ? { place: cause.place } : {};
   return new KerfError('not-a-model', `no ONNX graph could be read${why}`, place);
 }
@@ -94,7 +95,8 @@ function readModelField(reader: WireReader, end: number, context: ReadContext, d
   else if (field === 7) draft.graph = readMainGraph(reader, end, context, draft.graph);
   else if (field === 8) readOpset(reader, within(), draft.opsets);
   else if (field === 14) draft.metadata.push(readEntry(reader, within()));
-  else if (field === 25) draft.functions.push(readFunction(reader, within(), draft.functions.length, context));
+  else if (field === 25)
+    draft.functions.push(readFunction(reader, within(), draft.functions.length, context));
   else {
     reader.skip(type, end);
     draft.unknown.push(reader.bytes.slice(start, reader.pos - start));
@@ -103,7 +105,12 @@ function readModelField(reader: WireReader, end: number, context: ReadContext, d
 }
 
 /** A graph cut short by the end of the file is read as far as it goes. */
-function readMainGraph(reader: WireReader, end: number, context: ReadContext, earlier: Graph | undefined): Graph {
+function readMainGraph(
+  reader: WireReader,
+  end: number,
+  context: ReadContext,
+  earlier: Graph | undefined,
+): Graph {
   const place = reader.pos;
   const length = reader.varint(end);
   if (length > end - reader.pos) {

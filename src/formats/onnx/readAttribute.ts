@@ -82,16 +82,23 @@ export function readAttribute(
   return [draft.name, attribute];
 }
 
-function readField(
-  reader: WireReader,
-  end: number,
-  place: string,
-  context: ReadContext,
-  draft: Draft,
-): void {
+function readField(reader: WireReader, end: number, place: string, context: ReadContext, draft: Draft): void {
   const { field, type } = reader.tag(end);
   const within = () => reader.length(end) + reader.pos;
-  const typeByField: Record<number, number> = { 2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 7, 9: 8, 10: 9, 11: 10, 14: 13, 15: 14 };
+  const typeByField: Record<number, number> = {
+    2: 1,
+    3: 2,
+    4: 3,
+    5: 4,
+    6: 5,
+    7: 6,
+    8: 7,
+    9: 8,
+    10: 9,
+    11: 10,
+    14: 13,
+    15: 14,
+  };
   draft.seen ||= typeByField[field] ?? 0;
   if (field === 1) draft.name = reader.text(end);
   else if (field === 2) draft.f = reader.float(end);
@@ -120,14 +127,22 @@ function readPacked(reader: WireReader, end: number, type: number, readOne: () =
   }
 }
 
-function tensorAt(reader: WireReader, end: number, place: string, name: string, context: ReadContext): Tensor {
+function tensorAt(
+  reader: WireReader,
+  end: number,
+  place: string,
+  name: string,
+  context: ReadContext,
+): Tensor {
   const { tensor, damage } = readTensor(reader, end, context.resolve);
-  for (const message of damage) context.damage.push({ severity: 'error', place: `${place}.${name}`, message });
+  for (const message of damage)
+    context.damage.push({ severity: 'error', place: `${place}.${name}`, message });
   return tensor;
 }
 
 function bodyAt(reader: WireReader, end: number, place: string, context: ReadContext): Graph {
-  if (place.split('.node[').length > deepestBody) throw reader.malformed(`graphs nested more than ${deepestBody} deep`);
+  if (place.split('.node[').length > deepestBody)
+    throw reader.malformed(`graphs nested more than ${deepestBody} deep`);
   return readGraph(reader, end, place, context);
 }
 

@@ -51,7 +51,11 @@ export function readGraph(reader: WireReader, end: number, place: string, contex
     while (reader.pos < end) readField(reader, end, place, context, draft);
   } catch (error) {
     if (!KerfError.is(error)) throw error;
-    context.damage.push({ severity: 'error', place: `${place}, ${error.place ?? ''}`, message: error.message });
+    context.damage.push({
+      severity: 'error',
+      place: `${place}, ${error.place ?? ''}`,
+      message: error.message,
+    });
     reader.pos = end;
   }
   const extra: GraphLeftover = {
@@ -159,10 +163,23 @@ export function readNode(reader: WireReader, end: number, place: string, context
     }
   }
   const extra: { extra?: Leftover } = unknown.length > 0 ? { extra: { fields: unknown } } : {};
-  const id = uniqueId(text.name || outputs.find((output) => output !== null) || `${text.op}`, context.nodeIds);
+  const id = uniqueId(
+    text.name || outputs.find((output) => output !== null) || `${text.op}`,
+    context.nodeIds,
+  );
   const overload = text.overload === '' ? {} : { overload: text.overload };
   const domain = text.domain === 'ai.onnx' ? '' : text.domain;
-  const node: Node = { id, name: text.name, op: text.op, domain, ...overload, inputs, outputs, attributes, ...extra };
+  const node: Node = {
+    id,
+    name: text.name,
+    op: text.op,
+    domain,
+    ...overload,
+    inputs,
+    outputs,
+    attributes,
+    ...extra,
+  };
   setOrigin(node, payload);
   return node;
 }

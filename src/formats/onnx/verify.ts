@@ -50,6 +50,7 @@ function limited(damage: Damage[], place: string): (kind: string, message: strin
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
     if (count <= mostPerKind) damage.push({ severity: 'error', place, message });
-    else if (count === mostPerKind + 1) damage.push({ severity: 'error', place, message: `more ${kind} names` });
+    else if (count === mostPerKind + 1)
+      damage.push({ severity: 'error', place, message: `more ${kind} names` });
   };
 }

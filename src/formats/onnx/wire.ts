@@ -141,7 +141,9 @@ export class WireReader {
   }
 
   malformed(what: string): KerfError {
-    return new KerfError('malformed', `${what} is not valid in a protocol buffer`, { place: `byte ${this.pos}` });
+    return new KerfError('malformed', `${what} is not valid in a protocol buffer`, {
+      place: `byte ${this.pos}`,
+    });
   }
 
   #jump(count: number, end: number): void {

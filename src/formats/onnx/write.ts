@@ -46,7 +46,8 @@ class Encoder {
     if (extra?.docString !== undefined) writer.text(6, extra.docString);
     this.#copyOr(writer, 7, model.graphs[0], () => this.graph(model.graphs[0]));
     for (const [domain, version] of model.opsets) writer.message(8, opsetImport(domain, version));
-    for (const [key, value] of model.metadata) writer.message(14, new WireWriter().text(1, key).text(2, value));
+    for (const [key, value] of model.metadata)
+      writer.message(14, new WireWriter().text(1, key).text(2, value));
     for (const def of model.functions) this.#copyOr(writer, 25, def, () => this.#functionDef(def));
     return leftover(writer, extra);
   }
@@ -191,13 +192,17 @@ function dataOf(tensor: Tensor, name: string): Bytes {
   const size = byteSize(tensor.dtype, sizeOf(tensor)) ?? 0;
   if (tensor.data.missing !== undefined) throw new KerfError('missing-weights', tensor.data.missing);
   if (tensor.data.length !== size) {
-    throw new KerfError('internal', `'${name}' holds ${tensor.data.length} bytes where its shape needs ${size}`);
+    throw new KerfError(
+      'internal',
+      `'${name}' holds ${tensor.data.length} bytes where its shape needs ${size}`,
+    );
   }
   return size === 0 ? memoryBytes(new Uint8Array(0)) : tensor.data;
 }
 
 function externalData(writer: WireWriter, reference: ExternalReference): void {
-  const entry = (key: string, value: string) => writer.message(13, new WireWriter().text(1, key).text(2, value));
+  const entry = (key: string, value: string) =>
+    writer.message(13, new WireWriter().text(1, key).text(2, value));
   entry('location', reference.location);
   entry('offset', String(reference.offset));
   if (reference.length !== undefined) entry('length', String(reference.length));
@@ -212,7 +217,11 @@ function opsetImport(domain: string, version: number): WireWriter {
 }
 
 /** Values that satisfy `keep`: first in their stored order, then the new ones. */
-function ordered(graph: Graph, order: readonly string[] | undefined, keep: (value: Value) => boolean): Value[] {
+function ordered(
+  graph: Graph,
+  order: readonly string[] | undefined,
+  keep: (value: Value) => boolean,
+): Value[] {
   const stored = new Set(order);
   const result: Value[] = [];
   for (const id of stored) {
@@ -260,9 +269,15 @@ function typeProto(type: ValueType): WireWriter {
     }
     case 'sequence':
     case 'optional':
-      return writer.message(type.kind === 'sequence' ? 4 : 9, new WireWriter().message(1, typeProto(type.element)));
+      return writer.message(
+        type.kind === 'sequence' ? 4 : 9,
+        new WireWriter().message(1, typeProto(type.element)),
+      );
     case 'map':
-      return writer.message(5, new WireWriter().int(1, dataTypeNumber(type.key)).message(2, typeProto(type.value)));
+      return writer.message(
+        5,
+        new WireWriter().int(1, dataTypeNumber(type.key)).message(2, typeProto(type.value)),
+      );
     case 'opaque':
       return writer.message(7, new WireWriter().text(1, type.domain).text(2, type.name));
   }

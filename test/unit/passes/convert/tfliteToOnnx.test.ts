@@ -32,7 +32,15 @@ afterAll(() => {
 });
 
 const numbers = (tensor: HostTensor | undefined) =>
-  tensor === undefined ? [] : [...decodeFloats(tensor.dtype, tensor.data, tensor.dims.reduce((a, b) => a * b, 1))];
+  tensor === undefined
+    ? []
+    : [
+        ...decodeFloats(
+          tensor.dtype,
+          tensor.data,
+          tensor.dims.reduce((a, b) => a * b, 1),
+        ),
+      ];
 
 const files = modelFiles('.tflite').filter((file) => path.basename(file) in cases);
 
@@ -48,7 +56,9 @@ describe.each(files.map((file) => [path.basename(file), file]))('%s', (name, fil
     for (let sample = 0; sample < 4; sample += 1) {
       const feeds = data.feeds(sample, 1);
       const want = numbers(Object.values(await before.run(feeds))[0]);
-      const renamed = Object.fromEntries(after.info.inputs.map((input, i) => [input.name, Object.values(feeds)[i] as HostTensor]));
+      const renamed = Object.fromEntries(
+        after.info.inputs.map((input, i) => [input.name, Object.values(feeds)[i] as HostTensor]),
+      );
       const seen = numbers(Object.values(await after.run(renamed))[0]);
       const scale = relative === undefined ? 1 : Math.max(...want.map(Math.abs));
       const worst = Math.max(...seen.map((value, i) => Math.abs(value - (want[i] as number)) / scale));
