@@ -68,7 +68,7 @@ function worthStoring(graph: Graph, value: Value, allowed: (node: Node) => boole
 
 /**
  * TFLite: weights and biases of whole layers. XNNPACK unpacks a layer when it loads the model only if weight and bias
- * both are float16; otherwise the conversion runs with every inference (measured: 3 to 5 times slower). Recurrent
+ * both are float16; otherwise the conversion runs with every inference (measured: 4 to 13 times slower). Recurrent
  * kernels insist on constants.
  */
 function layerConstants(model: Model, graph: Graph, allowed: (node: Node) => boolean): ReadonlySet<ValueId> {
