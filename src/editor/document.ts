@@ -66,6 +66,8 @@ export class ModelDocument implements vscode.CustomDocument {
   #applying: AbortController | undefined;
   #applyQueue: Promise<unknown> = Promise.resolve();
   #liveBackups = 0;
+  /** Our own write is not a change by another program, even before its end is known. */
+  #saving = false;
   #inspection: { readonly key: string; readonly report: Promise<InspectReport> } | undefined;
 
   readonly onDidChange = this.#changed.event;
@@ -253,7 +255,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** True when the file is not what this document read or wrote last. */
   changedOnDisk(): boolean {
-    return !sameStamp(stampOf(this.#source.path), this.#diskStamp);
+    return !this.#saving && !sameStamp(stampOf(this.#source.path), this.#diskStamp);
   }
 
   /** Takes the file on disk as known, so that the next save replaces it without another question. */
@@ -265,9 +267,15 @@ export class ModelDocument implements vscode.CustomDocument {
   async save(options: CallOptions = {}): Promise<void> {
     const point = this.#journal.current;
     await this.#keepOriginal({ copy: true });
-    await this.#write(this.#source.path, await this.#handles.at(point), options);
-    if (!this.#source.local) await copyOut(this.#source.path, this.uri);
-    this.#diskStamp = stampOf(this.#source.path);
+    const handle = await this.#handles.at(point);
+    this.#saving = true;
+    try {
+      await this.#write(this.#source.path, handle, options);
+      if (!this.#source.local) await copyOut(this.#source.path, this.uri);
+      this.#diskStamp = stampOf(this.#source.path);
+    } finally {
+      this.#saving = false;
+    }
     this.#journal = markSaved(this.#journal, point);
     this.#changed.fire('saved');
   }

@@ -21,9 +21,13 @@ export function createProvider(store: ModelStore, pages: PageHost, log: Log): Mo
     if (attached.has(document)) return;
     attached.add(document);
     const forward = document.onDidEdit((edit) => edits.fire({ document, ...edit }));
-    const watch = watchDisk(document, log);
-    document.onDidDispose(() => vscode.Disposable.from(forward, watch).dispose());
+    document.onDidDispose(() => forward.dispose());
   };
+  // Whoever opened a document, the text form included, sees what another program writes.
+  const watching = store.onDidOpen((document) => {
+    const watch = watchDisk(document, log);
+    document.onDidDispose(() => watch.dispose());
+  });
   return {
     onDidChangeCustomDocument: edits.event,
     async openCustomDocument(uri, context) {
@@ -40,7 +44,7 @@ export function createProvider(store: ModelStore, pages: PageHost, log: Log): Mo
       asSave(token, (options) => document.saveAs(destination, options)),
     revertCustomDocument: (document) => document.revert(),
     backupCustomDocument: (document, { destination }) => document.backup(destination),
-    dispose: () => edits.dispose(),
+    dispose: () => vscode.Disposable.from(edits, watching).dispose(),
   };
 }
 
