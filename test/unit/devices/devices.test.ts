@@ -359,7 +359,8 @@ describe.runIf(hasShared)('published measurements', () => {
     stm32u575: /^X-CUBE-AI v10/,
     psoc62: /^Plumerai Inference Engine 2023/,
   } as const;
-  const table = parseCsv(fs.readFileSync(path.join(shared, 'truth/latency.csv'), 'utf8'));
+  // The body of a skipped suite still runs.
+  const table = hasShared ? parseCsv(fs.readFileSync(path.join(shared, 'truth/latency.csv'), 'utf8')) : [];
   const rows = Object.entries(runtimes).flatMap(([id, runtime]) =>
     table
       .filter(
