@@ -5,7 +5,7 @@ import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
-import { isReadable, readableConstant } from '../support/constants.ts';
+import { isBuiltin, isReadable, readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp } from '../support/graph.ts';
 import { halved } from './halves.ts';
@@ -77,7 +77,7 @@ export function computeHalves(
 /** Also when a type is unknown or a nested body reads values by name: nothing may end up with mixed types. */
 function staysFloat(model: OnnxModel, node: Node, facts: Facts, allowed: (node: Node) => boolean): boolean {
   if (!allowed(node) || bodiesOf(node).length > 0 || blocked.has(node.op)) return true;
-  if (operatorOf(model, node) === undefined || (node.domain !== '' && node.domain !== 'ai.onnx')) return true;
+  if (operatorOf(model, node) === undefined || !isBuiltin(node)) return true;
   return [...node.inputs, ...node.outputs].some((id) => id !== null && facts.dtypeOf(id) === undefined);
 }
 

@@ -3,7 +3,7 @@ import type { Graph, Model, Node, ValueId } from '../../ir/model.ts';
 import { readFloats, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
-import { readableConstant } from '../support/constants.ts';
+import { isBuiltin, readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp } from '../support/graph.ts';
 
@@ -105,7 +105,7 @@ function arithmetic(
   channels: number,
   axis: number,
 ): Affine | undefined {
-  const kind = node.domain === '' ? arithmeticOps[node.op] : undefined;
+  const kind = isBuiltin(node) ? arithmeticOps[node.op] : undefined;
   const side = node.inputs.indexOf(data);
   if (kind === undefined || node.inputs.length !== 2 || side < 0) return undefined;
   const tensor = readableConstant(graph, node.inputs[1 - side]);

@@ -4,7 +4,7 @@ import { readFloats } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import { operatorOf } from '../../ops/registry.ts';
-import { readableConstant } from '../support/constants.ts';
+import { isBuiltin, readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp, soleReader } from '../support/graph.ts';
 
@@ -93,7 +93,7 @@ export function planOnnx(
   const graph = model.graphs[0];
   const planner: Planner = { model, graph, facts, values: new Map(), nodes: new Map(), encodable };
   for (const node of graph.nodes) {
-    if (!allowed(node) || (node.domain !== '' && node.domain !== 'ai.onnx')) continue;
+    if (!allowed(node) || !isBuiltin(node)) continue;
     if (facts.dtypeOf(node.outputs[0]) !== 'float32') continue;
     const weight = weightedLayer(planner, node);
     if (weight !== undefined) planWeighted(planner, node, weight);

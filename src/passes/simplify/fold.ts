@@ -4,7 +4,7 @@ import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { intTensor } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
-import { readableConstant, reshaped, transposed } from '../support/constants.ts';
+import { isBuiltin, readableConstant, reshaped, transposed } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp, opsetOf } from '../support/graph.ts';
 import { elementwise } from './elementwise.ts';
@@ -93,7 +93,7 @@ function evaluate(
   folded: ReadonlyMap<ValueId, Folded>,
   node: Node,
 ): readonly Folded[] | undefined {
-  if (node.domain !== '' && node.domain !== 'ai.onnx') return undefined;
+  if (!isBuiltin(node)) return undefined;
   const shape = shapeOf(facts, node);
   if (shape !== undefined) return [{ tensor: shape, freed: 0 }];
   const known = node.outputs.map((id) => contentTensor(facts, id));

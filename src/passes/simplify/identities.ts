@@ -2,7 +2,7 @@ import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { Graph, Model, Node, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { isFloat } from '../../ir/dtype.ts';
-import { readableConstant, sameTensor } from '../support/constants.ts';
+import { isBuiltin, readableConstant, sameTensor } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { isOnnxOp, opsetOf } from '../support/graph.ts';
 import { numbersOf } from './numbers.ts';
@@ -19,13 +19,13 @@ const tfliteReshapers = new Set(['RESHAPE', 'SQUEEZE', 'EXPAND_DIMS']);
 
 /** True for operators that only give the same elements other dimensions. */
 export function isReshaper(model: Model, node: Node): boolean {
-  if (node.domain !== '' && node.domain !== 'ai.onnx') return false;
+  if (!isBuiltin(node)) return false;
   return (model.dialect === 'onnx' ? reshapers : tfliteReshapers).has(node.op);
 }
 
 /** Index of the input that the node's first output equals element by element, or `undefined`. */
 export function passedThrough(view: View, node: Node): number | undefined {
-  if (node.domain !== '' && node.domain !== 'ai.onnx') return undefined;
+  if (!isBuiltin(node)) return undefined;
   if (node.inputs[0] == null || node.outputs[0] == null) return undefined;
   return view.model.dialect === 'onnx' ? onnxPassed(view, node) : tflitePassed(view, node);
 }
@@ -225,12 +225,12 @@ export function undoneDequantize(view: View, node: Node): ValueId | undefined {
   const { graph, facts, model } = view;
   const tflite = model.dialect === 'tflite';
   const [source] = node.inputs;
-  if (source == null || node.domain !== '' || node.op !== (tflite ? 'QUANTIZE' : 'QuantizeLinear'))
+  if (source == null || !isBuiltin(node) || node.op !== (tflite ? 'QUANTIZE' : 'QuantizeLinear'))
     return undefined;
   const before = indexOf(graph).producer.get(source);
   const codes = before?.inputs[0];
   const output = node.outputs[0];
-  if (before === undefined || codes == null || output == null || before.domain !== '') return undefined;
+  if (before === undefined || codes == null || output == null || !isBuiltin(before)) return undefined;
   if (before.op !== (tflite ? 'DEQUANTIZE' : 'DequantizeLinear')) return undefined;
   const dtype = facts.dtypeOf(codes);
   if (dtype === undefined || isFloat(dtype) || dtype !== facts.dtypeOf(output)) return undefined;

@@ -15,7 +15,7 @@ import { passedThrough, shortened, undoneDequantize, undoneReshape } from './ide
 import { inlineBranches } from './inline.ts';
 
 /** Rounds after which even a chain of simplifications that enable each other is left alone. */
-const maxRounds = 12;
+const maxRounds = 64;
 
 type Allowed = (node: Node) => boolean;
 

@@ -14,7 +14,7 @@ export function constantOf(graph: Graph, id: ValueId | null | undefined): Tensor
     const stored = graph.values.get(at)?.constant;
     if (stored !== undefined) return stored;
     const producer = indexOf(graph).producer.get(at);
-    if (producer === undefined || producer.domain !== '') return undefined;
+    if (producer === undefined || !isBuiltin(producer)) return undefined;
     if (producer.op === 'Constant') return tensorOfConstant(producer);
     if (producer.op !== 'Identity') return undefined;
     at = producer.inputs[0];
@@ -145,6 +145,11 @@ function transposedBytes(tensor: Tensor, perm: readonly number[], dims: readonly
     }
   }
   return out;
+}
+
+/** An operator of the format's own set; ONNX spells its default domain both '' and 'ai.onnx'. */
+export function isBuiltin(node: Node): boolean {
+  return node.domain === '' || node.domain === 'ai.onnx';
 }
 
 /** Elements to skip per step along each axis, row-major. */

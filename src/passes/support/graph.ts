@@ -2,6 +2,7 @@ import type { Graph, Model, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { PassResult } from '../pass.ts';
+import { isBuiltin } from './constants.ts';
 
 /** The only reader of a value that is no graph output, or `undefined`. Reads by nested bodies do not count as one. */
 export function soleReader(graph: Graph, id: ValueId | null | undefined): Node | undefined {
@@ -20,7 +21,7 @@ export function readCount(graph: Graph, id: ValueId): number {
 
 /** An ONNX operator of the default domain. */
 export function isOnnxOp(node: Node, ...names: readonly string[]): boolean {
-  return (node.domain === '' || node.domain === 'ai.onnx') && names.includes(node.op);
+  return isBuiltin(node) && names.includes(node.op);
 }
 
 /** The imported version of the default ONNX domain. */

@@ -11,6 +11,7 @@ import { GraphEditor } from '../../ir/edit.ts';
 import type { Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { floatTensor, intTensor } from '../../ir/numbers.ts';
+import { isBuiltin } from './constants.ts';
 import type { Facts } from './facts.ts';
 import { factsOf } from './facts.ts';
 import { opsetOf } from './graph.ts';
@@ -39,7 +40,7 @@ export function raiseOpset(model: OnnxModel): Raised {
   const editor = new GraphEditor(graph, model);
   const context: Context = { editor, facts: factsOf(model), from };
   for (const node of graph.nodes) {
-    if (node.domain !== '' && node.domain !== 'ai.onnx') continue;
+    if (!isBuiltin(node)) continue;
     const inner = bodiesOf(node).flatMap((body) => body.nodes);
     const trapped = inner.find((each) => bodiesOf(each).length > 0 || rewriteOf(each, from) !== undefined);
     if (trapped !== undefined)

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { encodeModel } from '../../../src/formats/encode.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, OnnxModel } from '../../../src/ir/model.ts';
 import { floatTensor, fromHalf, readFloats } from '../../../src/ir/numbers.ts';
@@ -297,6 +298,8 @@ describe('magnitude pruning', () => {
   );
 });
 
+const bytesOf = (model: Model) => Buffer.concat(encodeModel(model).map((part) => part.read()));
+
 describe('every pass', () => {
   it('has a declaration that its own defaults satisfy', () => {
     expect(new Set(passes.map((pass) => pass.id)).size).toBe(passes.length);
@@ -312,7 +315,7 @@ describe('every pass', () => {
   });
 
   it.each(passes.map((pass) => [pass.id, pass]))(
-    '%s shares untouched nodes and names the touched ones',
+    '%s shares untouched nodes, names the touched ones and is deterministic',
     async (id) => {
       for (const name of ['digits.onnx', 'digits.tflite']) {
         const { model } = readModelFile(path.join(samples, name));
@@ -322,6 +325,8 @@ describe('every pass', () => {
         for (const node of after.graphs[0].nodes) expect(listed.has(node.id)).toBe(old.get(node.id) !== node);
         expect(after === model).toBe(changed.length === 0);
         expect(after.graphs[0].outputs).toEqual(model.graphs[0].outputs);
+        const again = await runPass(id, model, { calibrator: calibratorFor(model) });
+        expect(bytesOf(again.model).equals(bytesOf(after))).toBe(true);
       }
     },
   );
