@@ -10,6 +10,7 @@ import type {
   InspectReport,
   OptimizeReport,
 } from '../engine/protocol.ts';
+import { spanOf } from '../engine/applyReports.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { OptionValues, RecipeStep } from '../passes/pass.ts';
 import { viewType } from './contributions.ts';
@@ -79,17 +80,7 @@ export async function applySteps(
 ): Promise<ApplyReport> {
   if (steps.some((step) => step.data !== undefined)) requireTrust();
   await ensureEditor(document);
-  const reports = await document.apply(label, steps, options);
-  const first = reports[0];
-  const last = reports.at(-1);
-  if (first === undefined || last === undefined) throw new KerfError('bad-option', 'the recipe has no steps');
-  return {
-    before: first.before,
-    after: last.after,
-    changed: [...new Set(reports.flatMap((report) => report.changed))],
-    notes: reports.flatMap((report) => report.notes),
-    seconds: reports.reduce((sum, report) => sum + report.seconds, 0),
-  };
+  return spanOf(await document.apply(label, steps, options));
 }
 
 /** Measures the current model, against the original in alternating runs when asked; the run is remembered. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import type { LayerRow } from '../engine/protocol.ts';
 import { passesFor } from './catalog.ts';
@@ -224,20 +225,29 @@ function escape(text: string): string {
   return text.replaceAll(/[\\`*_{}[\]()#+\-.!|<>]/g, String.raw`\$&`);
 }
 
+/** Symbols made between two turns of the event loop: an outline of 10,000 layers must not hold up the others. */
+const symbolsPerTurn = 1000;
+
 /** One symbol per layer, named as the graph names it. */
 function symbols(texts: TextForms): vscode.DocumentSymbolProvider {
   return {
-    provideDocumentSymbols(text) {
-      const shown = texts.shown(text.uri);
+    async provideDocumentSymbols({ uri, lineCount }, token) {
+      const shown = texts.shown(uri);
       if (shown === undefined) return [];
-      return shown.index.form.layers.flatMap(({ id, line }) => {
+      const { text, layers } = shown.index.form;
+      const lines = text.split('\n');
+      const found: vscode.DocumentSymbol[] = [];
+      for (const [index, { id, line }] of layers.entries()) {
+        if (index % symbolsPerTurn === symbolsPerTurn - 1) await setImmediate();
+        if (token.isCancellationRequested) return [];
+        if (line >= lineCount) continue;
         const row = shown.rows.get(id);
-        if (line >= text.lineCount) return [];
-        const { range } = text.lineAt(line);
+        const range = new vscode.Range(line, 0, line, lines[line]?.length ?? 0);
         const name = row === undefined ? id : layerLabel(row);
         const detail = row === undefined ? '' : `${row.op}  ${row.outputShapes.join(', ')}`;
-        return [new vscode.DocumentSymbol(name, detail, vscode.SymbolKind.Function, range, range)];
-      });
+        found.push(new vscode.DocumentSymbol(name, detail, vscode.SymbolKind.Function, range, range));
+      }
+      return found;
     },
   };
 }
