@@ -1,12 +1,13 @@
 import type { LayerCost, MemoryPlan, Unresolved } from '../analysis/report.ts';
+import type { TensorStatistics } from '../analysis/statistics.ts';
 import type { EstimateReport, Fit, LayerEstimate } from '../devices/estimate.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
 import type { TextForm } from '../formats/text/print.ts';
 import type { Damage, ErrorReason } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
 import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
-import type { OptionValue, OptionValues, PassOption, RecipeStep } from '../passes/pass.ts';
-import type { Budget, Finding, Severity } from '../rules/rule.ts';
+import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
+import type { Budget, Finding, Rule, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
 import type { GraphView } from './view.ts';
 
@@ -33,6 +34,7 @@ export type {
   RecipeStep,
   SensitivityReport,
   Severity,
+  TensorStatistics,
   TextForm,
 };
 
@@ -123,23 +125,11 @@ export interface DiffReport {
   readonly notCovered: readonly string[];
 }
 
-export interface PassInfo {
-  readonly id: string;
-  readonly title: string;
-  readonly summary: string;
-  readonly dialects: readonly Dialect[];
-  readonly refusal?: string;
-  readonly exact: boolean;
-  readonly calibration: 'none' | 'required';
-  readonly options: readonly PassOption[];
-}
+/** The declaration of a pass, without what runs it. */
+export type PassInfo = Omit<Pass, 'run' | 'appliesTo'>;
 
-export interface RuleInfo {
-  readonly id: string;
-  readonly severity: Severity;
-  readonly title: string;
-  readonly manual: string;
-}
+/** The declaration of a rule, without what runs it. */
+export type RuleInfo = Omit<Rule, 'check'>;
 
 export interface NodeDetails {
   readonly id: string;
@@ -168,22 +158,6 @@ export interface ValueDetails {
   readonly peers: readonly string[];
 }
 
-/** Statistics of one constant, read in pieces. */
-export interface TensorStats {
-  readonly elements: number;
-  readonly min: number | null;
-  readonly max: number | null;
-  readonly mean: number | null;
-  readonly std: number | null;
-  readonly zeros: number;
-  readonly histogram: {
-    readonly counts: readonly number[];
-    readonly from: number;
-    readonly to: number;
-  } | null;
-  readonly preview: readonly number[];
-}
-
 export interface BenchOptions {
   readonly runs?: number;
   readonly warmup?: number;
@@ -210,7 +184,7 @@ export interface EngineApi {
   graph(p: { handle: Handle; device?: string; graph?: number }): GraphView;
   node(p: { handle: Handle; id: string; device?: string }): NodeDetails;
   layers(p: { handle: Handle }): { layers: readonly LayerCost[]; memory: MemoryPlan | null };
-  tensor(p: { handle: Handle; graph?: number; value: string }): TensorStats;
+  tensor(p: { handle: Handle; graph?: number; value: string }): TensorStatistics;
   text(p: { handle: Handle }): TextForm;
   check(p: { handle: Handle; device?: string; budget?: Budget }): { findings: readonly Finding[] };
   passes(p: Record<string, never>): { passes: readonly PassInfo[] };

@@ -1,4 +1,4 @@
-import type { TensorStats } from '../../src/engine/protocol.ts';
+import type { TensorStatistics } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h, svg } from '../dom.ts';
 import { count, digits, percent } from '../format.ts';
@@ -19,7 +19,7 @@ export function tensorStats(app: App, value: string): HTMLElement {
   return element;
 }
 
-function view(stats: TensorStats): HTMLElement {
+function view(stats: TensorStatistics): HTMLElement {
   const number = (value: number | null) => (value === null ? 'unknown' : digits(value));
   return h(
     'div',
@@ -35,7 +35,7 @@ function view(stats: TensorStats): HTMLElement {
   );
 }
 
-function histogram({ counts, from, to }: NonNullable<TensorStats['histogram']>): HTMLElement {
+function histogram({ counts, from, to }: NonNullable<TensorStatistics['histogram']>): HTMLElement {
   const most = Math.max(1, ...counts);
   const step = 100 / Math.max(1, counts.length);
   const bars = counts.map((n, i) => {

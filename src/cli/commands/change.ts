@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { spanOf } from '../../engine/applyReports.ts';
 import type { ApplyReport, Candidate, Handle, OptimizeReport } from '../../engine/protocol.ts';
 import { readRecipe } from '../../engine/recipeFiles.ts';
 import { stepFromText } from '../../engine/steps.ts';
@@ -133,16 +134,7 @@ async function applySteps(
     reports.push(applied.report);
   }
   await session.engine.call('save', { handle, path: out });
-  const [first] = reports;
-  const last = reports.at(-1);
-  if (first === undefined || last === undefined) throw new KerfError('bad-option', 'the recipe has no steps');
-  return {
-    before: first.before,
-    after: last.after,
-    changed: [...new Set(reports.flatMap((report) => report.changed))],
-    notes: reports.flatMap((report) => report.notes),
-    seconds: reports.reduce((sum, report) => sum + report.seconds, 0),
-  };
+  return spanOf(reports);
 }
 
 function applyText(report: ApplyReport, out: string): string {

@@ -5,21 +5,8 @@ import type { EngineMethods } from '../methods.ts';
 
 export function catalogueMethods(): Pick<EngineMethods, 'passes' | 'rules' | 'devices'> {
   return {
-    passes: () => ({
-      passes: passes.map(({ id, title, summary, dialects, refusal, exact, calibration, options }) => ({
-        id,
-        title,
-        summary,
-        dialects,
-        ...(refusal !== undefined && { refusal }),
-        exact,
-        calibration,
-        options,
-      })),
-    }),
-    rules: () => ({
-      rules: rules.map(({ id, severity, title, manual }) => ({ id, severity, title, manual })),
-    }),
+    passes: () => ({ passes: passes.map(({ run: _run, appliesTo: _appliesTo, ...declared }) => declared) }),
+    rules: () => ({ rules: rules.map(({ check: _check, ...declared }) => declared) }),
     devices: ({ folders }) => ({ devices: allDevices(folders ?? []) }),
   };
 }

@@ -203,6 +203,7 @@ const handlers: PageHandlers = {
     mean: 0.0012,
     std: 0.083,
     zeros: 3,
+    nonFinite: 0,
     histogram: {
       counts: Array.from({ length: 40 }, (_, i) => Math.round(300 * Math.exp(-(((i - 20) / 6) ** 2)))),
       from: -0.41,
