@@ -27,6 +27,7 @@ export function registerTextFeatures(
     languages.registerCodeLensProvider(selector, codeLenses(services, texts, findings)),
     languages.registerHoverProvider(selector, hover(texts, findings)),
     languages.registerDocumentSymbolProvider(selector, symbols(texts)),
+    languages.registerInlayHintsProvider(selector, inlayHints(texts)),
     languages.registerDefinitionProvider(selector, {
       provideDefinition: ({ uri }, position) => {
         const shown = texts.shown(uri);
@@ -223,6 +224,26 @@ function hover(texts: TextForms, findings: FindingsView): vscode.HoverProvider {
 
 function escape(text: string): string {
   return text.replaceAll(/[\\`*_{}[\]()#+\-.!|<>]/g, String.raw`\$&`);
+}
+
+/** The work of each layer before its line, so that it is seen without scrolling; unknown is said, nothing is not. */
+function inlayHints(texts: TextForms): vscode.InlayHintsProvider {
+  return {
+    provideInlayHints({ uri }, range) {
+      const shown = texts.shown(uri);
+      if (shown === undefined) return [];
+      const hints: vscode.InlayHint[] = [];
+      for (let { line } = range.start; line <= range.end.line; line++) {
+        const row = shown.rows.get(shown.index.layerAt(line) ?? '');
+        if (row === undefined || row.macs === 0) continue;
+        const work = row.macs === null ? vscode.l10n.t('MACs unknown') : formatCount(row.macs, 'MACs');
+        const hint = new vscode.InlayHint(new vscode.Position(line, 2), work);
+        hint.paddingRight = true;
+        hints.push(hint);
+      }
+      return hints;
+    },
+  };
 }
 
 /** Symbols made between two turns of the event loop: an outline of 10,000 layers must not hold up the others. */

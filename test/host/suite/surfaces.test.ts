@@ -149,6 +149,24 @@ describe('surfaces', () => {
     await eventually('the document moved', () => selection.of(documentOf(uri)) === first.name);
   });
 
+  it('the work of a layer stands before its line', async () => {
+    const uri = await freshModel();
+    await openModel(uri);
+    await vscode.commands.executeCommand('kerf.openText', uri);
+    const lines = (await textForm(uri)).split('\n');
+    const hints = await vscode.commands.executeCommand<vscode.InlayHint[]>(
+      'vscode.executeInlayHintProvider',
+      textFormUri(uri),
+      new vscode.Range(0, 0, lines.length - 1, 0),
+    );
+    const expected = lines.flatMap((text, line) => (/= (Conv|Gemm) /.test(text) ? [line] : []));
+    assert.deepEqual(
+      hints.map(({ position }) => position.line),
+      expected,
+    );
+    assert.ok(hints.every(({ label }) => /MACs/.test(String(label))));
+  });
+
   it('references of a value are its definition and every use', async () => {
     const uri = await freshModel();
     await openModel(uri);
