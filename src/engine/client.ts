@@ -54,13 +54,12 @@ export function forkEngine(options: ForkOptions): Engine {
       child ??= start();
       const process = child;
       const id = nextId++;
+      const cancel = () => post(process, { kind: 'cancel', id });
+      signal?.addEventListener('abort', cancel);
       return new Promise<Result<M>>((resolve, reject) => {
         pending.set(id, { resolve: resolve as (result: unknown) => void, reject, onProgress });
         post(process, { kind: 'call', id, method, params });
-        signal?.addEventListener('abort', () => pending.has(id) && post(process, { kind: 'cancel', id }), {
-          once: true,
-        });
-      });
+      }).finally(() => signal?.removeEventListener('abort', cancel));
     },
     dispose() {
       disposed = true;

@@ -2,7 +2,10 @@ import { byteSize } from '../ir/dtype.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { NodeId } from '../ir/model.ts';
 import { graphsOf } from '../ir/walk.ts';
-import type { OptionValues } from '../passes/pass.ts';
+import { fp16 } from '../passes/fp16/fp16.ts';
+import type { OptionValues, Pass } from '../passes/pass.ts';
+import { quantizeDynamic } from '../passes/quantizeDynamic/quantizeDynamic.ts';
+import { quantizeStatic } from '../passes/quantizeStatic/quantizeStatic.ts';
 import type { Finding, Fix, Rule, RuleContext } from './rule.ts';
 
 /** Bytes for people: "864 B", "1.73 kB", "12.4 MB". */
@@ -67,27 +70,54 @@ export function quantizeOptions({ model, device }: Pick<RuleContext, 'model' | '
   return /cortex|arm|oryon|apple/i.test(device.cpu) ? { target: 'arm' } : {};
 }
 
-/** The cures for weights that take too much room, best first, each with what it would save. */
+interface Cure {
+  readonly pass: Pass;
+  readonly options: OptionValues;
+  readonly title: string;
+  /** Share of the weights' bytes that goes. */
+  readonly saves: number;
+}
+
+/**
+ * The cures for weights that take too much room, best first, each with what it would save: only the layers that the pass
+ * can work on count, and a pass that reaches none of them is not offered.
+ */
 export function shrinkingFixes(context: RuleContext, floatBytes: number, layers?: readonly NodeId[]): Fix[] {
-  if (floatBytes === 0) return [];
-  const only = layers === undefined ? {} : { layers };
-  const quarter = `about ${bytesText(floatBytes * 0.75)} less`;
-  const half = `about ${bytesText(floatBytes / 2)} less`;
-  const fixes: Fix[] = [
+  const { device, model } = context;
+  const cures: Cure[] = [
     {
-      pass: 'quantize-static',
+      pass: quantizeStatic,
       options: quantizeOptions(context),
-      ...only,
-      title: `Quantize to int8 with calibration: ${quarter}`,
+      title: 'Quantize to int8 with calibration',
+      saves: 0.75,
     },
-    { pass: 'quantize-dynamic', options: {}, ...only, title: `Quantize the weights to int8: ${quarter}` },
-    { pass: 'fp16', options: {}, ...only, title: `Convert to float16: ${half}` },
+    { pass: quantizeDynamic, options: {}, title: 'Quantize the weights to int8', saves: 0.75 },
+    { pass: fp16, options: {}, title: 'Convert to float16', saves: 0.5 },
   ];
-  const { device } = context;
-  if (device?.integerOnly === true) return fixes.slice(0, 1);
-  const noHalf = device?.unsupported.includes('*:float16') === true;
-  const microcontroller = device?.class === 'mcu';
-  return fixes.filter(
-    (fix) => !(noHalf && fix.pass === 'fp16') && !(microcontroller && fix.pass === 'quantize-dynamic'),
-  );
+  const refused = (pass: Pass) =>
+    !pass.dialects.includes(model.dialect) ||
+    (device?.integerOnly === true && pass !== quantizeStatic) ||
+    (device?.class === 'mcu' && pass === quantizeDynamic) ||
+    (device?.unsupported.includes('*:float16') === true && pass === fp16);
+  return cures
+    .filter(({ pass }) => !refused(pass))
+    .flatMap(({ pass, options, title, saves }) => {
+      const bytes = Math.min(floatBytes, reachableBytes(context, pass, layers)) * saves;
+      if (bytes < 1) return [];
+      const only = layers === undefined ? {} : { layers };
+      return [{ pass: pass.id, options, ...only, title: `${title}: about ${bytesText(bytes)} less` }];
+    });
+}
+
+/** Weight bytes of the layers that a pass can work on. */
+function reachableBytes({ analysis, model }: RuleContext, pass: Pass, layers?: readonly NodeId[]): number {
+  const wanted = layers === undefined ? undefined : new Set(layers);
+  const nodes = new Map(model.graphs.flatMap((graph) => graph.nodes.map((node) => [node.id, node])));
+  let bytes = 0;
+  for (const layer of analysis.layers) {
+    const node = nodes.get(layer.id);
+    if (node === undefined || layer.weightBytes === 0 || wanted?.has(layer.id) === false) continue;
+    if (pass.appliesTo?.(node, model) === true) bytes += layer.weightBytes;
+  }
+  return bytes;
 }
