@@ -28,3 +28,17 @@ flow('open a TFLite model', { files: both }, async ({ openModel, picture }) => {
   await editor.details.getByText('Formula').waitFor();
   await picture('found a convolution');
 });
+
+for (const [theme, kind] of [
+  ['Default Light Modern', 'vscode-light'],
+  ['Default High Contrast', 'vscode-high-contrast'],
+  ['Default High Contrast Light', 'vscode-high-contrast-light'],
+] as const) {
+  const settings = { 'workbench.colorTheme': theme, 'kerf.device': 'stm32h743' };
+  flow(`the page in ${theme}`, { files: both, settings }, async ({ openModel, picture }) => {
+    const editor = await openModel('digits.onnx');
+    await expect.poll(() => editor.frame.locator('body').getAttribute('class')).toContain(kind);
+    await editor.details.getByText('STM32H743').first().waitFor();
+    await picture('opened');
+  });
+}
