@@ -35,9 +35,7 @@ const progressEvery = 20;
  */
 export function evaluate(start: () => Runner, options: EvaluateOptions): Promise<EvalReport> {
   return withRunner(start, options.signal, async (runner) => {
-    const model = await openSide(runner, options.model, options);
-    const reference =
-      options.reference === undefined ? undefined : await openSide(runner, options.reference, options, model);
+    const { model, reference } = await openSides(runner, options);
     if (model.data.labels === undefined && reference === undefined)
       throw new KerfError(
         'bad-dataset',
@@ -58,16 +56,41 @@ interface Side {
   readonly data: Dataset;
 }
 
-async function openSide(runner: Runner, path: string, options: EvaluateOptions, other?: Side): Promise<Side> {
-  const session = await runner.open(path, options.threads === undefined ? {} : { threads: options.threads });
-  return { session, data: dataFor(session, options, other) };
+/**
+ * Made-up inputs are the reference's, so that all models compared with it see the same values: an int8 input alone would
+ * be fed its whole range. Only a batch that the model has and the reference leaves free decides the other way.
+ */
+async function openSides(
+  runner: Runner,
+  options: EvaluateOptions,
+): Promise<{ model: Side; reference?: Side }> {
+  const settings = options.threads === undefined ? {} : { threads: options.threads };
+  const open = (path: string) => runner.open(path, settings);
+  const own = await open(options.model);
+  const other = options.reference === undefined ? undefined : await open(options.reference);
+  const inputsOf = ({ info }: Session) => boundInputs(info.inputs, options.bind);
+  const read = (session: Session, data: string): Side => ({
+    session,
+    data: openDataset(data, inputsOf(session)),
+  });
+  const { data } = options;
+  if (data !== undefined) return { model: read(own, data), ...(other && { reference: read(other, data) }) };
+  const settingsOfData = { seed: options.seed ?? 0, count: options.samples ?? randomSamples };
+  const [source, follower] =
+    other !== undefined && !ownBatchDecides(own, other) ? [other, own] : [own, other];
+  const made = randomDataset(inputsOf(source), settingsOfData);
+  const lead: Side = { session: source, data: made };
+  if (follower === undefined) return { model: lead };
+  const follow: Side = {
+    session: follower,
+    data: sameInputs(made, source.info.inputs, inputsOf(follower)),
+  };
+  return source === own ? { model: lead, reference: follow } : { model: follow, reference: lead };
 }
 
-function dataFor({ info }: Session, options: EvaluateOptions, other: Side | undefined): Dataset {
-  const inputs = boundInputs(info.inputs, options.bind);
-  if (options.data !== undefined) return openDataset(options.data, inputs);
-  if (other !== undefined) return sameInputs(other.data, other.session.info.inputs, inputs);
-  return randomDataset(inputs, { seed: options.seed ?? 0, count: options.samples ?? randomSamples });
+function ownBatchDecides(own: Session, other: Session): boolean {
+  const batch = ({ info }: Session) => info.inputs[0]?.dims[0] ?? 1;
+  return batch(own) > 1 && batch(other) < 0;
 }
 
 async function measure(

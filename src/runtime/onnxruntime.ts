@@ -62,6 +62,8 @@ function loadOrt(): Ort {
   // Where JavaScript has half floats (Node 24), the library's script wraps them in arrays that its native part cannot
   // read: "not enough space: expected 6, got 0". Without the global it falls back to 16-bit integers.
   Reflect.deleteProperty(globalThis, 'Float16Array');
+  // Since 1.30 the library reports its use to its maker, and leaves a session file in the temporary folder, unless told not to.
+  process.env['ORT_DISABLE_TELEMETRY'] = '1';
   try {
     // Required at run time: the native library is absent on some platforms, and then only ONNX inference is.
     return require('onnxruntime-node') as Ort;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { beforeAll, expect, it, vi } from 'vitest';
@@ -38,6 +38,18 @@ it('does not keep its parent alive while idle', async () => {
     parent.on('close', settle);
   });
   expect([said.trim(), code]).toEqual(['onnxruntime', 0]);
+});
+
+it('reports to nobody and leaves nothing behind', async () => {
+  const empty = join(folder, 'empty');
+  mkdirSync(empty);
+  const env = { ...process.env, TMPDIR: empty, TEMP: empty, TMP: empty };
+  const parent = spawn(process.execPath, [script], { stdio: 'ignore', env });
+  await new Promise((settle) => {
+    parent.on('close', settle);
+  });
+  // ONNX Runtime's telemetry would have written its session and its log here.
+  expect(readdirSync(empty)).toEqual([]);
 });
 
 it('ends when its parent dies', async () => {
