@@ -5,9 +5,10 @@ import { createGraphPane } from './graph/graphPane.ts';
 import { createBottom } from './panels/bottom.ts';
 import { createDetails } from './panels/details.ts';
 import { createMenu } from './panels/menu.ts';
-import { createPane } from './panels/splitter.ts';
+import { type Room, createPane } from './panels/splitter.ts';
 import { createStatus } from './panels/status.ts';
 import { createStrip } from './panels/strip.ts';
+import { signal } from './signal.ts';
 
 /** Puts the parts together and keeps them in step with the host. */
 export function createPage(app: App, workerUri: string): HTMLElement {
@@ -16,20 +17,24 @@ export function createPage(app: App, workerUri: string): HTMLElement {
     menu.open(place, item, scene, graph.model),
   );
   const bottom = createBottom(app, graph);
-  const details = createPane(app, {
+  const room = signal<Room>({ width: window.innerWidth, height: window.innerHeight });
+  const details = createPane(app, room, {
     id: 'details',
     label: 'Details',
     side: 'right',
     size: 340,
     least: 200,
+    most: 0.5,
+    drawerBelow: 720,
     content: createDetails(app, graph),
   });
-  const below = createPane(app, {
+  const below = createPane(app, room, {
     id: 'bottom',
     label: 'Layers and measurements',
     side: 'bottom',
     size: 240,
     least: 120,
+    most: 0.45,
     content: bottom.element,
   });
   const show = (tab: Parameters<typeof app.tab.set>[0], run: boolean) => {
@@ -51,15 +56,20 @@ export function createPage(app: App, workerUri: string): HTMLElement {
     if (!value.indexOf.has(selection.id)) app.selection.set(undefined);
   });
   void greet(app);
-  return h(
+  const element = h(
     'main',
     { class: 'page' },
     strip,
-    h('div', { class: 'middle' }, graph.element, details.element),
-    below.element,
+    h('div', { class: 'room' }, h('div', { class: 'middle' }, graph.element, details.element), below.element),
     status,
     menu.element,
   );
+  // Observers are called before the picture is made, so a resize never shows the former layout.
+  new ResizeObserver(([entry]) => {
+    if (entry === undefined || entry.contentRect.width === 0) return;
+    room.set({ width: entry.contentRect.width, height: entry.contentRect.height });
+  }).observe(element);
+  return element;
 }
 
 /** The host knows layers only; groups, inputs and outputs of the graph are the page's own. */

@@ -55,7 +55,7 @@ export interface DocumentState {
   readonly selection: string | null;
 }
 
-export type Tab = 'layers' | 'benchmark' | 'compare' | 'memory' | 'recipe' | 'optimize';
+export type Tab = 'layers' | 'benchmark' | 'compare' | 'memory' | 'roofline' | 'recipe' | 'optimize';
 
 type None = Record<string, never>;
 

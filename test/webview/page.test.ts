@@ -411,8 +411,8 @@ describe('the host speaks', () => {
     const canvas = page.locator('.graph-canvas');
     const { width } = (await canvas.boundingBox())!;
     await canvas.hover({ position: { x: width / 2 + 1, y: 90 } });
-    await page.waitForFunction(() => !document.querySelector<HTMLElement>('.tooltip')!.hidden);
-    expect(await page.locator('.tooltip').textContent()).toBe('input: float32[1×3×32×32]');
+    await page.waitForFunction(() => !document.querySelector<HTMLElement>('.graph-pane .tooltip')!.hidden);
+    expect(await page.locator('.graph-pane .tooltip').textContent()).toBe('input: float32[1×3×32×32]');
   });
 });
 

@@ -136,12 +136,16 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
 
   const resize = () => {
     const first = screen.width === 0;
+    const former = screen;
     screen = { width: canvas.clientWidth, height: canvas.clientHeight };
     canvas.width = Math.round(screen.width * window.devicePixelRatio);
     canvas.height = Math.round(screen.height * window.devicePixelRatio);
     staleMinimap = true;
     // The first size may come after the first scene, which could not be fitted then.
     if (first && scene !== undefined) moveTo(cameraFor(scene, 'restore', undefined));
+    // What was in the middle of the width stays there: a pane beside the graph must not push it out of sight.
+    else if (scene !== undefined && screen.width !== former.width && screen.width > 0)
+      moveTo({ ...camera, x: camera.x + (former.width - screen.width) / 2 / camera.zoom });
     draw();
   };
 

@@ -8,6 +8,7 @@ import { createLayersTab } from './layersTab.ts';
 import { createMemoryTab } from './memoryTab.ts';
 import { createOptimizeTab } from './optimizeTab.ts';
 import { createRecipeTab } from './recipeTab.ts';
+import { createRooflineTab } from './rooflineTab.ts';
 
 /** The tabs below the graph. */
 export function createBottom(
@@ -22,6 +23,7 @@ export function createBottom(
     { id: 'benchmark', title: 'Benchmark', view: benchmark.element },
     { id: 'compare', title: 'Compare', view: compare.element },
     { id: 'memory', title: 'Memory', view: createMemoryTab(app) },
+    { id: 'roofline', title: 'Roofline', view: createRooflineTab(app, graph) },
     { id: 'recipe', title: 'Recipe', view: createRecipeTab(app) },
     { id: 'optimize', title: 'Optimize', view: optimize.element },
   ];

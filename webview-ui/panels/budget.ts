@@ -68,9 +68,9 @@ function bar({ title, used, allowed, format }: Limit): HTMLElement {
     h(
       'span',
       { class: 'meter-words' },
-      `${title} `,
-      h('b', { text: format(used) }),
-      ` / ${format(allowed)}`,
+      h('span', { class: 'meter-name', text: title }),
+      h('b', { class: 'meter-used', text: ` ${format(used)}` }),
+      h('span', { class: 'roomy', text: ` / ${format(allowed)}` }),
       over ? h('span', { class: 'over-word', text: ' over' }) : null,
     ),
     h('span', { class: 'meter-track' }, fill),

@@ -18,10 +18,14 @@ export function modelSummary(app: App): HTMLElement {
         : modelNumbers(value)),
     ),
   );
-  app.estimate.watch(({ value, error }) => device.replaceChildren(deviceNumbers(app, value, error)));
-  app.document.onChange(() =>
-    device.replaceChildren(deviceNumbers(app, app.estimate.get().value, app.estimate.get().error)),
-  );
+  const showDevice = () => {
+    const { value, error } = app.estimate.get();
+    device.replaceChildren(deviceNumbers(app, value, error));
+  };
+  app.estimate.watch(showDevice);
+  // The device's name may come after the estimate.
+  app.devices.watch(showDevice);
+  app.document.onChange(showDevice);
   app.findings.watch(({ value, error }) => {
     const list = value?.findings ?? [];
     const cards = list.slice(0, 200).map((finding) => findingCard(app, finding, { withLayer: true }));

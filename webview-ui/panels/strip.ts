@@ -20,7 +20,9 @@ const noDevice = 'none';
 /** The strip on top: what the model is, where it should run, whether it fits, and what to look at. */
 export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLElement {
   const optimize = button({
-    text: 'Optimize for device…',
+    text: 'Optimize',
+    more: ' for device…',
+    title: 'Optimize for device…',
     icon: 'rocket',
     look: 'primary',
     onClick: () => panes.show('optimize', app.document.get()?.device !== null),
@@ -59,7 +61,7 @@ export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLEleme
 
 function headline(app: App): HTMLElement {
   const title = h('strong', { class: 'model-name' });
-  const numbers = h('span', { class: 'muted' });
+  const numbers = h('span', { class: 'muted headline-numbers' });
   app.document.watch((state) => {
     title.textContent = state === undefined ? '' : `${state.format === 'onnx' ? 'ONNX' : 'TFLite'}`;
     if (state !== undefined) title.title = state.file;

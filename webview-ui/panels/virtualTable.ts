@@ -3,8 +3,12 @@ import { h } from '../dom.ts';
 export interface Column<Row> {
   readonly id: string;
   readonly title: string;
-  /** CSS grid track. */
-  readonly width: string;
+  /** Least width, pixels. */
+  readonly width: number;
+  /** Share of the room that is left; columns without one keep their least width. */
+  readonly grow?: number;
+  /** Columns with nothing to tell leave their room to the others. */
+  readonly hidden?: () => boolean;
   readonly numeric?: boolean;
   readonly text: (row: Row) => string;
   /** What the column sorts by; the text when absent. Unknown (NaN) goes last either way. */
@@ -32,11 +36,13 @@ export interface VirtualTable<Row> {
 }
 
 const rowHeight = 22;
+/** As in the style sheet; the table's own padding on both sides makes one more. */
+const columnGap = 8;
 
 /** A table that holds only the rows in sight; sorted by a click on a header, walked with the arrow keys. */
 export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row> {
-  const { columns } = options;
-  const template = columns.map((column) => column.width).join(' ');
+  let columns = options.columns;
+  let template = '';
   let sort = options.sort;
   let source: readonly Row[] = [];
   let sorted: readonly Row[] = [];
@@ -48,14 +54,25 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
     'div',
     {
       class: 'table',
-      attributes: { role: 'grid', tabindex: 0, 'aria-label': options.label, 'aria-colcount': columns.length },
+      attributes: { role: 'grid', tabindex: 0, 'aria-label': options.label },
     },
     header,
     body,
   );
-  header.style.gridTemplateColumns = template;
+
+  const arrange = () => {
+    columns = options.columns.filter((column) => column.hidden?.() !== true);
+    template = columns
+      .map(({ width, grow }) => (grow === undefined ? `${width}px` : `minmax(${width}px, ${grow}fr)`))
+      .join(' ');
+    header.style.gridTemplateColumns = template;
+    const least = columns.reduce((sum, { width }) => sum + width + columnGap, columnGap);
+    element.style.setProperty('--table-width', `${least}px`);
+    element.setAttribute('aria-colcount', String(columns.length));
+  };
 
   const reorder = () => {
+    arrange();
     const column = columns.find(({ id }) => id === sort.column) ?? columns[0]!;
     const sign = sort.down ? -1 : 1;
     const { order } = column;
@@ -75,7 +92,8 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
     header.replaceChildren(
       ...columns.map((column) => {
         const active = column.id === sort.column;
-        const mark = active ? (sort.down ? ' ▾' : ' ▴') : '';
+        // Beside the words, not among them: they stay where they are when the order changes.
+        const mark = h('span', { class: 'sort-mark', text: sort.down ? '▾' : '▴' });
         const press = () => {
           sort = { column: column.id, down: active ? !sort.down : column.numeric === true };
           options.onSort(sort);
@@ -90,11 +108,12 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
               'aria-sort': active ? (sort.down ? 'descending' : 'ascending') : 'none',
             },
           },
-          h('button', {
-            text: column.title + mark,
-            attributes: { type: 'button', tabindex: -1 },
-            on: { click: press },
-          }),
+          h(
+            'button',
+            { attributes: { type: 'button', tabindex: -1 }, on: { click: press } },
+            column.title,
+            active && mark,
+          ),
         );
       }),
     );
@@ -169,6 +188,7 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
     event.preventDefault();
   });
   new ResizeObserver(draw).observe(element);
+  arrange();
   drawHeader();
 
   return {

@@ -54,6 +54,8 @@ export interface Button {
 
 export function button(options: {
   readonly text?: string;
+  /** Goes on after `text` where there is room. */
+  readonly more?: string;
   /** Codicon before the text, or alone. */
   readonly icon?: string;
   /** Spoken name when there is no text. */
@@ -77,6 +79,12 @@ export function button(options: {
     element.append(picture);
   }
   if (options.text !== undefined) element.append(words);
+  if (options.more !== undefined) {
+    const more = document.createElement('span');
+    more.className = 'roomy';
+    more.textContent = options.more;
+    element.append(more);
+  }
   return {
     element,
     enable(enabled) {
@@ -109,8 +117,17 @@ export function dropdown(options: {
     attributes: { 'aria-label': options.label },
   });
   let shown = '';
+  let wanted = '';
+  const take = () => {
+    if (element.value !== wanted) element.value = wanted;
+  };
+  // The toolkit takes the options when their slot hears of them and keeps the place of the former choice; a value set
+  // before is lost. This listener comes after the toolkit's own.
+  element.shadowRoot?.addEventListener('slotchange', take);
   element.addEventListener('change', () => {
-    if (element.value !== '') options.onChange(element.value);
+    if (element.value === '') return;
+    wanted = element.value;
+    options.onChange(element.value);
   });
   return {
     element,
@@ -125,8 +142,8 @@ export function dropdown(options: {
           ),
         );
       }
-      // The options are upgraded after this turn; the value is refused before.
-      queueMicrotask(() => requestAnimationFrame(() => void (element.value = value)));
+      wanted = value;
+      take();
     },
   };
 }

@@ -12,6 +12,7 @@ import type { FakeNode } from './builder.ts';
 import {
   applyStep,
   detailsOf,
+  estimatesOf,
   deviceList,
   findingsOf,
   inspectOf,
@@ -190,7 +191,7 @@ const handlers: PageHandlers = {
       macs: row.macs ?? undefined,
       flops: row.flops ?? undefined,
       activationBytes: row.activationBytes ?? undefined,
-      inputBytes: undefined,
+      inputBytes: detailsOf(nodes, row.id)?.cost.inputBytes ?? undefined,
       outputTypes: ['float32'],
       formula: '',
     })),
@@ -227,7 +228,7 @@ const handlers: PageHandlers = {
       ramBytes: report.peakActivationBytes,
       fits: { flash: fit(report.fileBytes, 2 << 20), ram: fit(report.peakActivationBytes ?? 0, 96 << 10) },
       unsupported: [],
-      layers: [],
+      layers: estimatesOf(nodes),
     };
   },
   passes: async () => ({ passes: passList }),

@@ -1,5 +1,5 @@
 import type { MemoryPlan } from '../../../src/analysis/report.ts';
-import type { InspectReport, NodeDetails, PassInfo } from '../../../src/engine/protocol.ts';
+import type { InspectReport, LayerEstimate, NodeDetails, PassInfo } from '../../../src/engine/protocol.ts';
 import type { DeviceProfile } from '../../../src/devices/profile.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import type { Finding } from '../../../src/rules/rule.ts';
@@ -59,6 +59,23 @@ export function inspectOf(nodes: readonly FakeNode[]): InspectReport {
     })),
     damage: [],
   };
+}
+
+/** The times of the graph's layers, one by one. */
+export function estimatesOf(nodes: readonly FakeNode[]): readonly LayerEstimate[] {
+  const { estimateMs } = viewOf(nodes);
+  return nodes.flatMap((node, v) =>
+    isLayer(node)
+      ? [
+          {
+            id: node.id,
+            ms: estimateMs[v]!,
+            bound: (node.macs ?? 0) > 0 ? ('compute' as const) : ('memory' as const),
+            precision: node.precision === 'int8' ? ('int8' as const) : ('float32' as const),
+          },
+        ]
+      : [],
+  );
 }
 
 /** Every activation lives from its layer to its last reader. */
@@ -225,7 +242,7 @@ export const passList: readonly PassInfo[] = [
 ];
 
 const precision = {
-  gmacsPerSecond: 1,
+  gmacsPerSecond: 8,
   depthwise: 0.4,
   dense3x3: 1,
   fullyConnected: 0.5,
@@ -245,7 +262,7 @@ export const deviceList: readonly DeviceProfile[] = [
     flashBytes: 2 << 20,
     ramBytes: 96 << 10,
     precisions: { int8: precision },
-    bandwidth: 5e8,
+    bandwidth: 1e9,
     opOverhead: 1e-5,
     invokeOverhead: 1e-5,
     uncertainty: 1.5,
