@@ -5,7 +5,6 @@ import { writeModelFile } from '../formats/io/models.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { Model, OnnxModel, TfliteModel, ValueId } from '../ir/model.ts';
 import { decodeNumbers, readFloats } from '../ir/numbers.ts';
-import { elementCount } from '../ir/types.ts';
 import type { Calibrator, ObservedRange } from '../passes/pass.ts';
 import type { Dataset } from '../runtime/dataset.ts';
 import { openDataset } from '../runtime/dataset.ts';
@@ -15,7 +14,9 @@ import { randomDataset } from '../runtime/random.ts';
 import type { HostTensor, Runner, Session, Tensors } from '../runtime/runner.ts';
 import type { JobOptions } from '../runtime/session.ts';
 import { withRunner } from '../runtime/session.ts';
-import { withOutputs } from '../runtime/tfliteModel.ts';
+import { chunksOf, exposing } from './exposed.ts';
+import { countHistograms } from './histograms.ts';
+import { observeMoments } from './moments.ts';
 import { withRangeOutputs } from './rangeOutputs.ts';
 
 export interface CalibratorOptions extends JobOptions {
@@ -32,8 +33,6 @@ const mostSamples = 512;
 const randomSamples = 32;
 const mostSamplesAtOnce = 16;
 const bytesAtOnce = 2 ** 20;
-/** Intermediate values of TFLite models leave the runtime whole: one session shows at most this many bytes. */
-const bytesPerSession = 64 * 2 ** 20;
 
 /**
  * Observes value ranges of models with these inputs. Everything runs in runner processes of its own.
@@ -56,6 +55,22 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       if (open.length > 0 && current.dialect === 'onnx') await observeOnnx(job, current, open);
       if (open.length > 0 && current.dialect === 'tflite') await observeTflite(job, current, open);
       return ranges;
+    },
+    moments(current, layers) {
+      return observeMoments(
+        (...run) => runSamples({ start, data, samples, options }, ...run),
+        current,
+        layers,
+        samples,
+      );
+    },
+    histograms(current, values, ranges) {
+      return countHistograms(
+        (...run) => runSamples({ start, data, samples, options }, ...run),
+        current,
+        values,
+        ranges,
+      );
     },
   };
 }
@@ -88,15 +103,14 @@ async function observeOnnx(job: Job, model: OnnxModel, values: readonly ValueId[
 
 async function observeTflite(job: Job, model: TfliteModel, values: readonly ValueId[]): Promise<void> {
   const fed = new Set(model.graphs[0].inputs);
-  const chunks = chunksOf(
-    model,
-    values.filter((id) => !fed.has(id)),
-  );
+  const inner = values.filter((id) => !fed.has(id));
+  // A model without outputs does not load: when only inputs are asked for, its own outputs stay.
+  const chunks = inner.length === 0 ? [model.graphs[0].outputs] : chunksOf(model, inner);
   const wantedInputs = values.filter((id) => fed.has(id));
   const infos = new Map(inputsOf(model).map((info) => [info.name, info]));
   for (const [index, chunk] of chunks.entries()) {
     const part: [number, number] = [index / chunks.length, (index + 1) / chunks.length];
-    await runSamples(job, withOutputs(model, chunk), part, (tensors, feeds) => {
+    await runSamples(job, exposing(model, chunk), part, (tensors, feeds) => {
       for (const id of chunk) widen(job.ranges, id, extent(numbers(tensors[id], id)));
       if (index > 0) return;
       for (const id of wantedInputs) {
@@ -106,26 +120,8 @@ async function observeTflite(job: Job, model: TfliteModel, values: readonly Valu
   }
 }
 
-/** Values in groups that are small enough to leave the runtime together; at least one group, for the inputs. */
-function chunksOf(model: TfliteModel, values: readonly ValueId[]): readonly (readonly ValueId[])[] {
-  const chunks: ValueId[][] = [[]];
-  let bytes = 0;
-  for (const id of values) {
-    const type = model.graphs[0].values.get(id)?.type;
-    const size = 4 * ((type?.kind === 'tensor' ? elementCount(type.shape) : undefined) ?? 0);
-    if (bytes > 0 && bytes + size > bytesPerSession) {
-      chunks.push([]);
-      bytes = 0;
-    }
-    chunks.at(-1)?.push(id);
-    bytes += size;
-  }
-  // A model without outputs does not load: when only inputs are asked for, its own outputs stay.
-  return values.length === 0 ? [model.graphs[0].outputs] : chunks;
-}
-
 async function runSamples(
-  { start, data, samples, options }: Job,
+  { start, data, samples, options }: Omit<Job, 'ranges'>,
   model: Model,
   [from, to]: readonly [number, number],
   visit: (tensors: Tensors, feeds: Tensors) => void,

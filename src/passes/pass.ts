@@ -25,6 +25,11 @@ export interface ObservedRange {
   readonly max: number;
 }
 
+/** How often numbers fell into each of the equal bins between `min` and `max`. */
+export interface Histogram extends ObservedRange {
+  readonly counts: Float64Array;
+}
+
 /** What passes may ask of an inference runtime; the engine provides it. */
 export interface Calibrator {
   /** Where the samples come from, for reports: a dataset's path, or "seeded random inputs". */
@@ -32,6 +37,12 @@ export interface Calibrator {
   readonly samples: number;
   /** Minimum and maximum of each float value of the main graph over all samples, computed inside the runtime. */
   ranges(model: Model, values: readonly ValueId[]): Promise<ReadonlyMap<ValueId, ObservedRange>>;
+  /** Counts of the same values between `ranges`, in a second pass over the data; values without a finite range are absent. */
+  histograms(
+    model: Model,
+    values: readonly ValueId[],
+    ranges: ReadonlyMap<ValueId, ObservedRange>,
+  ): Promise<ReadonlyMap<ValueId, Histogram>>;
 }
 
 export interface PassContext {

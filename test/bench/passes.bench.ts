@@ -42,7 +42,15 @@ if (hasShared) {
   });
 }
 
-const settings: readonly (readonly [string, OptionValues])[] = [
+/** What `passes ranges` compares. */
+const rangeSettings: readonly (readonly [string, OptionValues])[] = [
+  ['quantize-static', {}],
+  ['quantize-static', { ranges: 'percentile' }],
+  ['quantize-static', { ranges: 'percentile', percentile: 99.99 }],
+  ['quantize-static', { ranges: 'entropy' }],
+  ['quantize-static', { ranges: 'mse' }],
+];
+const allSettings: readonly (readonly [string, OptionValues])[] = [
   ['simplify', {}],
   ['fuse', {}],
   ['fp16', {}],
@@ -61,13 +69,14 @@ const settings: readonly (readonly [string, OptionValues])[] = [
 const onnxOnly = new Set(['{"mode":"compute"}', '{"conv":true}', '{"target":"arm"}']);
 
 const [wanted] = process.argv.slice(2);
+const settings = wanted === 'ranges' ? rangeSettings : allSettings;
 if (wanted === 'graphs') await countNodes();
 else {
   await useSourceRunner();
   console.log('| model | pass | file, kB | compressed, kB | latency before / after | top-1, % | SQNR, dB |');
   console.log('|---|---|---|---|---|---|---|');
   for (const subject of subjects) {
-    if (wanted === undefined || subject.file.includes(wanted)) await measure(subject);
+    if (wanted === undefined || wanted === 'ranges' || subject.file.includes(wanted)) await measure(subject);
   }
 }
 

@@ -6,6 +6,8 @@ import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf } from '../support/graph.ts';
 import { raisedOpset, raiseOpset } from '../support/opset.ts';
+import type { RangeChoice } from '../support/observe.ts';
+import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding } from '../support/quantization.ts';
@@ -18,6 +20,7 @@ export interface OnnxStaticOptions {
   /** Type of the activations: uint8 for x86, int8 for ARM (facts: fusion table of ONNX Runtime 1.30). */
   readonly activations: 'uint8' | 'int8';
   readonly perChannel: boolean;
+  readonly ranges: RangeChoice;
 }
 
 /** Quantizes weights and activations of an ONNX model to 8 bits in the QDQ form. */
@@ -40,7 +43,7 @@ export async function quantizeOnnx(
   const draft = planOnnx(start, facts, allowed, () => true);
   const wanted = rootsOf(draft);
   await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
-  const ranges = await context.calibrator.ranges(start, wanted);
+  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges);
   await context.step(0.8, 'writing quantized weights');
   const usable = (id: ValueId) => isUsable(ranges.get(id));
   const plan = planOnnx(start, facts, allowed, usable);

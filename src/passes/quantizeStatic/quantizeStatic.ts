@@ -3,6 +3,8 @@ import type { Model, Node } from '../../ir/model.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { readOptions } from '../support/options.ts';
+import type { RangeChoice, RangeMethod } from '../support/observe.ts';
+import { rangeMethods } from '../support/observe.ts';
 import { quantizeOnnx } from './onnx.ts';
 import { quantizeTflite } from './tflite.ts';
 
@@ -35,7 +37,16 @@ export const quantizeStatic: Pass = {
       title: 'How ranges are chosen',
       type: 'choice',
       default: 'minmax',
-      choices: ['minmax'],
+      choices: rangeMethods,
+    },
+    {
+      name: 'percentile',
+      title: 'Share of the values that a percentile range covers',
+      unit: '%',
+      type: 'number',
+      default: 99.999,
+      min: 90,
+      max: 100,
     },
     { name: 'perChannel', title: 'One weight scale per output channel', type: 'boolean', default: true },
     {
@@ -68,15 +79,21 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
     throw new KerfError('bad-dataset', 'static quantization needs calibration data');
   }
   const perChannel = options.boolean('perChannel');
+  const ranges: RangeChoice = {
+    // The options are checked against the list of methods.
+    method: options.choice('ranges') as RangeMethod,
+    percentile: options.number('percentile'),
+  };
   if (model.dialect === 'onnx') {
     const activations = options.choice('target') === 'arm' ? 'int8' : 'uint8';
-    return quantizeOnnx(model, { activations, perChannel }, { ...context, calibrator });
+    return quantizeOnnx(model, { activations, perChannel, ranges }, { ...context, calibrator });
   }
   return quantizeTflite(
     model,
     {
       floatBorder: options.choice('io') === 'float',
       perChannel,
+      ranges,
       perChannelDense: options.boolean('perChannelDense'),
     },
     { ...context, calibrator },

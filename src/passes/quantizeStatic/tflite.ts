@@ -4,6 +4,8 @@ import { withMainGraph } from '../../ir/model.ts';
 import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
+import type { RangeChoice } from '../support/observe.ts';
+import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding } from '../support/quantization.ts';
@@ -15,6 +17,7 @@ export interface TfliteStaticOptions {
   readonly floatBorder: boolean;
   readonly perChannel: boolean;
   readonly perChannelDense: boolean;
+  readonly ranges: RangeChoice;
 }
 
 /** Full-integer int8 quantization of a float TFLite model. */
@@ -33,7 +36,7 @@ export async function quantizeTflite(
     throw new KerfError('unsupported', 'there is no float operator with an integer kernel in this model');
   }
   await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
-  const ranges = await context.calibrator.ranges(start, wanted);
+  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges);
   await context.step(0.8, 'writing quantized weights');
   const plan = planTflite(start, facts, allowed, (id) => isUsable(ranges.get(id)));
   if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);

@@ -45,5 +45,8 @@ export function givenRanges(
       }
       return found;
     },
+    async histograms() {
+      throw new Error('ranges by hand have no histograms');
+    },
   };
 }

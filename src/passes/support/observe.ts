@@ -1,0 +1,31 @@
+import type { Model, ValueId } from '../../ir/model.ts';
+import type { Calibrator, ObservedRange } from '../pass.ts';
+import { entropyRange, leastErrorRange, percentileRange } from './ranges.ts';
+
+/** Ways to choose the range of an activation from what was observed. */
+export const rangeMethods = ['minmax', 'percentile', 'entropy', 'mse'] as const;
+export type RangeMethod = (typeof rangeMethods)[number];
+
+export interface RangeChoice {
+  readonly method: RangeMethod;
+  /** For `percentile`: the share of the values inside, in percent. */
+  readonly percentile: number;
+}
+
+/** Ranges of values over the calibration data; every method but `minmax` goes through the data twice. */
+export async function observeRanges(
+  calibrator: Calibrator,
+  model: Model,
+  values: readonly ValueId[],
+  { method, percentile }: RangeChoice,
+): Promise<ReadonlyMap<ValueId, ObservedRange>> {
+  const ranges = await calibrator.ranges(model, values);
+  if (method === 'minmax') return ranges;
+  const chosen = new Map(ranges);
+  for (const [id, histogram] of await calibrator.histograms(model, values, ranges)) {
+    if (method === 'percentile') chosen.set(id, percentileRange(histogram, percentile));
+    else if (method === 'entropy') chosen.set(id, entropyRange(histogram));
+    else chosen.set(id, leastErrorRange(histogram));
+  }
+  return chosen;
+}
