@@ -1,17 +1,13 @@
 import { GraphEditor } from '../ir/edit.ts';
-import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
+import type { Model } from '../ir/model.ts';
 import { withMainGraph } from '../ir/model.ts';
-import { numberTensor, readFloats } from '../ir/numbers.ts';
-import type { Tensor } from '../ir/tensor.ts';
-import { indexOf } from '../ir/walk.ts';
-import type { WeightRole } from '../ops/operator.ts';
-import { operatorOf } from '../ops/registry.ts';
+import { readFloats } from '../ir/numbers.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from './pass.ts';
-import { readableConstant, stridesOf } from './support/constants.ts';
-import { simplify } from './simplify/simplify.ts';
-import { changedNodes, isOnnxOp, resultOf } from './support/graph.ts';
+import { stridesOf } from './support/constants.ts';
+import type { FloatWeight } from './support/floatWeights.ts';
+import { floatRoles, floatWeights, storeWeight, withVisibleWeights } from './support/floatWeights.ts';
+import { changedNodes, resultOf } from './support/graph.ts';
 import { readOptions } from './support/options.ts';
-import { withConstantMakers } from './support/prepare.ts';
 import type { Threshold } from './support/threshold.ts';
 import { thresholdOf } from './support/threshold.ts';
 
@@ -49,22 +45,15 @@ export const pruneMagnitude: Pass = {
       choices: ['lamp', 'global', 'layer'],
     },
   ],
-  appliesTo: (node, model) => prunableRoles(model, model.graphs[0], node).length > 0,
+  appliesTo: (node, model) => floatRoles(model, model.graphs[0], node).length > 0,
   run: runPrune,
 };
 
-interface Prunable {
-  readonly id: ValueId;
-  readonly tensor: Tensor;
-  readonly role: WeightRole;
-  readonly readers: readonly Node[];
-}
-
 async function runPrune(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
   const options = readOptions(pruneMagnitude.options, values);
-  const start = hidesWeights(model) ? await withWeights(model, context) : model;
+  const start = await withVisibleWeights(model, context);
   const graph = start.graphs[0];
-  const weights = prunableWeights(start, graph, context.layers);
+  const weights = floatWeights(start, graph, context.layers);
   if (weights.length === 0) return resultOf(model, model, [], ['there are no float weights to prune']);
   const editor = new GraphEditor(graph, start);
   const sparsity = options.number('sparsity');
@@ -81,7 +70,7 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
     else if (!pruneTwoOfFour(floats, weight)) left.push(weight.id);
     for (const value of floats) if (value === 0) zeros += 1;
     total += floats.length;
-    if (floats.some((value, i) => value !== before[i])) store(graph, editor, weight, floats);
+    if (floats.some((value, i) => value !== before[i])) storeWeight(graph, editor, weight, floats, 'pruned');
   }
   const pruned = editor.finish();
   const share = ((100 * zeros) / total).toFixed(1);
@@ -96,54 +85,9 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
   return resultOf(model, withMainGraph(start, pruned), changed, notes);
 }
 
-async function withWeights(model: Model, context: PassContext): Promise<Model> {
-  const { layers } = context;
-  const wider = layers && withConstantMakers(model.graphs[0], layers);
-  return (await simplify.run(model, {}, { ...context, ...(wider && { layers: wider }) })).model;
-}
-
-/** PyTorch exports linear layers with a Transpose between the weight and its MatMul. */
-function hidesWeights(model: Model): boolean {
-  const { producer } = indexOf(model.graphs[0]);
-  return model.graphs[0].nodes.some((node) =>
-    (operatorOf(model, node)?.weights?.(node, model) ?? []).some((role) => {
-      const maker = producer.get(node.inputs[role.input] ?? '');
-      const hides = maker !== undefined && isOnnxOp(maker, 'Transpose', 'Identity');
-      return hides && readableConstant(model.graphs[0], maker.inputs[0]) !== undefined;
-    }),
-  );
-}
-
-function prunableRoles(model: Model, graph: Graph, node: Node): readonly WeightRole[] {
-  const roles = operatorOf(model, node)?.weights?.(node, model) ?? [];
-  return roles.filter((role) => {
-    const tensor = role.kind === 'embedding' ? undefined : readableConstant(graph, node.inputs[role.input]);
-    return tensor?.dtype === 'float32' || tensor?.dtype === 'float16';
-  });
-}
-
-/** Every weight once, with the chosen layers that read it. */
-function prunableWeights(
-  model: Model,
-  graph: Graph,
-  layers: ReadonlySet<string> | undefined,
-): readonly Prunable[] {
-  const found = new Map<ValueId, Prunable & { readers: Node[] }>();
-  for (const node of graph.nodes) {
-    if (layers !== undefined && !layers.has(node.id)) continue;
-    for (const role of prunableRoles(model, graph, node)) {
-      const id = node.inputs[role.input] as ValueId;
-      const known = found.get(id);
-      if (known !== undefined) known.readers.push(node);
-      else found.set(id, { id, role, tensor: readableConstant(graph, id) as Tensor, readers: [node] });
-    }
-  }
-  return [...found.values()];
-}
-
 /** Gives the threshold of each weight; the object counts down its ties, so a shared one is the same object. */
 function thresholds(
-  weights: readonly Prunable[],
+  weights: readonly FloatWeight[],
   sparsity: number,
   scope: string,
 ): (floats: Float32Array) => Threshold {
@@ -197,7 +141,7 @@ function pruneBelow(floats: Float32Array, threshold: Threshold): void {
 }
 
 /** Keeps the two largest of every four neighbours along the input axis; false when there is no such axis. */
-function pruneTwoOfFour(floats: Float32Array, { tensor, role }: Prunable): boolean {
+function pruneTwoOfFour(floats: Float32Array, { tensor, role }: FloatWeight): boolean {
   const size = role.inputAxis === undefined ? 0 : (tensor.dims[role.inputAxis] as number);
   if (role.inputAxis === undefined || size < 4) return false;
   const step = stridesOf(tensor.dims)[role.inputAxis] as number;
@@ -222,21 +166,5 @@ function pruneGroup(floats: Float32Array, first: number, step: number): void {
     const zeros = [0, 1, 2, 3].filter((i) => floats[first + i * step] === 0).length;
     if (zeros >= 2 || least < 0) return;
     floats[least] = 0;
-  }
-}
-
-/** Changes the constant in place, or gives the chosen layers a copy when others read it as well. */
-function store(graph: Graph, editor: GraphEditor, weight: Prunable, floats: Float32Array): void {
-  const value = graph.values.get(weight.id);
-  const tensor = numberTensor(weight.tensor.dtype, weight.tensor.dims, floats);
-  const { uses, isOutput } = indexOf(graph);
-  const chosen = new Set(weight.readers);
-  const others = (uses.get(weight.id) ?? []).some((use) => !chosen.has(use.node));
-  const alone = value?.constant !== undefined && !others && !isOutput.has(weight.id);
-  if (alone) editor.setValue({ ...value, constant: tensor });
-  const id = alone ? weight.id : editor.addConstant(`${weight.id}_pruned`, tensor, value?.quantization);
-  for (const node of weight.readers) {
-    const inputs = node.inputs.map((input) => (input === weight.id ? id : input));
-    editor.replaceNode(node.id, [{ ...node, inputs }]);
   }
 }

@@ -1,3 +1,4 @@
+import { cluster } from './cluster.ts';
 import { fp16 } from './fp16/fp16.ts';
 import { fuse } from './fuse/fuse.ts';
 import type { Pass } from './pass.ts';
@@ -14,6 +15,7 @@ export const passes: readonly Pass[] = [
   quantizeDynamic,
   quantizeStatic,
   pruneMagnitude,
+  cluster,
 ];
 
 /** The pass with this id, or `undefined`. */
