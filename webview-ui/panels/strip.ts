@@ -87,13 +87,14 @@ function devicePicker(app: App): HTMLElement {
   });
   const show = () => {
     const devices = app.devices.get().value?.devices ?? [];
-    picker.set(
-      [
-        { value: noDevice, text: 'Choose a device' },
-        ...devices.map(({ id, name }) => ({ value: id, text: name })),
-      ],
-      app.document.get()?.device ?? noDevice,
-    );
+    const chosen = app.document.get()?.device ?? noDevice;
+    const choices = [
+      { value: noDevice, text: 'Choose a device' },
+      ...devices.map(({ id, name }) => ({ value: id, text: name })),
+    ];
+    // The names may still be on their way, or the device's file is gone: its id says more than nothing.
+    const known = choices.some(({ value }) => value === chosen);
+    picker.set(known ? choices : [...choices, { value: chosen, text: chosen }], chosen);
   };
   app.devices.watch(show);
   app.document.onChange(show);

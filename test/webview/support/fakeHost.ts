@@ -70,7 +70,7 @@ let nodes = original;
 
 const calls: FakeHost['calls'] = [];
 const cancelled: number[] = [];
-const held = new Set<PageMethod>();
+const held = new Set((address.get('hold')?.split(',') ?? []) as PageMethod[]);
 let waiting: (() => void)[] = [];
 const running = new Map<number, AbortController>();
 

@@ -1,0 +1,48 @@
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { startPerson } from './support/person.ts';
+
+const { open, calls, boxes, picture } = startPerson();
+let page: Page;
+
+describe('the host speaks', () => {
+  it('a command shows a tab and runs its job', async () => {
+    page = await open();
+    await page.evaluate(() => window.fakeHost.notify({ notice: 'show', tab: 'benchmark', run: true }));
+    await page.waitForSelector('#view-benchmark .bar-row');
+    expect(await calls('bench')).toHaveLength(1);
+  });
+
+  it('work of the host is shown in words', async () => {
+    page = await open();
+    const job = { title: 'Convert', fraction: 0.4, message: 'writing' };
+    await page.evaluate((given) => window.fakeHost.notify({ notice: 'job', job: given }), job);
+    await page.waitForFunction(
+      () => document.querySelector('.status-words')?.textContent === 'Convert: writing',
+    );
+    await page.evaluate(() => window.fakeHost.notify({ notice: 'job', job: null }));
+    await page.waitForFunction(() => document.querySelector<HTMLElement>('.status')!.hidden);
+  });
+
+  it('an edge says what it carries', async () => {
+    page = await open();
+    const canvas = page.locator('.graph-canvas');
+    const { width } = (await canvas.boundingBox())!;
+    await canvas.hover({ position: { x: width / 2 + 1, y: 90 } });
+    await page.waitForFunction(() => !document.querySelector<HTMLElement>('.graph-pane .tooltip')!.hidden);
+    expect(await page.locator('.graph-pane .tooltip').textContent()).toBe('input: float32[1×3×32×32]');
+  });
+});
+
+describe('real models', () => {
+  it.each(['digits.onnx', 'digits.tflite'])('%s, answered by the engine', async (name) => {
+    page = await open({ file: `samples/${name}`, theme: name.endsWith('x') ? 'dark' : 'light' });
+    expect(await boxes()).toBeGreaterThan(4);
+    expect(await page.locator('.headline').textContent()).toMatch(/kB · [\d.]+ k params · [\d.]+ [kM]MAC/);
+    await page.locator('.graph-canvas').focus();
+    await page.keyboard.press('Home');
+    await page.keyboard.press('ArrowDown');
+    await page.waitForFunction(() => document.querySelector('.details dl') !== null);
+    await picture(`sample-${name}`);
+  });
+});

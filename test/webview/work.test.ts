@@ -1,0 +1,150 @@
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { startPerson } from './support/person.ts';
+
+const { open, calls, press, tab, choose, focusStem, picture } = startPerson();
+let page: Page;
+
+describe('work', () => {
+  it('a fix of a finding is applied and said in numbers; undo and redo go through the host', async () => {
+    page = await open();
+    await press('Quantize to int8: about', '.details');
+    await page.waitForFunction(() => document.querySelector('.status-words')?.textContent?.includes('→'));
+    expect(await page.locator('.status-words').textContent()).toMatch(
+      /file 1\.09 MB → [\d.]+ MB \(−0\.1 %\)/,
+    );
+    expect(await calls('apply')).toEqual([{ pass: 'quantize-dynamic', options: {}, layers: ['stem/Conv'] }]);
+    await tab('recipe');
+    expect(await page.locator('.steps li').count()).toBe(1);
+    await press('Undo', '#view-recipe');
+    await page.waitForSelector('.steps .undone');
+    await press('Redo', '#view-recipe');
+    await page.waitForFunction(() => document.querySelector('.steps .undone') === null);
+  });
+
+  it('a form checks its options before it runs', async () => {
+    page = await open();
+    const form = page.locator('.pass', { hasText: 'Prune small weights' });
+    await form.locator('summary').click();
+    const field = form.locator('vscode-text-field');
+    await field.locator('input').fill('1.5');
+    await form.locator('vscode-button').click();
+    expect(await form.locator('[role=alert]').textContent()).toBe(
+      'Sparsity must be a number from 0 to 0.99.',
+    );
+    await field.locator('input').fill('0.7');
+    await form.locator('vscode-button').click();
+    await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'apply'));
+    expect(await calls('apply')).toEqual([
+      { pass: 'prune-magnitude', options: { sparsity: 0.7, pattern: 'unstructured' } },
+    ]);
+  });
+
+  it('a pass for the other dialect says why it refuses', async () => {
+    page = await open();
+    const form = page.locator('.pass', { hasText: 'Split for the delegate' });
+    await form.locator('summary').click();
+    expect(await form.textContent()).toContain('Delegates are a TFLite matter');
+    expect(await form.locator('vscode-button').count()).toBe(0);
+  });
+
+  it('the menu of a box offers fixes and passes by keyboard', async () => {
+    page = await open();
+    await focusStem();
+    await page.keyboard.press('Shift+F10');
+    await page.waitForFunction(() =>
+      document.querySelector('.menu')?.textContent?.includes('Half precision'),
+    );
+    await picture('menu');
+    await page.keyboard.press('ArrowDown');
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toContain('Half precision');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'apply'));
+    expect(await calls('apply')).toEqual([
+      { pass: 'fp16', options: { 'keep-io': true }, layers: ['stem/Conv'] },
+    ]);
+  });
+
+  it('a long job shows words and progress, and Cancel works at once', async () => {
+    page = await open();
+    await page.evaluate(() => window.fakeHost.held.add('bench'));
+    await tab('benchmark');
+    await press('Run benchmark');
+    await page.waitForFunction(() =>
+      document.querySelector('.status-words')?.textContent?.includes('waiting for the test'),
+    );
+    await picture('job');
+    await press('Cancel', '.status');
+    await page.waitForFunction(() =>
+      document.querySelector('.status-words')?.textContent?.includes('cancelled'),
+    );
+    expect(await page.evaluate(() => window.fakeHost.cancelled.length)).toBe(1);
+  });
+
+  it('a benchmark of an edited model is measured against the original', async () => {
+    page = await open();
+    await press('Quantize to int8: about', '.details');
+    await tab('benchmark');
+    await press('Run benchmark');
+    await page.waitForSelector('#view-benchmark .before-after');
+    expect(await calls('bench')).toEqual([{ options: { runs: 50, threads: 1 }, original: true }]);
+    expect(await page.locator('#view-benchmark .before-after').first().textContent()).toMatch(/→.*−/);
+    await choose('Overlay on the graph', 'Measured time');
+    await page.waitForFunction(() => document.querySelector('.legend-ramp') !== null);
+    await picture('benchmark');
+  });
+
+  it('compare shows two numbers, an arrow and a percentage', async () => {
+    page = await open();
+    await tab('compare');
+    expect(await page.locator('#view-compare').textContent()).toContain('Nothing has been changed yet');
+    await press('Quantize to int8: about', '.details');
+    await page.waitForFunction(() =>
+      document.querySelector('#view-compare')?.textContent?.includes('Compare the edited model'),
+    );
+    await press('Compare', '#view-compare');
+    await page.waitForSelector('#view-compare .before-after');
+    await picture('compare');
+    expect(await page.locator('#view-compare').textContent()).toContain('1 layer changed');
+  });
+
+  it('optimize asks for a device, then offers candidates that can be taken', async () => {
+    page = await open();
+    await press('Optimize for device');
+    expect(await page.locator('#view-optimize').textContent()).toContain('Choose the device');
+    await choose('Target device', 'Cortex-M7');
+    await page.waitForFunction(() => window.fakeHost.state().device === 'cortex-m7');
+    await press('Optimize for device');
+    await page.waitForSelector('.candidates');
+    await picture('optimize');
+    await page.locator('.candidates tr.chosen vscode-button', { hasText: 'Apply' }).click();
+    await page.waitForFunction(() => document.querySelector('.status-words')?.textContent?.includes('(−'));
+    expect(await calls('applyRecipe')).toEqual([
+      { title: 'Quantize to int8', steps: [{ pass: 'quantize-static', options: { ranges: 'minmax' } }] },
+    ]);
+  });
+
+  it('the table sorts, filters and copies what it shows', async () => {
+    page = await open();
+    await page.locator('.table-header button', { hasText: 'MACs' }).click();
+    expect(await page.locator('.table-row').first().textContent()).toContain('2.36 MMAC');
+    await page.locator('#view-layers vscode-text-field input').fill('gemm');
+    await page.waitForFunction(() => document.querySelectorAll('.table-row').length === 1);
+    await press('Copy as CSV');
+    await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'copy'));
+    const [{ text }] = (await calls('copy')) as [{ text: string }];
+    expect(text.split('\n')).toHaveLength(2);
+    expect(text.split('\n')[1]).toBe('fc/Gemm,52,Gemm,fc/Gemm,1×10,float32,640,2560,640,40,,,0');
+  });
+
+  it('the weights of a layer are read when asked for', async () => {
+    page = await open();
+    await focusStem();
+    expect(await calls('tensor')).toEqual([]);
+    await page.locator('.details').getByRole('button', { name: 'Show statistics' }).click();
+    await page.waitForSelector('.histogram');
+    expect(await calls('tensor')).toEqual([{ value: 'stem/Conv.weight' }]);
+    await page.locator('.histogram').scrollIntoViewIfNeeded();
+    await picture('details');
+  });
+});
