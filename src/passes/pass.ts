@@ -30,6 +30,20 @@ export interface Histogram extends ObservedRange {
   readonly counts: Float64Array;
 }
 
+/**
+ * Moments of the vectors that a layer's weights meet: rows of its input, or the patches under a convolution's window,
+ * padding included. Elements are in the order in which the weight stores the inputs of one output.
+ */
+export interface InputMoments {
+  /** Elements per vector. */
+  readonly size: number;
+  /** Vectors seen. */
+  readonly count: number;
+  readonly mean: Float64Array;
+  /** Mean of x xT, `size` x `size`, row-major. */
+  readonly gram: Float64Array;
+}
+
 /** What passes may ask of an inference runtime; the engine provides it. */
 export interface Calibrator {
   /** Where the samples come from, for reports: a dataset's path, or "seeded random inputs". */
@@ -43,6 +57,11 @@ export interface Calibrator {
     values: readonly ValueId[],
     ranges: ReadonlyMap<ValueId, ObservedRange>,
   ): Promise<ReadonlyMap<ValueId, Histogram>>;
+  /**
+   * Input moments of layers that `denseLayerOf` describes. Large feature maps are sampled on a grid; layers whose
+   * vectors are too long, and other layers, are absent.
+   */
+  moments(model: Model, layers: readonly NodeId[]): Promise<ReadonlyMap<NodeId, InputMoments>>;
 }
 
 export interface PassContext {

@@ -48,5 +48,8 @@ export function givenRanges(
     async histograms() {
       throw new Error('ranges by hand have no histograms');
     },
+    async moments() {
+      throw new Error('ranges by hand have no moments');
+    },
   };
 }
