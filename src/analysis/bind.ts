@@ -43,6 +43,19 @@ export function bindDimensions(model: Model, bind: Bindings): Bound {
   return { inputs, free, apply: (type) => substitute(type, dimOf) };
 }
 
+/** Every name that `bind` takes for a model: symbols, inputs with a free dimension, and `input[axis]`. */
+export function bindable(model: Model): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const feed of feedsOf(model.graphs[0])) {
+    declaredShape(feed)?.forEach((dim, axis) => {
+      if (typeof dim === 'number' && feed.signature?.[axis] !== -1) return;
+      names.add(feed.id).add(`${feed.id}[${axis}]`);
+      if (typeof dim === 'string') names.add(dim);
+    });
+  }
+  return names;
+}
+
 /** A TFLite dimension that may be resized has its present size in the shape and -1 in the signature. */
 function declaredShape(feed: Value): Shape | undefined {
   const type = feed.type;

@@ -22,9 +22,11 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
-export function anyNumber(text: string): number {
+/** Percentage points. */
+export function points(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('expected a number');
+  if (text.trim() === '' || !(value >= 0 && value <= 100))
+    throw new InvalidArgumentError('expected a number from 0 to 100');
   return value;
 }
 

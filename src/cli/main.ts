@@ -19,8 +19,30 @@ const badInput = new Set([
   'io',
 ]);
 
-async function main(): Promise<number> {
-  const session = createSession();
+const stops = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+/** How long work may take to notice that it is cancelled. */
+const patienceMs = 1000;
+
+/**
+ * Aborts when the process is told to end, with the exit code as the reason: runners are killed, temporary files go.
+ * A second signal of the kind ends the process at once.
+ */
+function abortOnSignals(): AbortSignal {
+  const abort = new AbortController();
+  for (const [signal, code] of Object.entries(stops)) process.once(signal, () => abort.abort(code));
+  return abort.signal;
+}
+
+/** Rejects a while after the abort, for work that does not notice it. */
+function impatience(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const give = () => reject(new KerfError('cancelled', 'cancelled'));
+    signal.addEventListener('abort', () => setTimeout(give, patienceMs));
+  });
+}
+
+async function main(signal: AbortSignal): Promise<number> {
+  const session = createSession(signal);
   const program = new Command('kerf')
     .description('See what a model costs on a device, cut what hurts, measure the result.')
     .version(KERF_VERSION)
@@ -37,7 +59,7 @@ async function main(): Promise<number> {
     });
   addCommands(program, session);
   try {
-    await program.parseAsync(process.argv);
+    await Promise.race([program.parseAsync(process.argv), impatience(signal)]);
     return session.broken ? exits.failed : exits.done;
   } catch (error) {
     return report(error);
@@ -53,10 +75,22 @@ function report(error: unknown): number {
     process.stderr.write(`kerf: ${error.line}\n`);
     return badInput.has(error.reason) ? exits.badRequest : exits.failed;
   }
-  process.stderr.write(`kerf: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  // A fault of Kerf itself: one line as well, but with the place in the code that a report of it needs.
+  const [message, place] =
+    error instanceof Error ? (error.stack ?? error.message).split('\n') : [String(error)];
+  process.stderr.write(
+    `kerf: internal error: ${message}${place === undefined ? '' : ` (${place.trim()})`}\n`,
+  );
   return exits.failed;
 }
 
-void main().then((code) => {
+// `kerf print model | head` is no fault: the reader has had enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? exits.done : exits.failed);
+});
+const signal = abortOnSignals();
+void main(signal).then((code) => {
+  // What was cancelled may still hold timers and streams.
+  if (signal.aborted) process.exit(Number(signal.reason));
   process.exitCode = code;
 });

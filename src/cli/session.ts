@@ -1,5 +1,6 @@
 import { localEngine } from '../engine/local.ts';
-import type { CallOptions, Engine, Handle } from '../engine/protocol.ts';
+import type { CallOptions, Engine, Handle, Opened } from '../engine/protocol.ts';
+import { KerfError } from '../ir/errors.ts';
 
 /** What the commands of one invocation share. */
 export interface Session {
@@ -9,18 +10,35 @@ export interface Session {
   /** Progress goes to stderr, as one line that is rewritten on a terminal. */
   readonly progress: CallOptions;
   open(path: string): Promise<Handle>;
+  /** The model with what was damaged. */
+  opened(path: string): Promise<Opened>;
+  /** Opens a model that is to be changed. Throws `KerfError('malformed')` when parts of it are lost. */
+  openWhole(path: string): Promise<Opened>;
 }
 
-export function createSession(): Session {
+/** What the commands share; `signal` cancels whatever is under way. */
+export function createSession(signal: AbortSignal): Session {
   const engine = localEngine();
-  const progress: CallOptions = { onProgress: showProgress };
+  const progress: CallOptions = { onProgress: showProgress, signal };
+  const opened = (file: string) => engine.call('open', { path: file }, progress);
   return {
     engine,
     broken: false,
     progress,
-    async open(path) {
-      const { handle } = await engine.call('open', { path }, progress);
-      return handle;
+    opened,
+    open: async (file) => (await opened(file)).handle,
+    async openWhole(file) {
+      const model = await opened(file);
+      // Weights in a file that is not there are not lost: passes that need them say so.
+      const [first, ...more] = model.damage.filter(
+        (each) => each.severity === 'error' && each.place !== 'external data',
+      );
+      if (first === undefined) return model;
+      const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
+      throw new KerfError('malformed', `${first.message}${others}: what is left is not changed or written`, {
+        file,
+        place: first.place,
+      });
     },
   };
 }

@@ -106,6 +106,10 @@ function checkedValue(pass: string, option: PassOption, value: OptionValue): Opt
   }
 }
 
+function isNumber(text: string): boolean {
+  return text.trim() !== '' && !Number.isNaN(Number(text));
+}
+
 /** A step from text (`--set name=value` on the command line), with values typed as the pass declares them. */
 export function stepFromText(
   id: string,
@@ -119,7 +123,7 @@ export function stepFromText(
   for (const [name, text] of Object.entries(texts)) {
     const type = types.get(name);
     if (type === 'boolean' && (text === 'true' || text === 'false')) options[name] = text === 'true';
-    else if ((type === 'number' || type === 'integer') && text.trim() !== '') options[name] = Number(text);
+    else if ((type === 'number' || type === 'integer') && isNumber(text)) options[name] = Number(text);
     else options[name] = text;
   }
   completeOptions(pass, options);

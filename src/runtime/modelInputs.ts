@@ -23,14 +23,19 @@ function describe({ id, type, quantization }: Value): TensorInfo {
   };
 }
 
-/** The inputs with numbers in place of free dimensions, by name. */
+/** The inputs with numbers in place of free dimensions: by symbol, as `input[axis]`, or by input for its first one. */
 export function boundInputs(
   inputs: readonly TensorInfo[],
   bind: Readonly<Record<string, number>> | undefined,
 ): readonly TensorInfo[] {
   if (bind === undefined) return inputs;
   return inputs.map((input) => {
-    const dims = input.dims.map((dim, axis) => (dim < 0 ? (bind[input.symbols?.[axis] ?? ''] ?? dim) : dim));
+    const first = input.dims.findIndex((dim) => dim < 0);
+    const dims = input.dims.map((dim, axis) => {
+      const own = axis === first ? bind[input.name] : undefined;
+      const given = bind[input.symbols?.[axis] ?? ''] ?? bind[`${input.name}[${axis}]`] ?? own;
+      return dim < 0 ? (given ?? dim) : dim;
+    });
     return { ...input, dims };
   });
 }

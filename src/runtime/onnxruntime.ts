@@ -83,6 +83,11 @@ async function createOnnx(
   options: SessionOptions,
   extra: OrtSession.SessionOptions = {},
 ): Promise<OrtSession> {
+  const providers = ort.listSupportedBackends().map((each) => each.name);
+  if (options.provider !== undefined && !providers.includes(options.provider)) {
+    const message = `ONNX Runtime has no provider '${options.provider}' here (it has ${providers.join(', ')})`;
+    throw new KerfError('bad-option', message);
+  }
   try {
     return await ort.InferenceSession.create(resolve(path), {
       executionProviders: [options.provider ?? 'cpu'],

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { spanOf } from '../../engine/applyReports.ts';
 import type { ApplyReport, Candidate, Handle, OptimizeReport } from '../../engine/protocol.ts';
-import { readRecipe } from '../../engine/recipeFiles.ts';
+import { checkOutput } from '../../engine/paths.ts';
+import { readRecipe, strangeness } from '../../engine/recipeFiles.ts';
 import { stepFromText } from '../../engine/steps.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
-import { anyNumber, keyValue, repeated } from '../arguments.ts';
+import { keyValue, points, repeated } from '../arguments.ts';
 import { bytes, change, count, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
@@ -40,8 +41,11 @@ export function addChangeCommands(program: Command, session: Session): void {
     .requiredOption('-o, --output <file>', 'where the result goes')
     .option(...jsonFlag)
     .action(async (model: string, options: ApplyFlags) => {
-      const steps = stepsOf(options);
-      const report = await applySteps(session, await session.open(model), steps, options.output);
+      const { steps, notes } = planOf(options, model);
+      const { handle, format } = await session.openWhole(model);
+      checkOutput(options.output, format);
+      const applied = await applySteps(session, handle, steps, options.output);
+      const report = { ...applied, notes: [...notes, ...applied.notes] };
       print(options.json, report, () => applyText(report, options.output));
     });
 
@@ -50,7 +54,7 @@ export function addChangeCommands(program: Command, session: Session): void {
     .description('try recipes for a device, measure each, write the best')
     .requiredOption('--device <id>', 'target device')
     .option('--data <file>', 'dataset for calibration and accuracy; without it, seeded random inputs')
-    .option('--max-drop <points>', 'accuracy or agreement that may be lost, in percentage points', anyNumber)
+    .option('--max-drop <points>', 'accuracy or agreement that may be lost, in percentage points', points)
     .requiredOption('-o, --output <file>', 'where the chosen model goes')
     .option('--report <file>', 'also write the report as Markdown')
     .option(...jsonFlag)
@@ -60,10 +64,13 @@ export function addChangeCommands(program: Command, session: Session): void {
         options: Json & { device: string; data?: string; maxDrop?: number; output: string; report?: string },
       ) => {
         const { device, data, maxDrop, output: out, report: reportFile } = options;
+        const { handle, format } = await session.openWhole(model);
+        checkOutput(out, format);
+        if (reportFile !== undefined) checkOutput(reportFile);
         const report = await engine.call(
           'optimize',
           {
-            handle: await session.open(model),
+            handle,
             device,
             out,
             ...(data && { data }),
@@ -83,11 +90,9 @@ export function addChangeCommands(program: Command, session: Session): void {
     .requiredOption('-o, --output <file>', 'target: *.onnx or *.tflite')
     .option(...jsonFlag)
     .action(async (model: string, options: Json & { output: string }) => {
-      const report = await engine.call(
-        'convert',
-        { handle: await session.open(model), path: options.output },
-        progress,
-      );
+      const { handle } = await session.openWhole(model);
+      checkOutput(options.output);
+      const report = await engine.call('convert', { handle, path: options.output }, progress);
       print(options.json, report, () =>
         [`wrote ${options.output} (${bytes(report.fileBytes)})`, ...report.notes].join('\n'),
       );
@@ -109,14 +114,23 @@ export function addChangeCommands(program: Command, session: Session): void {
     });
 }
 
-function stepsOf(options: ApplyFlags): readonly RecipeStep[] {
+/** The steps to apply, and what is to be said about them. */
+function planOf(
+  options: ApplyFlags,
+  model: string,
+): { steps: readonly RecipeStep[]; notes: readonly string[] } {
   const { pass, recipe, data } = options;
   if ((pass === undefined) === (recipe === undefined)) {
     throw new KerfError('bad-option', 'apply needs either --pass or --recipe');
   }
-  if (pass !== undefined) return [stepFromText(pass, options.set ?? {}, options.layer, data)];
-  const steps = readRecipe(recipe as string).steps;
-  return data === undefined ? steps : steps.map((step) => ({ ...step, data }));
+  if (pass !== undefined)
+    return { steps: [stepFromText(pass, options.set ?? {}, options.layer, data)], notes: [] };
+  if (options.set !== undefined || options.layer !== undefined)
+    throw new KerfError('bad-option', '--set and --layer go with --pass: a recipe has its own');
+  const found = readRecipe(recipe as string);
+  const remark = strangeness(found, model);
+  const steps = data === undefined ? found.steps : found.steps.map((step) => ({ ...step, data }));
+  return { steps, notes: remark === undefined ? [] : [remark] };
 }
 
 /** Applies the steps in order and writes the result; the report spans all of them. */

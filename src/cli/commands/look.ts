@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { DiffReport, EstimateReport, InspectReport } from '../../engine/protocol.ts';
+import { checkFolders } from '../../engine/paths.ts';
 import { readBudget } from '../../engine/recipeFiles.ts';
+import { damageFinding } from '../../rules/damage.ts';
 import type { Finding } from '../../rules/rule.ts';
 import { bindings, keyValue, repeated } from '../arguments.ts';
 import { bytes, change, count, milliseconds, percent, table } from '../format.ts';
@@ -44,12 +46,15 @@ export function addLookCommands(program: Command, session: Session): void {
     .option(...jsonFlag)
     .action(async (model: string, options: Json & { device?: string; budget?: string }) => {
       const budget = options.budget === undefined ? undefined : readBudget(options.budget);
-      const handle = await session.open(model);
-      const { findings } = await engine.call('check', {
+      const { handle, damage } = await session.opened(model);
+      const { findings: ruled } = await engine.call('check', {
         handle,
         ...(options.device !== undefined && { device: options.device }),
         ...(budget && { budget }),
       });
+      // Weights that cannot be read have a rule of their own.
+      const damaged = damage.filter((each) => each.place !== 'external data').map(damageFinding);
+      const findings = [...damaged, ...ruled];
       session.broken = findings.some((finding) => finding.severity === 'error');
       print(options.json, { findings: findings.map(findingRow) }, () => findingsText(findings));
     });
@@ -88,6 +93,7 @@ export function addLookCommands(program: Command, session: Session): void {
     .option('--folder <path>', 'look for *.device.json there', repeated)
     .option(...jsonFlag)
     .action(async (options: Json & { folder?: string[] }) => {
+      checkFolders(options.folder ?? []);
       const { devices } = await engine.call('devices', { folders: options.folder ?? [] });
       print(options.json, { devices }, () =>
         table(devices.map((each) => [each.id, each.class, each.name, each.runtime])),

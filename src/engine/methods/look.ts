@@ -12,6 +12,7 @@ import { graphsOf } from '../../ir/walk.ts';
 import { passes } from '../../passes/registry.ts';
 import { checkModel } from '../../rules/registry.ts';
 import type { Budget, Finding } from '../../rules/rule.ts';
+import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import { graphView } from '../graphView.ts';
 import type { EngineMethods } from '../methods.ts';
@@ -37,7 +38,9 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
   };
   return {
     inspect({ handle, bind, sparsity }) {
-      return inspectReport(store, store.get(handle), bind, sparsity);
+      const held = store.get(handle);
+      checkBindings(bind, [held.model]);
+      return inspectReport(store, held, bind, sparsity);
     },
 
     graph({ handle, device, graph }) {

@@ -4,6 +4,7 @@ import { benchmark } from '../../runtime/bench.ts';
 import { evaluate } from '../../runtime/evaluate.ts';
 import { kernelLayers } from '../../runtime/kernelLayers.ts';
 import { startRunner } from '../../runtime/launch.ts';
+import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from '../methods.ts';
 import { forwardProgress } from '../context.ts';
@@ -21,6 +22,7 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
     async bench({ handle, against, options = {} }, job) {
       const held = store.get(handle);
       const other = against === undefined ? undefined : store.get(against);
+      checkBindings(options.bind, other === undefined ? [held.model] : [held.model, other.model]);
       return benchmark(startRunner, {
         ...options,
         model: await store.fileOf(held),
@@ -31,9 +33,11 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
     },
 
     async evaluate({ handle, data, reference, samples, bind }, job) {
+      const held = store.get(handle);
       const other = reference === undefined ? undefined : store.get(reference);
+      checkBindings(bind, other === undefined ? [held.model] : [held.model, other.model]);
       return evaluate(startRunner, {
-        model: await store.fileOf(store.get(handle)),
+        model: await store.fileOf(held),
         data,
         ...(other && { reference: await store.fileOf(other) }),
         ...(samples !== undefined && { samples }),

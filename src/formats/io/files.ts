@@ -203,6 +203,22 @@ function ioError(file: string, error: unknown): KerfError {
   });
 }
 
+/** Whether a file can lie there, before work is spent on it. Throws `KerfError('io')`. */
+export function requireOutput(file: string): void {
+  const folder = path.dirname(file);
+  const statOf = (each: string) => attempt(file, () => fs.statSync(each, { throwIfNoEntry: false }));
+  if (statOf(folder)?.isDirectory() !== true)
+    throw new KerfError('io', `there is no folder '${folder}'`, { file });
+  if (statOf(file)?.isDirectory() === true) throw new KerfError('io', 'is a folder', { file });
+  attempt(file, () => fs.accessSync(folder, fs.constants.W_OK));
+}
+
+/** Throws `KerfError('io')` unless the folder is there. */
+export function requireFolder(folder: string): void {
+  const stat = attempt(folder, () => fs.statSync(folder));
+  if (!stat.isDirectory()) throw new KerfError('io', 'not a folder', { file: folder });
+}
+
 /** Files of a folder whose names end with `suffix`, sorted; none when the folder is absent. */
 export function listFiles(folder: string, suffix: string): string[] {
   if (!fs.existsSync(folder)) return [];

@@ -1,8 +1,11 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { bundleProcesses, runKerf } from '../support/bundle.ts';
+import { runnersOf } from '../support/children.ts';
 import { modelFiles, samples } from '../support/models.ts';
 
 const digits = path.join(samples, 'digits.onnx');
@@ -134,6 +137,11 @@ describe('bad requests exit with 2 and one clear line', () => {
       Uint8Array.from({ length: 300 }, (_, i) => (i * 7919) % 251),
     );
     fs.writeFileSync(out('empty.onnx'), '');
+    fs.writeFileSync(out('half.onnx'), fs.readFileSync(digits).subarray(0, 50_000));
+    fs.writeFileSync(
+      out('lost.kerf.json'),
+      JSON.stringify({ kerf: 1, model: { sha256: '0'.repeat(64), bytes: 1 }, steps: [{ pass: 'shrink' }] }),
+    );
   });
 
   it.each([
@@ -155,10 +163,134 @@ describe('bad requests exit with 2 and one clear line', () => {
     ],
     ['an unknown command', ['shrink', digits], /unknown command/],
     ['missing data', ['eval', digits, '--data', 'nowhere.npz'], /nowhere\.npz/],
+    [
+      'a text for a number',
+      ['apply', digits, '--pass', 'prune-magnitude', '--set', 'sparsity=abc', '-o', out('x.onnx')],
+      /from 0 to 1, not 'abc'/,
+    ],
+    [
+      'a model of which only half is there',
+      ['apply', out('half.onnx'), '--pass', 'simplify', '-o', out('x.onnx')],
+      /half\.onnx: byte 20: the graph claims 116106 bytes.*not changed or written/,
+    ],
+    [
+      'half a model for conversion',
+      ['convert', out('half.onnx'), '-o', out('x.tflite')],
+      /not changed or written/,
+    ],
+    [
+      'half a model for the search',
+      ['optimize', out('half.onnx'), '--device', 'pi4', '-o', out('x.onnx')],
+      /not changed or written/,
+    ],
+    [
+      'a name of the other format',
+      ['apply', digits, '--pass', 'simplify', '-o', out('x.tflite')],
+      /x\.tflite: the result is an onnx model/,
+    ],
+    [
+      'an output without a folder, before the work is done',
+      ['optimize', digits, '--device', 'pi4', '-o', out('no/where/x.onnx')],
+      /x\.onnx: there is no folder/,
+    ],
+    [
+      'a report without a folder',
+      ['optimize', digits, '--device', 'pi4', '-o', out('x.onnx'), '--report', out('no/x.md')],
+      /x\.md: there is no folder/,
+    ],
+    ['a folder as output', ['apply', digits, '--pass', 'fuse', '-o', folder], /is a folder/],
+    ['a dimension that is not free', ['inspect', digits, '--bind', 'seq=3'], /no free dimension 'seq'/],
+    [
+      'a dimension that is not free, measured',
+      ['bench', digits, '--runs', '1', '--bind', 'seq=3'],
+      /no free dimension 'seq'/,
+    ],
+    [
+      'less than nothing to lose',
+      ['optimize', digits, '--device', 'pi4', '--max-drop', '-1', '-o', out('x.onnx')],
+      /from 0 to 100/,
+    ],
+    ['an unknown provider', ['bench', digits, '--runs', '1', '--provider', 'toaster'], /provider 'toaster'/],
+    ['a missing folder of devices', ['devices', '--folder', out('nowhere')], /nowhere: no such file/],
+    [
+      'a recipe with an unknown pass',
+      ['apply', digits, '--recipe', out('lost.kerf.json'), '-o', out('x.onnx')],
+      /lost\.kerf\.json: .*shrink/,
+    ],
   ])('%s', async (_, args, expected) => {
     const { code, stdout, stderr } = await runKerf(cli, args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr.trim()).toMatch(expected);
-    expect(stderr.trim().split('\n')).toHaveLength(1);
+    // Progress goes to stderr as well.
+    const [line, ...more] = stderr.split('\n').filter((each) => /^kerf: |^ {4}at /.test(each));
+    expect(line).toMatch(expected);
+    expect(more).toEqual([]);
   });
 });
+
+describe('what goes wrong on the way', () => {
+  it('check tells that a file is damaged, and fails', async () => {
+    const half = out('damaged.onnx');
+    fs.writeFileSync(half, fs.readFileSync(digits).subarray(0, 50_000));
+    const { code, stdout } = await runKerf(cli, ['check', half, '--json']);
+    const { findings } = JSON.parse(stdout);
+    expect(code).toBe(1);
+    expect(findings[0]).toMatchObject({ rule: 'damaged-file', severity: 'error', layer: null, fixes: [] });
+  });
+
+  it('a model may be written over itself', async () => {
+    const own = out('own.onnx');
+    fs.copyFileSync(digits, own);
+    const report = await json('apply', own, '--pass', 'fuse', '-o', own);
+    expect(fs.statSync(own).size).toBe(report.after.fileBytes);
+    expect((await json('inspect', own)).layers).toHaveLength(12);
+  });
+
+  it('a recipe made for another file is replayed with a remark', async () => {
+    const [recipe, other] = [out('of-digits.kerf.json'), out('other.onnx')];
+    const model = { name: 'trained.onnx', bytes: 1, sha256: '0'.repeat(64) };
+    fs.writeFileSync(recipe, JSON.stringify({ kerf: 1, model, steps: [{ pass: 'fuse' }] }));
+    const report = await json('apply', digits, '--recipe', recipe, '-o', other);
+    expect(report.notes[0]).toBe('the recipe was made for another file (trained.onnx)');
+    expect(report.after.params).toBeLessThan(report.before.params);
+  });
+
+  it('a reader that has had enough is no fault', async () => {
+    const child = spawn(process.execPath, [cli, 'inspect', digits, '--json'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (data: Buffer) => {
+      said += data.toString();
+    });
+    child.stdout.destroy();
+    expect([await ended(child), said]).toEqual([0, '']);
+  });
+
+  it.runIf(process.platform !== 'win32').each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)(
+    '%s ends a search: no temporary files, no process, nothing written',
+    async (signal, expected) => {
+      const temporary = out(signal);
+      fs.mkdirSync(temporary);
+      const env = { ...process.env, TMPDIR: temporary };
+      const args = ['optimize', digits, '--device', 'pi4', '-o', out(`${signal}.onnx`)];
+      const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env });
+      const end = ended(child);
+      // The first candidate lies in the temporary folder once its runner works.
+      await vi.waitUntil(() => fs.readdirSync(temporary).length > 0, { timeout: 60_000, interval: 5 });
+      child.kill(signal);
+      expect(await end).toBe(expected);
+      await vi.waitUntil(() => runnersOf(child.pid as number).length === 0, { timeout: 10_000 });
+      expect(fs.readdirSync(temporary)).toEqual([]);
+      expect(fs.readdirSync(folder).filter((name) => name.includes(`${signal}.`))).toEqual([]);
+    },
+  );
+});
+
+function ended(child: ChildProcess): Promise<number | null> {
+  return new Promise((settle) => {
+    child.on('close', settle);
+  });
+}
