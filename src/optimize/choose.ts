@@ -28,21 +28,23 @@ export function choose(
       cost: relativeCost(candidate, baseline, latencyOf(candidate, device), reference ?? null),
     }))
     .filter(({ index, cost }) => refusals[index] === undefined && cost !== undefined);
-  const least = Math.min(...ranked.map((each) => each.cost ?? Number.POSITIVE_INFINITY));
-  const best = ranked
+  const originalRuns = refusal(baseline, baseline, device, maxDrop) === undefined;
+  const better = originalRuns ? ranked.filter(({ cost }) => (cost ?? 1) < 1) : ranked;
+  const least = Math.min(...better.map((each) => each.cost ?? Number.POSITIVE_INFINITY));
+  const best = better
     .filter(({ cost }) => (cost ?? 0) <= least * toleranceOn(device))
     .sort((a, b) => (b.candidate.score ?? 0) - (a.candidate.score ?? 0) || (a.cost ?? 0) - (b.cost ?? 0))[0];
   const rejected = candidates.flatMap((candidate, index) =>
     refusals[index] === undefined ? [] : [`${candidate.title}: ${refusals[index]}`],
   );
   const because = rejected.length === 0 ? '' : ` ${rejected.join('. ')}.`;
-  if (best === undefined) return { chosen: null, reason: `No candidate qualifies.${because}` };
-  const originalRuns = refusal(baseline, baseline, device, maxDrop) === undefined;
-  if (originalRuns && (best.cost ?? 1) >= 1)
-    return {
-      chosen: null,
-      reason: `Nothing that qualifies is smaller or faster than the original.${because}`,
-    };
+  if (best === undefined) {
+    const none =
+      ranked.length === 0
+        ? 'No candidate qualifies.'
+        : 'Nothing that qualifies is smaller or faster than the original.';
+    return { chosen: null, reason: `${none}${because}` };
+  }
   return { chosen: best.index, reason: praise(best.candidate, baseline, device) };
 }
 

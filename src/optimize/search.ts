@@ -61,7 +61,7 @@ export async function searchRecipes<S>(
   const plans = options.plans ?? candidatesFor(ports.modelOf(original), device, options);
   const workshop = new Workshop(original, device, ports);
   await ports.progress(0, 'measuring the original');
-  const baseline = await workshop.weigh({ title: 'Original', steps: [] }, original);
+  const baseline = await workshop.weighOriginal();
   const tried: { candidate: Candidate; subject?: S }[] = [];
   for (const [index, plan] of plans.entries()) {
     await ports.progress((index + 1) / (plans.length + 1), plan.title);
@@ -79,7 +79,7 @@ export async function searchRecipes<S>(
     candidates,
     pareto: paretoOf(candidates, device),
     chosen,
-    reason: `${reason}${formatRemark(device, ports.modelOf(original))}`,
+    reason: `${reason}${workshop.remark}${formatRemark(device, ports.modelOf(original))}`,
     out: null,
   };
   return { report, ...(subject !== undefined && { chosen: subject }) };
@@ -96,8 +96,12 @@ class Workshop<S> {
   readonly #device: DeviceProfile;
   readonly #ports: OptimizePorts<S>;
   readonly #built = new Map<string, Promise<S>>();
+  readonly #original: S;
+  /** Why nothing is run: what no runtime here loads has no latency and no score, but it has a size and an estimate. */
+  #refusal: string | undefined;
 
   constructor(original: S, device: DeviceProfile, ports: OptimizePorts<S>) {
+    this.#original = original;
     this.#device = device;
     this.#ports = ports;
     this.#built.set('[]', Promise.resolve(original));
@@ -113,12 +117,31 @@ class Workshop<S> {
     }
   }
 
+  /** What the report says when the original does not run here. */
+  get remark(): string {
+    return this.#refusal === undefined
+      ? ''
+      : ` The original does not run on this machine, so nothing was measured: ${this.#refusal}`;
+  }
+
+  async weighOriginal(): Promise<Candidate> {
+    const plan = { title: 'Original', steps: [] };
+    try {
+      return await this.weigh(plan, this.#original);
+    } catch (error) {
+      if (!KerfError.is(error, 'runtime-refused')) throw error;
+      this.#refusal = error.message;
+      return this.weigh(plan, this.#original);
+    }
+  }
+
   async weigh(plan: CandidatePlan, subject: S): Promise<Candidate> {
     const analysis = this.#ports.analyse(subject);
     const { fileBytes, compressedBytes } = await this.#ports.sizes(subject);
     const estimate = estimateOn(this.#device, this.#ports.modelOf(subject), analysis, { fileBytes });
-    const measuredMs = await this.#ports.measure(subject);
-    const score = await this.#ports.score(subject);
+    const runs = this.#refusal === undefined;
+    const measuredMs = runs ? await this.#ports.measure(subject) : null;
+    const score: Score = runs ? await this.#ports.score(subject) : { value: null, kind: 'none' };
     return {
       title: plan.title,
       recipe: plan.steps,

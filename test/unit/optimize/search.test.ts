@@ -201,6 +201,27 @@ describe('search', () => {
     );
   });
 
+  it('takes the better of two near 1 even when the more accurate is worse than the original', async () => {
+    const plans = [
+      { title: 'Fused', steps: [{ pass: 'fuse' }] },
+      { title: 'Nothing', steps: [{ pass: 'simplify' }] },
+    ];
+    const { ports } = fakePorts({ scores: { fuse: 0.001 }, ms: 0.001 });
+    const fixed = { ...ports, measure: () => Promise.resolve(10) };
+    const { report } = await searchRecipes<Trail>([], device('host'), fixed, { plans });
+    expect(report.candidates[report.chosen ?? -1]?.title).toBe('Fused');
+  });
+
+  it('goes on with sizes and estimates when the original does not run here', async () => {
+    const { ports } = fakePorts();
+    const measure = () => Promise.reject(new KerfError('runtime-refused', 'no kernel for Toast'));
+    const { report } = await searchRecipes<Trail>([], device('pi4'), { ...ports, measure });
+    expect(report.baseline).toMatchObject({ measuredMs: null, score: null, scoreKind: 'none' });
+    expect(report.candidates[report.chosen ?? -1]?.title).toBe('Simplify and fuse');
+    expect(report.candidates.every((each) => each.failure === undefined)).toBe(true);
+    expect(report.reason).toContain('nothing was measured: no kernel for Toast');
+  });
+
   it('chooses nothing the device refuses', async () => {
     const { report } = await searchRecipes<Trail>([], device('coral_usb'), fakePorts().ports);
     expect(report.chosen).toBeNull();
