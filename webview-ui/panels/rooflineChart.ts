@@ -15,7 +15,7 @@ interface Frame {
   readonly y: LogAxis;
 }
 
-const margin = { left: 52, right: 14, top: 12, bottom: 20 };
+const margin = { left: 52, right: 14, top: 18, bottom: 20 };
 /** Pointer distance, pixels. */
 const reach = 14;
 
@@ -180,6 +180,7 @@ function gridOf(frame: Frame): readonly SVGElement[] {
 
 function roofsOf(roofs: readonly Roof[], frame: Frame): readonly SVGElement[] {
   const right = frame.width - margin.right;
+  const isNear = (gflops: number, y: number) => Math.abs(toY(frame, gflops) - y) < 14;
   return roofs.flatMap((roof, i) => {
     const { precision, gflops, bandwidth } = roof;
     // The slope starts where it enters the picture: at the left or at the bottom.
@@ -188,8 +189,11 @@ function roofsOf(roofs: readonly Roof[], frame: Frame): readonly SVGElement[] {
     const ridge = { x: toX(frame, gflops / bandwidth), y: toY(frame, gflops) };
     return [
       svg('path', { class: `roof ${precision}`, d: `M${from.x} ${from.y}L${ridge.x} ${ridge.y}H${right}` }),
-      // Lines may lie close together, so each label has a stretch of its own.
-      name(`${precision} ${digits(gflops)} GFLOP/s`, { x: right - 5 - i * 150, y: ridge.y - 4 }),
+      // Labels of lines close together stand side by side.
+      name(`${precision} ${digits(gflops)} GFLOP/s`, {
+        x: right - 5 - 150 * roofs.slice(0, i).filter((other) => isNear(other.gflops, ridge.y)).length,
+        y: ridge.y - 4,
+      }),
       ...slopeName(`${precision} ${digits(bandwidth)} GB/s`, from, ridge, (i + 1) / (roofs.length + 1)),
     ];
   });

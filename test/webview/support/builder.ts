@@ -59,7 +59,9 @@ export function viewOf(nodes: readonly FakeNode[]): GraphView {
     flops: numbers((node) => 2 * macs(node) + (macs(node) === 0 ? elements(node) : 0)),
     weightBytes: numbers((node) => (node.params ?? 0) * width(node)),
     activationBytes: numbers((node) => elements(node) * width(node)),
-    estimateMs: numbers((node) => 0.01 + macs(node) / 4e6 + elements(node) / 4e6),
+    estimateMs: numbers(
+      (node) => 0.01 + macs(node) / (width(node) === 1 ? 1.6e7 : 4e6) + elements(node) / 4e6,
+    ),
     findings: Uint16Array.from(nodes, (node) => node.findings ?? 0),
     severity: Uint8Array.from(nodes, (node) => node.severity ?? 0),
     edgeFrom: Uint32Array.from(edges, (edge) => edge.from),

@@ -6,20 +6,12 @@ import type {
   ToHost,
   ToPage,
 } from '../../../src/editor/pageProtocol.ts';
-import type { BenchReport, Candidate, WireError } from '../../../src/engine/protocol.ts';
+import type { WireError } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
-import type { FakeNode } from './builder.ts';
-import {
-  applyStep,
-  detailsOf,
-  estimatesOf,
-  deviceList,
-  findingsOf,
-  inspectOf,
-  memoryOf,
-  passList,
-  viewOf,
-} from './fakeModel.ts';
+import { type FakeNode, viewOf } from './builder.ts';
+import { deviceList, passList } from './fakeCatalogue.ts';
+import { applyStep, detailsOf, findingsOf, inspectOf, memoryOf } from './fakeModel.ts';
+import { benchOf, changedOf, comparisonOf, estimateOf, optimizeOf } from './fakeRuns.ts';
 import { largeNet, resnetLike, transformerLike } from './graphs.ts';
 import { realHandlers } from './realHost.ts';
 import { themes } from './themes.ts';
@@ -100,7 +92,8 @@ function changed(): void {
 }
 
 function edit(added: readonly RecipeStep[]) {
-  const before = inspectOf(nodes);
+  const former = nodes;
+  const before = inspectOf(former);
   steps = [...steps, ...added];
   undone = [];
   changed();
@@ -109,57 +102,11 @@ function edit(added: readonly RecipeStep[]) {
   return {
     before: headline(before),
     after: headline(after),
-    changed: nodes.filter((node) => (node.kind ?? 0) === 0).map((node) => node.id),
+    changed: changedOf(former, nodes),
     notes: [],
     seconds: 0.1,
   };
 }
-
-function benchOf(list: readonly FakeNode[]): Omit<BenchReport, 'against'> {
-  const layers = list
-    .filter((node) => (node.kind ?? 0) === 0)
-    .map((node) => ({
-      id: node.id,
-      name: node.id,
-      ms: 0.002 + (node.macs ?? 0) / (node.precision === 'int8' ? 2e8 : 5e7),
-    }));
-  const sum = layers.reduce((total, { ms }) => total + ms, 0);
-  return {
-    runtime: 'ONNX Runtime 1.30',
-    provider: 'cpu',
-    threads: 1,
-    runs: 50,
-    loadMs: 12.3,
-    latencyMs: { min: sum * 0.97, median: sum, mean: sum * 1.02, p90: sum * 1.1, p99: sum * 1.3 },
-    peakRssBytes: 91e6,
-    layers: layers.map((layer) => ({ ...layer, share: layer.ms / sum })),
-    fallback: [],
-    inputs: 'seeded random inputs',
-  };
-}
-
-function candidateOf(title: string, recipe: readonly RecipeStep[], score: number): Candidate {
-  const list = recipe.reduce(applyStep, nodes);
-  const { fileBytes, macs, peakActivationBytes } = inspectOf(list);
-  const ms = benchOf(list).latencyMs.median;
-  return {
-    title,
-    recipe,
-    fileBytes,
-    compressedBytes: Math.round(fileBytes * 0.9),
-    macs,
-    measuredMs: ms,
-    latencyMs: ms * 20,
-    energyMj: ms * 3,
-    ramBytes: peakActivationBytes,
-    fits: { flash: 'fits', ram: (peakActivationBytes ?? 0) > 96 << 10 ? 'does not fit' : 'fits' },
-    score,
-    scoreKind: 'agreement',
-  };
-}
-
-const fit = (used: number, allowed: number) =>
-  used <= allowed ? ('fits' as const) : ('does not fit' as const);
 
 class Refusal extends Error {
   readonly reason: WireError['reason'];
@@ -213,24 +160,7 @@ const handlers: PageHandlers = {
     preview: [0.0123, -0.0871, 0.114, 0.0004, -0.209, 0.0566],
   }),
   check: async () => ({ findings: findingsOf(nodes) }),
-  estimate: async () => {
-    const report = inspectOf(nodes);
-    const ms = benchOf(nodes).latencyMs.median * 20;
-    return {
-      device: device ?? '',
-      latencyMs: ms,
-      latencyRangeMs: [ms / 1.5, ms * 1.5],
-      basis: 'estimated',
-      energyMj: ms * 0.15,
-      energyScope: 'the board',
-      notes: [],
-      flashBytes: report.fileBytes,
-      ramBytes: report.peakActivationBytes,
-      fits: { flash: fit(report.fileBytes, 2 << 20), ram: fit(report.peakActivationBytes ?? 0, 96 << 10) },
-      unsupported: [],
-      layers: estimatesOf(nodes),
-    };
-  },
+  estimate: async () => estimateOf(device, nodes),
   passes: async () => ({ passes: passList }),
   devices: async () => ({ devices: deviceList }),
   setDevice: async (params) => {
@@ -273,39 +203,8 @@ const handlers: PageHandlers = {
     top1: 0.973,
     reference: { agreement: 0.99, sqnrDb: 38.2, cosine: 0.9993, klDiv: 0.0004 },
   }),
-  compare: async () => ({
-    before: inspectOf(original),
-    after: inspectOf(nodes),
-    diff: {
-      added: [],
-      removed: [],
-      changed: nodes
-        .filter((node) => node.precision === 'int8' || node.precision === 'float16')
-        .map((node) => ({ id: node.id, classes: ['type', 'weights'] as const })),
-      unchanged: nodes.filter((node) => node.precision === undefined).length,
-      before: { fileBytes: 0, params: 0, macs: 0 },
-      after: { fileBytes: 0, params: 0, macs: 0 },
-      notCovered: [],
-    },
-  }),
-  optimize: async (params) => {
-    const candidates = [
-      candidateOf('Half precision', [{ pass: 'fp16', options: {} }], 0.999),
-      candidateOf('Quantize to int8', [{ pass: 'quantize-static', options: { ranges: 'minmax' } }], 0.991),
-      { ...candidateOf('Split for the delegate', [], 1), failure: 'Delegates are a TFLite matter.' },
-    ];
-    return {
-      device: params.device,
-      data: 'seeded random inputs',
-      baseline: candidateOf('As it is', [], 1),
-      candidates,
-      pareto: [0, 1],
-      chosen: 1,
-      maxDrop: params.maxDrop ?? 1,
-      reason: 'Quantize to int8 is the smallest that loses at most 1 point.',
-      out: null,
-    };
-  },
+  compare: async () => comparisonOf(original, nodes),
+  optimize: async (params) => optimizeOf(params.device, nodes, params.maxDrop ?? 1),
   writeCandidate: async () => ({
     model: 'network.int8.onnx',
     recipe: 'network.int8.kerf.json',
