@@ -67,7 +67,9 @@ export function estimateOn(
         ]
       : latency.notes;
   const total = runs && fallbacks === 0 ? latency.ms : null;
-  const flashBytes = options.fileBytes ?? null;
+  // Weights in a file that is not there take flash all the same.
+  const flashBytes =
+    options.fileBytes === undefined ? null : Math.max(options.fileBytes, analysis.totals.weightBytes);
   const ramBytes = ramOf(device, model, analysis);
   return {
     device: device.id,

@@ -147,9 +147,22 @@ async function runSamples(
         options.onProgress?.(fraction, `calibrating: ${done} of ${samples} samples`);
       }
     });
+  } catch (error) {
+    throw inWordsOfTheReader(error, folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The file that was observed is gone by the time someone reads of it. */
+function inWordsOfTheReader(error: unknown, folder: string): unknown {
+  if (!KerfError.is(error) || error.file?.startsWith(folder) !== true) return error;
+  const message = error.message.replace(` from ${error.file}`, '').replaceAll(error.file, 'the model');
+  return new KerfError(
+    error.reason,
+    `calibration: ${message}`,
+    error.place === undefined ? {} : { place: error.place },
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 import { KerfError } from '../ir/errors.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
+import { graphsOf } from '../ir/walk.ts';
 import { passById } from '../passes/registry.ts';
 import { calibrationNotes, calibratorFor, defaultSeed } from './calibration.ts';
 import type { JobContext } from './context.ts';
@@ -36,15 +37,39 @@ export async function applyStep(
   const known = store.find(handle);
   if (known !== undefined) return { held: known, changed: known.changed, notes: known.notes };
   const calibrator = calibratorFor(held, pass, step, job);
-  const { model, changed, notes } = await pass.run(held.model, options, {
+  const context = {
     seed: step.seed ?? defaultSeed,
     step: job.step,
     ...(step.layers && { layers: new Set(step.layers) }),
     ...(calibrator && { calibrator }),
-  });
-  const remarks = { changed, notes: [...notes, ...calibrationNotes(calibrator, step)] };
+  };
+  const { model, changed, notes } = await namingFile(held, () => pass.run(held.model, options, context));
+  if (model === held.model && !pass.exact) requireWeights(held);
+  const used = model === held.model ? undefined : calibrator;
+  const remarks = { changed, notes: [...notes, ...calibrationNotes(used, step)] };
   const next = store.add({ handle, model, damage: held.damage, path: held.path, steps, ...remarks });
   return { held: next, ...remarks };
+}
+
+/** Runs a pass; what it throws names the model's file unless it names another one. */
+async function namingFile<T>(held: Held, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!KerfError.is(error) || error.file !== undefined) throw error;
+    const where = { file: held.path, ...(error.place !== undefined && { place: error.place }) };
+    throw new KerfError(error.reason, error.message, where);
+  }
+}
+
+/** A pass that found no weights to work on is told of those that cannot be read. Throws `KerfError('missing-weights')`. */
+function requireWeights({ model, path }: Held): void {
+  for (const graph of graphsOf(model)) {
+    for (const { constant } of graph.values.values()) {
+      const missing = constant?.data.missing;
+      if (missing !== undefined) throw new KerfError('missing-weights', missing, { file: path });
+    }
+  }
 }
 
 /** Goes to a point of a journal: the file, then the steps, each looked up where it was made before. */

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { bundleProcesses, runKerf } from '../support/bundle.ts';
 import { runnersOf } from '../support/children.ts';
-import { modelFiles, samples } from '../support/models.ts';
+import { hasShared, modelFiles, samples, shared } from '../support/models.ts';
 
 const digits = path.join(samples, 'digits.onnx');
 const calibration = path.join(samples, 'digits-calibration.npz');
@@ -252,6 +252,33 @@ describe('what goes wrong on the way', () => {
     const report = await json('apply', digits, '--recipe', recipe, '-o', other);
     expect(report.notes[0]).toBe('the recipe was made for another file (trained.onnx)');
     expect(report.after.params).toBeLessThan(report.before.params);
+  });
+
+  it('a failed calibration names the model, not the copy that was run', async () => {
+    const torn = out('torn.npz');
+    fs.writeFileSync(torn, fs.readFileSync(calibration).subarray(0, 200));
+    const bad = await runKerf(cli, [
+      ...['apply', digits, '--pass', 'quantize-static', '--data', torn, '-o', out('x.onnx')],
+    ]);
+    expect([bad.code, bad.stderr]).toEqual([2, expect.stringMatching(/^kerf: .*torn\.npz: /m)]);
+    // The same file with an operator that no runtime knows.
+    const unknown = fs.readFileSync(digits).toString('latin1').replaceAll('MaxPool', 'MaxPoo1');
+    fs.writeFileSync(out('unknown.onnx'), unknown, 'latin1');
+    const { code, stderr } = await runKerf(cli, [
+      ...['apply', out('unknown.onnx'), '--pass', 'quantize-static', '-o', out('x.onnx')],
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^kerf: .*unknown\.onnx: calibration: ONNX Runtime: /m);
+    expect(stderr).not.toContain('kerf-calibration');
+  });
+
+  it.runIf(hasShared)('weights that are not there are the reason given for finding none', async () => {
+    const skeleton = path.join(shared, 'models/skeletons/resnet18.onnx');
+    for (const pass of ['fp16', 'quantize-dynamic', 'quantize-static', 'prune-magnitude']) {
+      const { code, stderr } = await runKerf(cli, ['apply', skeleton, '--pass', pass, '-o', out('x.onnx')]);
+      expect([pass, code]).toEqual([pass, 2]);
+      expect(stderr).toMatch(/resnet18\.onnx: .*weights\.bin.*no such file/);
+    }
   });
 
   it('a reader that has had enough is no fault', async () => {
