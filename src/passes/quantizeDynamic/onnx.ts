@@ -55,16 +55,22 @@ export async function quantizeDynamicOnnx(
   const emitter: Emitter = { graph, editor, facts: factsOf(start), quantized: new Map() };
   const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
   const { done, small, convolutions } = emitAll(emitter, options, allowed);
-  notes.push(`${done} layers quantize their input as they run`);
+  const remarks: string[] = [];
   if (convolutions > 0) {
-    notes.push(
+    remarks.push(
       `${convolutions} Conv left float: with dynamic ranges they are slower on ONNX Runtime (option conv)`,
     );
   }
-  if (small > 0) notes.push(`${small} layers with fewer than ${options.smallest} weights left float`);
-  if (done === 0) return resultOf(model, model, [], notes);
+  if (small > 0) remarks.push(`${small} layers with fewer than ${options.smallest} weights left float`);
+  // What was prepared is dropped as well, so nothing may be said of it.
+  if (done === 0) return resultOf(model, model, [], ['no layer was quantized', ...remarks]);
   const result = editor.finish();
-  return resultOf(model, withMainGraph(start, result), changedNodes(model.graphs[0], result), notes);
+  const all = [
+    ...notes,
+    `${done} ${done === 1 ? 'layer quantizes its' : 'layers quantize their'} input while running`,
+    ...remarks,
+  ];
+  return resultOf(model, withMainGraph(start, result), changedNodes(model.graphs[0], result), all);
 }
 
 /** How many layers were quantized, and how many were left for being too small or convolutions. */
