@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { startPerson } from './support/person.ts';
 import { themes } from './support/themes.ts';
 
-const { open, waitForBoxes, press, choose, focusStem, picture } = startPerson();
+const { open, waitForBoxes, press, tab, choose, focusStem, picture } = startPerson();
 let page: Page;
 
 describe('panes', () => {
@@ -34,6 +34,15 @@ describe('looks', () => {
     await choose('Overlay on the graph', 'MACs');
     await page.waitForSelector('.legend-ramp');
     await picture(`theme-${theme}`);
+  });
+
+  it.each(['memory', 'recipe'])('the tab %s', async (id) => {
+    page = await open({ device: 'pi-4' });
+    await press('Quantize to int8: about', '.details');
+    await page.waitForFunction(() => window.fakeHost.state().steps.length === 1);
+    await tab(id);
+    await page.locator(`#view-${id}`).waitFor();
+    await picture(`tab-${id}`);
   });
 
   it('at 200 % nothing is out of reach', async () => {

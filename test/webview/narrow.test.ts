@@ -53,6 +53,8 @@ describe('little room', () => {
     await picture('narrow-520-details');
     await page.keyboard.press('Escape');
     await details.waitFor({ state: 'hidden' });
+    await page.getByRole('button', { name: 'Optimize for device…' }).click();
+    await page.locator('#view-optimize').waitFor();
   });
 
   it('sizes are remembered as they were chosen, whatever a small room made of them', async () => {

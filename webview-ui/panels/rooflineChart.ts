@@ -16,6 +16,8 @@ interface Frame {
 }
 
 const margin = { left: 52, right: 14, top: 18, bottom: 20 };
+/** The highest line has its name above it. */
+const roomForName = 1.7;
 /** Pointer distance, pixels. */
 const reach = 14;
 
@@ -45,12 +47,16 @@ export function createRooflineChart(act: {
     tooltip.hidden = true;
     if (line === undefined || frame === undefined) return;
     picture.setAttribute('viewBox', `0 0 ${frame.width} ${frame.height}`);
-    picture.replaceChildren(
-      ...gridOf(frame),
-      ...roofsOf(line.roofs, frame),
-      ...pointsOf(order, frame, selected),
-    );
+    picture.replaceChildren(...gridOf(frame), ...roofsOf(line.roofs, frame), ...pointsOf(order, frame));
     picture.setAttribute('aria-valuemax', String(Math.max(0, order.length - 1)));
+    mark();
+  };
+  const mark = () => {
+    picture.querySelector('.roof-point.selected')?.classList.remove('selected');
+    const now = selected && picture.querySelector(`.roof-point[data-layer="${CSS.escape(selected.id)}"]`);
+    now?.classList.add('selected');
+    // Later is on top.
+    if (now) picture.append(now);
     picture.setAttribute('aria-valuenow', String(selected === undefined ? 0 : order.indexOf(selected)));
     picture.setAttribute(
       'aria-valuetext',
@@ -110,7 +116,7 @@ export function createRooflineChart(act: {
     },
     select(point) {
       selected = point;
-      draw();
+      mark();
     },
   };
 }
@@ -122,7 +128,7 @@ function frameOf({ roofs, points }: Roofline, width: number, height: number): Fr
     width,
     height,
     x: logAxis([...points.map(({ intensity }) => intensity), ...ridges]),
-    y: logAxis([...points.map(({ gflops }) => gflops), ...roofs.map(({ gflops }) => gflops)]),
+    y: logAxis([...points.map(({ gflops }) => gflops), ...roofs.map(({ gflops }) => gflops * roomForName)]),
   };
 }
 
@@ -216,21 +222,17 @@ function slopeName(text: string, from: Place, to: Place, share: number): readonl
   return [svg('text', { class: 'roof-name', 'text-anchor': 'middle', x, y: y - 5, transform: turn }, text)];
 }
 
-/** The largest first, so that small ones stay on top; the selected one last. */
-function pointsOf(
-  points: readonly RoofPoint[],
-  frame: Frame,
-  selected: RoofPoint | undefined,
-): readonly SVGElement[] {
+/** The largest first, so that small ones stay on top. */
+function pointsOf(points: readonly RoofPoint[], frame: Frame): readonly SVGElement[] {
   const longest = points.reduce((most, { ms }) => Math.max(most, ms), 0);
-  const drawn = [...points].sort((a, b) => Number(a === selected) - Number(b === selected) || b.ms - a.ms);
+  const drawn = [...points].sort((a, b) => b.ms - a.ms);
   return drawn.map((point) => {
     const { x, y } = placeOf(point, frame);
     return svg('circle', {
-      class: `roof-point ${point.precision ?? ''}${point === selected ? ' selected' : ''}`,
+      class: `roof-point ${point.precision ?? ''}`,
       cx: x,
       cy: y,
-      r: 3 + 5 * Math.sqrt(point.ms / longest) + (point === selected ? 1 : 0),
+      r: 3 + 5 * Math.sqrt(point.ms / longest),
       'data-layer': point.id,
     });
   });

@@ -148,12 +148,12 @@ function columnsOf(line: () => Roofline | undefined): readonly Column<RoofPoint>
     { id: 'op', title: 'Operator', width: 150, grow: 1, text: ({ op }) => op },
     { id: 'name', title: 'Name', width: 170, grow: 3, text: ({ name, id }) => (name === '' ? id : name) },
     { id: 'precision', title: 'Computed in', width: 92, text: ({ precision }) => precision ?? 'unknown' },
+    { id: 'bound', title: 'Limited by', width: 140, text: ({ bound }) => boundWords[bound] },
     number('intensity', 'FLOP/byte', 92, ({ intensity }) => intensity, digits),
     number('gflops', 'GFLOP/s', 92, ({ gflops }) => gflops, digits),
     number('share', 'Of the line', 92, share, (value) =>
       Number.isNaN(value) ? 'unknown' : `${Math.round(value * 100)} %`,
     ),
     number('ms', 'Estimated', 92, ({ ms }) => ms, time),
-    { id: 'bound', title: 'Limited by', width: 140, text: ({ bound }) => boundWords[bound] },
   ];
 }

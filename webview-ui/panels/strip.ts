@@ -22,7 +22,7 @@ export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLEleme
   const optimize = button({
     text: 'Optimize',
     more: ' for device…',
-    title: 'Optimize for device…',
+    label: 'Optimize for device…',
     icon: 'rocket',
     look: 'primary',
     onClick: () => panes.show('optimize', app.document.get()?.device !== null),

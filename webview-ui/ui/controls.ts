@@ -58,7 +58,7 @@ export function button(options: {
   readonly more?: string;
   /** Codicon before the text, or alone. */
   readonly icon?: string;
-  /** Spoken name when there is no text. */
+  /** Spoken name when there is no text, or not all of it in sight. */
   readonly label?: string;
   readonly title?: string;
   readonly look?: 'primary' | 'secondary' | 'icon';
