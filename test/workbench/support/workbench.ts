@@ -52,6 +52,8 @@ export function workbench(page: Page): Workbench {
       await bench.tab(name).waitFor();
       const editor = modelEditor(page);
       await editor.ready();
+      // The page takes the focus when it is loaded; a quick pick opened before that would be dismissed by it.
+      await expect.poll(() => page.evaluate(() => document.activeElement?.tagName)).toBe('IFRAME');
       return editor;
     },
     tab: (name) => page.locator('.tabs-container .tab').filter({ hasText: name }),
