@@ -54,6 +54,7 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       const job = { start, data, samples, ranges, options };
       if (open.length > 0 && current.dialect === 'onnx') await observeOnnx(job, current, open);
       if (open.length > 0 && current.dialect === 'tflite') await observeTflite(job, current, open);
+      requireFinite(open, ranges, data.source);
       return ranges;
     },
     moments(current, layers) {
@@ -82,6 +83,20 @@ interface Job {
   /** Grows as samples are seen. */
   readonly ranges: Map<ValueId, ObservedRange>;
   readonly options: CalibratorOptions;
+}
+
+/** Masks may hold an infinity, data may not: then nothing has a range. Throws `KerfError('bad-dataset')`. */
+function requireFinite(
+  values: readonly ValueId[],
+  ranges: ReadonlyMap<ValueId, ObservedRange>,
+  source: string,
+): void {
+  const isFinite = ({ min, max }: ObservedRange) => Number.isFinite(min) && Number.isFinite(max);
+  const seen = values.flatMap((id) => ranges.get(id) ?? []);
+  if (seen.length === 0 || seen.some(isFinite)) return;
+  throw new KerfError('bad-dataset', 'with these samples no value of the model stays finite', {
+    file: source,
+  });
 }
 
 function constantRanges(model: Model, values: readonly ValueId[]): Map<ValueId, ObservedRange> {

@@ -23,6 +23,16 @@ export interface Held {
   readonly notes: readonly string[];
 }
 
+/** Tells versions of a file apart. What cannot be looked at is refused, with its reason, by whoever opens it. */
+function identityOf(file: string): string {
+  try {
+    const { ino, size, mtimeMs } = fs.statSync(file);
+    return `${ino}:${size}:${mtimeMs}`;
+  } catch {
+    return 'absent';
+  }
+}
+
 /** Values kept although nobody holds them, so that undo and redo are look-ups. */
 const keptUnheld = 32;
 
@@ -37,10 +47,8 @@ export class ModelStore {
 
   /** The handle of a file's model after some steps. */
   handleOf(file: string, steps: readonly RecipeStep[]): Handle {
-    const stat = fs.statSync(file, { throwIfNoEntry: false });
-    const identity = stat === undefined ? 'absent' : `${stat.ino}:${stat.size}:${stat.mtimeMs}`;
     return createHash('sha256')
-      .update(JSON.stringify([path.resolve(file), identity, steps]))
+      .update(JSON.stringify([path.resolve(file), identityOf(file), steps]))
       .digest('hex')
       .slice(0, 32);
   }

@@ -101,7 +101,8 @@ export function parseNpy(bytes: Uint8Array, where: { file: string; place: string
     dtype,
     dims.reduce((product, dim) => product * dim, 1),
   );
-  if (size === undefined || !Number.isInteger(size)) throw bad(`shape (${shape}) cannot be read`);
+  if (size === undefined || !Number.isInteger(size) || dims.some((dim) => dim < 0))
+    throw bad(`shape (${shape}) cannot be read`);
   if (dataStart + size > bytes.length)
     throw bad(`the array is cut off: ${bytes.length - dataStart} of ${size} bytes`);
   return { dtype, dims, data: bytes.subarray(dataStart, dataStart + size) };

@@ -104,6 +104,8 @@ export function encodeInput(
 ): HostTensor {
   const { dtype, quantization } = info;
   const range = rangeOf(dtype);
+  // One NaN makes every output and every calibrated range meaningless.
+  if (values.some(Number.isNaN)) throw new RangeError('holds a value that is not a number (NaN)');
   if (isFloat(dtype) || range === undefined) return { dtype, dims, data: encodeNumbers(dtype, values) };
   const { scale, zeroPoint } = quantization ?? { scale: 1, zeroPoint: 0 };
   const [low, high] = range;

@@ -1,5 +1,7 @@
 import { analyse } from '../../analysis/analyse.ts';
 import { estimateOn } from '../../devices/estimate.ts';
+import { KerfError } from '../../ir/errors.ts';
+import type { Model } from '../../ir/model.ts';
 import { benchmark } from '../../runtime/bench.ts';
 import { evaluate } from '../../runtime/evaluate.ts';
 import { kernelLayers } from '../../runtime/kernelLayers.ts';
@@ -9,6 +11,18 @@ import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from '../methods.ts';
 import { forwardProgress } from '../context.ts';
 import type { ModelStore } from '../store.ts';
+
+/** A refusal may come from free dimensions, which count as 1 unless bound: the message then names them. */
+async function withBindingHint<T>(model: Model, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { freeDimensions } = analyse(model);
+    if (!KerfError.is(error, 'runtime-refused') || freeDimensions.length === 0) throw error;
+    const hint = `${error.message} (free dimensions are 1 unless bound: ${freeDimensions.join(', ')})`;
+    throw new KerfError(error.reason, hint, error.file === undefined ? {} : { file: error.file });
+  }
+}
 
 export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate' | 'bench' | 'evaluate'> {
   return {
@@ -23,13 +37,15 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
       const held = store.get(handle);
       const other = against === undefined ? undefined : store.get(against);
       checkBindings(options.bind, other === undefined ? [held.model] : [held.model, other.model]);
-      return benchmark(startRunner, {
-        ...options,
-        model: await store.fileOf(held),
-        layerOf: kernelLayers(held.model),
-        ...(other && { against: await store.fileOf(other), againstLayerOf: kernelLayers(other.model) }),
-        ...forwardProgress(job),
-      });
+      const bench = async () =>
+        benchmark(startRunner, {
+          ...options,
+          model: await store.fileOf(held),
+          layerOf: kernelLayers(held.model),
+          ...(other && { against: await store.fileOf(other), againstLayerOf: kernelLayers(other.model) }),
+          ...forwardProgress(job),
+        });
+      return withBindingHint(held.model, bench);
     },
 
     async evaluate({ handle, data, reference, samples, bind }, job) {

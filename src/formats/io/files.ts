@@ -195,6 +195,8 @@ function ioError(file: string, error: unknown): KerfError {
     ENOENT: 'no such file',
     EACCES: 'permission denied',
     EISDIR: 'is a folder',
+    ENAMETOOLONG: 'the name is too long',
+    ENOTDIR: 'part of its path is not a folder',
     ENOSPC: 'no space left on the device',
     EROFS: 'the file system is read-only',
   };

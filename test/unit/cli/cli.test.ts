@@ -6,6 +6,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { bundleProcesses, runKerf } from '../support/bundle.ts';
 import { runnersOf } from '../support/children.ts';
+import { npy, npz } from '../support/npy.ts';
 import { hasShared, modelFiles, samples, shared } from '../support/models.ts';
 
 const digits = path.join(samples, 'digits.onnx');
@@ -146,6 +147,7 @@ describe('bad requests exit with 2 and one clear line', () => {
 
   it.each([
     ['a missing file', ['inspect', 'nowhere.onnx'], /nowhere\.onnx: no such file/],
+    ['a name that no file can have', ['inspect', 'x'.repeat(5000)], /x: the name is too long/],
     ['an empty file', ['inspect', out('empty.onnx')], /empty\.onnx: the file is empty/],
     ['ten bytes', ['inspect', truncated], /truncated\.onnx.*no ONNX graph/],
     ['random bytes', ['inspect', random], /random\.tflite.*neither/],
@@ -254,7 +256,7 @@ describe('what goes wrong on the way', () => {
     expect(report.after.params).toBeLessThan(report.before.params);
   });
 
-  it('a failed calibration names the model, not the copy that was run', async () => {
+  it('a failed calibration names the data or the model, not the copy that was run', async () => {
     const torn = out('torn.npz');
     fs.writeFileSync(torn, fs.readFileSync(calibration).subarray(0, 200));
     const bad = await runKerf(cli, [
@@ -264,6 +266,17 @@ describe('what goes wrong on the way', () => {
     // The same file with an operator that no runtime knows.
     const unknown = fs.readFileSync(digits).toString('latin1').replaceAll('MaxPool', 'MaxPoo1');
     fs.writeFileSync(out('unknown.onnx'), unknown, 'latin1');
+    const infinite = out('infinite.npz');
+    for (const [value, problem] of [
+      [Number.NaN, /infinite\.npz: image: holds a value that is not a number/],
+      [Number.POSITIVE_INFINITY, /infinite\.npz: with these samples no value of the model stays finite/],
+    ] as const) {
+      fs.writeFileSync(infinite, npz({ image: npy('<f4', [1, 1, 8, 8], new Float32Array(64).fill(value)) }));
+      const refused = await runKerf(cli, [
+        ...['apply', digits, '--pass', 'quantize-static', '--data', infinite, '-o', out('x.onnx')],
+      ]);
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(problem)]);
+    }
     const { code, stderr } = await runKerf(cli, [
       ...['apply', out('unknown.onnx'), '--pass', 'quantize-static', '-o', out('x.onnx')],
     ]);
