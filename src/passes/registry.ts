@@ -5,6 +5,7 @@ import type { Pass } from './pass.ts';
 import { pruneMagnitude } from './pruneMagnitude.ts';
 import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
+import { quantizeWeights } from './quantizeWeights/quantizeWeights.ts';
 import { simplify } from './simplify/simplify.ts';
 
 /** Every transformation there is, in the order in which people usually apply them. */
@@ -13,6 +14,7 @@ export const passes: readonly Pass[] = [
   fuse,
   fp16,
   quantizeDynamic,
+  quantizeWeights,
   quantizeStatic,
   pruneMagnitude,
   cluster,

@@ -50,6 +50,14 @@ const rangeSettings: readonly (readonly [string, OptionValues])[] = [
   ['quantize-static', { ranges: 'entropy' }],
   ['quantize-static', { ranges: 'mse' }],
 ];
+/** What `passes weights` compares. */
+const weightSettings: readonly (readonly [string, OptionValues])[] = [
+  ['quantize-dynamic', {}],
+  ['quantize-weights', {}],
+  ['quantize-weights', { bits: '4' }],
+  ['quantize-weights', { bits: '4', block: '128' }],
+  ['quantize-weights', { bits: '4', block: '32' }],
+];
 const allSettings: readonly (readonly [string, OptionValues])[] = [
   ['simplify', {}],
   ['fuse', {}],
@@ -69,14 +77,19 @@ const allSettings: readonly (readonly [string, OptionValues])[] = [
 const onnxOnly = new Set(['{"mode":"compute"}', '{"conv":true}', '{"target":"arm"}']);
 
 const [wanted] = process.argv.slice(2);
-const settings = wanted === 'ranges' ? rangeSettings : allSettings;
+const tables: Readonly<Record<string, typeof allSettings>> = {
+  ranges: rangeSettings,
+  weights: weightSettings,
+};
+const settings = tables[wanted ?? ''] ?? allSettings;
+const everywhere = wanted === undefined || wanted in tables;
 if (wanted === 'graphs') await countNodes();
 else {
   await useSourceRunner();
   console.log('| model | pass | file, kB | compressed, kB | latency before / after | top-1, % | SQNR, dB |');
   console.log('|---|---|---|---|---|---|---|');
   for (const subject of subjects) {
-    if (wanted === undefined || wanted === 'ranges' || subject.file.includes(wanted)) await measure(subject);
+    if (everywhere || subject.file.includes(wanted)) await measure(subject);
   }
 }
 
@@ -114,7 +127,7 @@ async function measure({ file, calibration, test }: Subject): Promise<void> {
   );
   for (const [pass, options] of settings) {
     const text = JSON.stringify(options);
-    if (model.dialect === 'tflite' && onnxOnly.has(text)) continue;
+    if (model.dialect === 'tflite' && (onnxOnly.has(text) || 'block' in options)) continue;
     const calibrator = calibratorFor(model, calibration);
     const { model: after } = await runPass(pass, model, { options, calibrator });
     const title = `${pass}${Object.entries(options)

@@ -19,7 +19,10 @@ import { opsetOf } from './graph.ts';
 /** The version this module raises models to: the first with a per-channel axis in QuantizeLinear. */
 export const raisedOpset = 13;
 
-/** The model under opset 13, or the reason in one line why it stays where it is. */
+/** The first version with int4 and blocks of weights in DequantizeLinear. */
+export const blockedOpset = 21;
+
+/** The model under a later opset, or the reason in one line why it stays where it is. */
 export type Raised = { readonly model: OnnxModel } | { readonly refusal: string };
 
 interface Context {
@@ -28,40 +31,52 @@ interface Context {
   readonly from: number;
 }
 
-/** A node under the rules of opset 13, or the reason why it cannot be said there. */
+/** A node under the rules of the later opset, or the reason why it cannot be said there. */
 type Rewrite = (node: Node, context: Context) => Node | string;
 
-/** Raises the default domain to opset 13; a model already there is returned as it is (onnx/docs/Changelog.md). */
-export function raiseOpset(model: OnnxModel): Raised {
+/**
+ * Raises the default domain to opset 13, or on to 21; a model already there is returned as it is
+ * (onnx/docs/Changelog.md).
+ */
+export function raiseOpset(
+  model: OnnxModel,
+  to: typeof raisedOpset | typeof blockedOpset = raisedOpset,
+): Raised {
   const from = opsetOf(model);
-  if (from >= raisedOpset) return { model };
+  if (from >= to) return { model };
   if (from < 7) return { refusal: `opset ${from} is older than 7, where broadcasting worked differently` };
+  const first = from < raisedOpset ? rewritten(model, rewrites, raisedOpset) : { model };
+  if ('refusal' in first || to === raisedOpset) return first;
+  return rewritten(first.model, laterRewrites, blockedOpset);
+}
+
+function rewritten(model: OnnxModel, table: Rewrites, to: number): Raised {
+  const from = opsetOf(model);
   const graph = model.graphs[0];
   const editor = new GraphEditor(graph, model);
   const context: Context = { editor, facts: factsOf(model), from };
+  const rewriteOf = (node: Node): Rewrite | undefined => {
+    const entry = table[node.op];
+    return entry !== undefined && from < entry.since ? entry.rewrite : undefined;
+  };
   for (const node of graph.nodes) {
     if (!isBuiltin(node)) continue;
     const inner = bodiesOf(node).flatMap((body) => body.nodes);
-    const trapped = inner.find((each) => bodiesOf(each).length > 0 || rewriteOf(each, from) !== undefined);
+    const trapped = inner.find((each) => bodiesOf(each).length > 0 || rewriteOf(each) !== undefined);
     if (trapped !== undefined)
       return { refusal: `${trapped.op} inside ${node.op} changed after opset ${from}` };
-    const rewrite = rewriteOf(node, from);
-    if (rewrite === undefined) continue;
-    const next = rewrite(node, context);
+    const next = rewriteOf(node)?.(node, context) ?? node;
     if (typeof next === 'string') return { refusal: `${node.op} (${node.id}): ${next}` };
     if (next !== node) editor.replaceNode(node.id, [next]);
   }
   const opsets = new Map(model.opsets);
-  opsets.set(opsets.has('ai.onnx') && !opsets.has('') ? 'ai.onnx' : '', raisedOpset);
-  return {
-    model: { ...withMainGraph(model, editor.finish()), opsets, irVersion: Math.max(model.irVersion, 7) },
-  };
+  opsets.set(opsets.has('ai.onnx') && !opsets.has('') ? 'ai.onnx' : '', to);
+  const irVersion = Math.max(model.irVersion, oldestIrVersion[to] ?? 0);
+  return { model: { ...withMainGraph(model, editor.finish()), opsets, irVersion } };
 }
 
-function rewriteOf(node: Node, from: number): Rewrite | undefined {
-  const entry = rewrites[node.op];
-  return entry !== undefined && from < entry.since ? entry.rewrite : undefined;
-}
+/** IR version that came with an opset (onnx/docs/Versioning.md). */
+const oldestIrVersion: Readonly<Record<number, number>> = { [raisedOpset]: 7, [blockedOpset]: 10 };
 
 /** Moves the integer attribute `name` to input `index`; an absent attribute stays an absent input. */
 function axesToInput(name: string, index: number): Rewrite {
@@ -163,10 +178,56 @@ function without(
   return new Map([...attributes].filter(([name]) => !names.includes(name)));
 }
 
-const unsupported: Rewrite = () => 'there is no rewrite to opset 13';
+/** Since opset 18, equal parts must be asked for. */
+function split(node: Node): Node {
+  if (node.inputs[1] != null || node.attributes.has('num_outputs')) return node;
+  const attributes = new Map(node.attributes).set('num_outputs', attr.int(node.outputs.length));
+  return { ...node, attributes };
+}
+
+/** Since opset 16, pixels lie half a step off unless this is said. */
+function roiAlign(node: Node): Node {
+  const mode = attr.string('output_half_pixel');
+  return { ...node, attributes: new Map(node.attributes).set('coordinate_transformation_mode', mode) };
+}
+
+/** Opset 20 gave the modes other names. */
+function gridSample(node: Node): Node {
+  const mode = stringAttribute(node, 'mode', 'bilinear');
+  const name = mode === 'bilinear' ? 'linear' : mode === 'bicubic' ? 'cubic' : mode;
+  return { ...node, attributes: new Map(node.attributes).set('mode', attr.string(name)) };
+}
+
+/** Until opset 13, further outputs were the statistics of training. */
+function inferenceOnly(node: Node): Node | string {
+  return node.outputs.slice(1).some((id) => id !== null) ? 'it gives the statistics of training' : node;
+}
+
+const unsupported: Rewrite = () => 'there is no rewrite to a later opset';
+
+type Rewrites = Readonly<Record<string, { readonly since: number; readonly rewrite: Rewrite }>>;
+
+/** Operators whose form changed at `since`; all others mean the same from opset 13 to 21. */
+const laterRewrites: Rewrites = {
+  ReduceMean: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceMax: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceMin: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceProd: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceL1: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceL2: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceLogSum: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceLogSumExp: { since: 18, rewrite: axesToInput('axes', 1) },
+  ReduceSumSquare: { since: 18, rewrite: axesToInput('axes', 1) },
+  Split: { since: 18, rewrite: split },
+  RoiAlign: { since: 16, rewrite: roiAlign },
+  GridSample: { since: 20, rewrite: gridSample },
+  BatchNormalization: { since: 14, rewrite: inferenceOnly },
+  DFT: { since: 20, rewrite: unsupported },
+  GroupNormalization: { since: 21, rewrite: unsupported },
+};
 
 /** Operators whose form changed at `since`; all others mean the same from opset 7 to 13. */
-const rewrites: Readonly<Record<string, { readonly since: number; readonly rewrite: Rewrite }>> = {
+const rewrites: Rewrites = {
   Squeeze: { since: 13, rewrite: axesToInput('axes', 1) },
   Unsqueeze: { since: 13, rewrite: axesToInput('axes', 1) },
   ReduceSum: { since: 13, rewrite: axesToInput('axes', 1) },

@@ -1,0 +1,205 @@
+import { attr, floatAttribute, intAttribute } from '../../ir/attribute.ts';
+import { GraphEditor } from '../../ir/edit.ts';
+import { KerfError } from '../../ir/errors.ts';
+import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
+import { withMainGraph } from '../../ir/model.ts';
+import { floatTensor, sizeOf } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import { tensorType } from '../../ir/types.ts';
+import type { PassContext, PassResult } from '../pass.ts';
+import { readableConstant, transposed } from '../support/constants.ts';
+import type { Facts } from '../support/facts.ts';
+import { factsOf } from '../support/facts.ts';
+import { changedNodes, isOnnxOp, opsetOf, resultOf, soleReader } from '../support/graph.ts';
+import { blockedOpset, raisedOpset, raiseOpset } from '../support/opset.ts';
+import { prepared } from '../support/prepare.ts';
+import { byBlock, byChannel, encodeWeight } from '../support/weightCodes.ts';
+import type { WeightOptions } from './quantizeWeights.ts';
+
+interface Emitter {
+  readonly graph: Graph;
+  readonly editor: GraphEditor;
+  readonly facts: Facts;
+  readonly options: WeightOptions;
+  /** Codes and scales of a weight, shared by the layers that read it the same way. */
+  readonly stored: Map<string, readonly [codes: ValueId, scales: ValueId]>;
+}
+
+/**
+ * Weights as int8 or int4 behind a DequantizeLinear of their own, which ONNX Runtime joins with the MatMul or Gemm into
+ * MatMulNBits while loading. Blocks and int4 need opset 21.
+ */
+export async function quantizeWeightsOnnx(
+  model: OnnxModel,
+  options: WeightOptions,
+  context: PassContext,
+): Promise<PassResult> {
+  const ready = await prepared(model, context);
+  const needed = options.bits < 8 || options.block > 0 ? blockedOpset : raisedOpset;
+  const raised = raiseOpset(ready.model, needed);
+  if ('refusal' in raised) throw new KerfError('unsupported', `opset ${needed} is needed: ${raised.refusal}`);
+  const start = raised.model;
+  const graph = start.graphs[0];
+  const emitter: Emitter = {
+    graph,
+    editor: new GraphEditor(graph, start),
+    facts: factsOf(start),
+    options,
+    stored: new Map(),
+  };
+  const { done, remarks } = await emitAll(emitter, context);
+  // What was prepared is dropped as well, so nothing may be said of it.
+  if (done === 0) return resultOf(model, model, [], ['there is no weight to quantize', ...remarks]);
+  const notes = [...ready.notes];
+  if (opsetOf(model) < opsetOf(start)) notes.push(`opset ${opsetOf(model)} raised to ${opsetOf(start)}`);
+  notes.push(`weights of ${done} layers in ${options.bits} bits, activations in float`, ...remarks);
+  const result = emitter.editor.finish();
+  return resultOf(model, withMainGraph(start, result), changedNodes(model.graphs[0], result), notes);
+}
+
+async function emitAll(emitter: Emitter, context: PassContext) {
+  const { graph, options } = emitter;
+  let done = 0;
+  let small = 0;
+  let convolutions = 0;
+  for (const [index, node] of graph.nodes.entries()) {
+    if (context.layers !== undefined && !context.layers.has(node.id)) continue;
+    const weight = quantizable(emitter, node);
+    if (weight === undefined) continue;
+    if (node.op === 'Conv' && !options.conv) convolutions += 1;
+    else if (sizeOf(weight) < options.smallest) small += 1;
+    else {
+      await context.step(index / graph.nodes.length, `quantizing ${node.id}`);
+      if (node.op === 'Conv') emitConv(emitter, node, weight);
+      else emitMatrix(emitter, node, weight);
+      done += 1;
+    }
+  }
+  const remarks: string[] = [];
+  if (convolutions > 0) {
+    remarks.push(`${convolutions} Conv left float: unpacking weights at every run is slower (option conv)`);
+  }
+  if (small > 0) remarks.push(`${small} layers with fewer than ${options.smallest} weights left float`);
+  return { done, remarks };
+}
+
+/** The weight of a layer that the runtime can join with DequantizeLinear, or of a Conv. */
+function quantizable({ graph, facts }: Emitter, node: Node): Tensor | undefined {
+  if (!isOnnxOp(node, 'MatMul', 'Gemm', 'Conv') || node.inputs[0] == null) return undefined;
+  const weight = readableConstant(graph, node.inputs[1]);
+  if (weight?.dtype !== 'float32' || facts.dtypeOf(node.inputs[0]) !== 'float32') return undefined;
+  if (node.op === 'Conv') return weight;
+  if (weight.dims.length !== 2) return undefined;
+  if (node.op === 'MatMul') return weight;
+  const plain = intAttribute(node, 'transA', 0) === 0 && floatAttribute(node, 'alpha', 1) === 1;
+  return plain && (node.inputs[2] == null || floatAttribute(node, 'beta', 1) === 1) ? weight : undefined;
+}
+
+/** The kernel wants [K, N], so a Gemm that stores its weight the other way round is turned. */
+function emitMatrix(emitter: Emitter, node: Node, weight: Tensor): void {
+  const { block, bits } = emitter.options;
+  const turned = node.op === 'Gemm' && intAttribute(node, 'transB', 0) !== 0;
+  const axis = block === 0 ? 1 : 0;
+  const id = node.inputs[1] as ValueId;
+  const stored = once(emitter, `${id}|${turned}`, id, () => {
+    const matrix = turned ? transposed(weight, [1, 0]) : weight;
+    const dims = matrix.dims as readonly [number, number];
+    const grouping = block === 0 ? byChannel(dims, 1) : byBlock(dims, block);
+    return { ...encodeWeight(matrix, grouping, bits), scaleDims: grouping.dims };
+  });
+  const attributes = turned ? new Map(node.attributes).set('transB', attr.int(0)) : node.attributes;
+  emitDequantized(emitter, { ...node, attributes }, stored, axis, block);
+}
+
+function emitConv(emitter: Emitter, node: Node, weight: Tensor): void {
+  const id = node.inputs[1] as ValueId;
+  const grouping = byChannel(weight.dims, 0);
+  const stored = once(emitter, `${id}|conv`, id, () => ({
+    ...encodeWeight(weight, grouping, emitter.options.bits),
+    scaleDims: grouping.dims,
+  }));
+  emitDequantized(emitter, node, stored, 0, 0);
+}
+
+function once(
+  { editor, stored }: Emitter,
+  key: string,
+  id: ValueId,
+  encode: () => { codes: Tensor; scales: Float32Array; scaleDims: readonly number[] },
+): readonly [ValueId, ValueId] {
+  let found = stored.get(key);
+  if (found === undefined) {
+    const { codes, scales, scaleDims } = encode();
+    found = [
+      editor.addConstant(`${id}_${codes.dtype}`, codes),
+      editor.addConstant(`${id}_scale`, floatTensor(scaleDims, scales)),
+    ];
+    stored.set(key, found);
+  }
+  return found;
+}
+
+/** Each reader has a DequantizeLinear of its own: one with several readers is not joined with any of them. */
+function emitDequantized(
+  emitter: Emitter,
+  node: Node,
+  [codes, scales]: readonly [ValueId, ValueId],
+  axis: number,
+  block: number,
+): void {
+  const { editor } = emitter;
+  const output = editor.addValue(`${node.inputs[1]}_dequantized`, { type: tensorType('float32') });
+  const id = editor.freshNode(`${node.id}/DequantizeLinear`);
+  const attributes = new Map([['axis', attr.int(axis)]]);
+  if (block > 0) attributes.set('block_size', attr.int(block));
+  const dequantize: Node = {
+    id,
+    name: id,
+    op: 'DequantizeLinear',
+    domain: '',
+    inputs: [codes, scales],
+    outputs: [output],
+    attributes,
+  };
+  const inputs = node.inputs.map((input, index) => (index === 1 ? output : input));
+  editor.replaceNode(node.id, [dequantize, ...apart(emitter, { ...node, inputs })]);
+}
+
+/** Activations that ONNX Runtime joins with a Gemm before it looks for dequantized weights. */
+const fusedActivations = [
+  'Elu',
+  'HardSigmoid',
+  'LeakyRelu',
+  'Relu',
+  'Selu',
+  'Sigmoid',
+  'Softplus',
+  'Softsign',
+  'Tanh',
+  'ThresholdedRelu',
+];
+
+/**
+ * A Gemm that an activation follows keeps clear of it: its bias becomes an Add, which the runtime takes into MatMulNBits
+ * again, or without one it is a MatMul.
+ */
+function apart({ editor, graph }: Emitter, node: Node): readonly Node[] {
+  const [input, weight, bias] = node.inputs;
+  const output = node.outputs[0] as ValueId;
+  const reader = node.op === 'Gemm' ? soleReader(graph, output) : undefined;
+  if (reader === undefined || !isOnnxOp(reader, ...fusedActivations)) return [node];
+  const inputs = [input ?? null, weight ?? null];
+  if (bias == null) return [{ ...node, op: 'MatMul', inputs, attributes: new Map() }];
+  const product = editor.addValue(`${output}_product`, { type: tensorType('float32') });
+  const id = editor.freshNode(`${node.id}/Add`);
+  const sum: Node = {
+    id,
+    name: id,
+    op: 'Add',
+    domain: '',
+    inputs: [product, bias],
+    outputs: [output],
+    attributes: new Map(),
+  };
+  return [{ ...node, inputs, outputs: [product] }, sum];
+}
