@@ -116,6 +116,12 @@ function modelNumbers(report: InspectReport): readonly HTMLElement[] {
   ];
 }
 
+/** How the latency came about, for people. */
+const basisWords: Readonly<Record<string, string>> = {
+  table: 'estimated from published measurements',
+  calibrated: 'estimated, calibrated with a benchmark',
+};
+
 function deviceNumbers(
   app: App,
   estimate: EstimateReport | undefined,
@@ -141,7 +147,7 @@ function deviceNumbers(
     name,
     { open: true },
     facts([
-      ['Latency', `${time(estimate.latencyMs)}${range} (${estimate.basis})`],
+      ['Latency', `${time(estimate.latencyMs)}${range} (${basisWords[estimate.basis] ?? estimate.basis})`],
       [
         'Energy',
         estimate.energyMj === null

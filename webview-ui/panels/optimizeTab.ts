@@ -91,15 +91,16 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
   const { baseline, candidates, pareto, chosen } = report;
   const head = [
     'Recipe',
+    // What a person decides on and acts with stays in sight in a narrow pane.
+    '',
     'File',
-    'Compressed',
-    'Work',
-    'Measured here',
+    scoreTitle(baseline),
     'On the device',
     'RAM',
     'Fits',
-    scoreTitle(baseline),
-    '',
+    'Measured here',
+    'Compressed',
+    'Work',
   ];
   const best = new Set(pareto);
   const row = (candidate: Candidate, i: number | undefined) => {
@@ -130,10 +131,12 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
         h('b', { text: candidate.title }),
         ...marks.map((text) => h('span', { class: 'tag', text })),
       ),
+      h('td', { class: 'row-buttons' }, ...(i === undefined ? [] : takeButtons(app, candidate))),
       cell(candidate.fileBytes, baseline.fileBytes, bytes),
-      cell(candidate.compressedBytes, baseline.compressedBytes, bytes),
-      cell(candidate.macs, baseline.macs, macs),
-      cell(candidate.measuredMs, baseline.measuredMs, time),
+      h('td', {
+        class: 'numeric',
+        text: candidate.score === null ? 'unknown' : `${(candidate.score * 100).toFixed(1)} %`,
+      }),
       cell(candidate.latencyMs, baseline.latencyMs, time),
       cell(candidate.ramBytes, baseline.ramBytes, bytes),
       h('td', {
@@ -142,11 +145,9 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
             ? candidate.fits.flash
             : `flash ${candidate.fits.flash}, RAM ${candidate.fits.ram}`,
       }),
-      h('td', {
-        class: 'numeric',
-        text: candidate.score === null ? 'unknown' : `${(candidate.score * 100).toFixed(1)} %`,
-      }),
-      h('td', { class: 'row-buttons' }, ...(i === undefined ? [] : takeButtons(app, candidate))),
+      cell(candidate.measuredMs, baseline.measuredMs, time),
+      cell(candidate.compressedBytes, baseline.compressedBytes, bytes),
+      cell(candidate.macs, baseline.macs, macs),
     );
   };
   return h(
