@@ -260,7 +260,14 @@ describe('what goes wrong on the way', () => {
     const torn = out('torn.npz');
     fs.writeFileSync(torn, fs.readFileSync(calibration).subarray(0, 200));
     const bad = await runKerf(cli, [
-      ...['apply', digits, '--pass', 'quantize-static', '--data', torn, '-o', out('x.onnx')],
+      'apply',
+      digits,
+      '--pass',
+      'quantize-static',
+      '--data',
+      torn,
+      '-o',
+      out('x.onnx'),
     ]);
     expect([bad.code, bad.stderr]).toEqual([2, expect.stringMatching(/^kerf: .*torn\.npz: /m)]);
     // The same file with an operator that no runtime knows.
@@ -273,12 +280,24 @@ describe('what goes wrong on the way', () => {
     ] as const) {
       fs.writeFileSync(infinite, npz({ image: npy('<f4', [1, 1, 8, 8], new Float32Array(64).fill(value)) }));
       const refused = await runKerf(cli, [
-        ...['apply', digits, '--pass', 'quantize-static', '--data', infinite, '-o', out('x.onnx')],
+        'apply',
+        digits,
+        '--pass',
+        'quantize-static',
+        '--data',
+        infinite,
+        '-o',
+        out('x.onnx'),
       ]);
       expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(problem)]);
     }
     const { code, stderr } = await runKerf(cli, [
-      ...['apply', out('unknown.onnx'), '--pass', 'quantize-static', '-o', out('x.onnx')],
+      'apply',
+      out('unknown.onnx'),
+      '--pass',
+      'quantize-static',
+      '-o',
+      out('x.onnx'),
     ]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^kerf: .*unknown\.onnx: calibration: ONNX Runtime: /m);
