@@ -1,6 +1,7 @@
 import { cluster } from './cluster.ts';
 import { fp16 } from './fp16/fp16.ts';
 import { fuse } from './fuse/fuse.ts';
+import { lowRank } from './lowRank/lowRank.ts';
 import type { Pass } from './pass.ts';
 import { pruneMagnitude } from './pruneMagnitude.ts';
 import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
@@ -17,6 +18,7 @@ export const passes: readonly Pass[] = [
   quantizeWeights,
   quantizeStatic,
   pruneMagnitude,
+  lowRank,
   cluster,
 ];
 

@@ -3,8 +3,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { createCalibrator } from '../../../src/engine/calibrator.ts';
 import { writeModelFile } from '../../../src/formats/io/models.ts';
-import type { Model, ValueId } from '../../../src/ir/model.ts';
-import type { Calibrator, ObservedRange } from '../../../src/passes/pass.ts';
+import type { Model, NodeId, ValueId } from '../../../src/ir/model.ts';
+import type { Calibrator, InputMoments, ObservedRange } from '../../../src/passes/pass.ts';
+import { denseLayerOf } from '../../../src/passes/support/denseLayer.ts';
 import { startRunner } from '../../../src/runtime/launch.ts';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-passes-'));
@@ -48,8 +49,16 @@ export function givenRanges(
     async histograms() {
       throw new Error('ranges by hand have no histograms');
     },
-    async moments() {
-      throw new Error('ranges by hand have no moments');
+    /** White inputs around zero. */
+    async moments(model, layers) {
+      const found = new Map<NodeId, InputMoments>();
+      for (const node of model.graphs[0].nodes) {
+        const size = (layers.includes(node.id) && denseLayerOf(model, node)?.inputs) || 0;
+        if (size === 0 || size > 2304) continue;
+        const gram = new Float64Array(size * size).map((_, i) => (i % (size + 1) === 0 ? 1 : 0));
+        found.set(node.id, { size, count: 1, mean: new Float64Array(size), gram });
+      }
+      return found;
     },
   };
 }
