@@ -190,7 +190,7 @@ export interface EngineApi {
   passes(p: Record<string, never>): { passes: readonly PassInfo[] };
   rules(p: Record<string, never>): { rules: readonly RuleInfo[] };
   devices(p: { folders?: readonly string[] }): { devices: readonly DeviceProfile[] };
-  estimate(p: { handle: Handle; device: string }): EstimateReport;
+  estimate(p: { handle: Handle; device: string; bind?: Bindings }): EstimateReport;
   bench(p: { handle: Handle; against?: Handle; options?: BenchOptions }): BenchReport;
   evaluate(p: {
     handle: Handle;

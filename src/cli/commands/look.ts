@@ -104,11 +104,14 @@ export function addLookCommands(program: Command, session: Session): void {
     .command('estimate <model>')
     .description('latency, energy, flash and RAM on a device, estimated')
     .requiredOption('--device <id>', 'target device')
+    .option('--bind <name=n>', 'bind a free dimension', keyValue)
     .option(...jsonFlag)
-    .action(async (model: string, options: Json & { device: string }) => {
+    .action(async (model: string, options: Json & { device: string; bind?: Record<string, string> }) => {
+      const bind = bindings(options.bind);
       const report = await engine.call('estimate', {
         handle: await session.open(model),
         device: options.device,
+        ...(bind && { bind }),
       });
       print(options.json, report, () => estimateText(report));
     });

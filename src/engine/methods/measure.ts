@@ -26,11 +26,16 @@ async function withBindingHint<T>(model: Model, work: () => Promise<T>): Promise
 
 export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate' | 'bench' | 'evaluate'> {
   return {
-    estimate({ handle, device }) {
+    estimate({ handle, device, bind }) {
       const held = store.get(handle);
-      return estimateOn(deviceNamed(device), held.model, analyse(held.model), {
-        fileBytes: store.fileBytes(held),
-      });
+      checkBindings(bind, [held.model]);
+      const analysis = analyse(held.model, bind === undefined ? {} : { bind });
+      const options = { fileBytes: store.fileBytes(held) };
+      const report = estimateOn(deviceNamed(device), held.model, analysis, options);
+      const { freeDimensions } = analysis;
+      if (freeDimensions.length === 0) return report;
+      const note = `Costs that depend on free dimensions are unknown until these are bound: ${freeDimensions.join(', ')}.`;
+      return { ...report, notes: [...report.notes, note] };
     },
 
     async bench({ handle, against, options = {} }, job) {

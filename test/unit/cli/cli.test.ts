@@ -313,6 +313,15 @@ describe('what goes wrong on the way', () => {
     }
   });
 
+  it('an estimate is for the dimensions that were bound', async () => {
+    const one = await json('estimate', digits, '--device', 'pi4');
+    const four = await json('estimate', digits, '--device', 'pi4', '--bind', 'image=4');
+    expect(four.ramBytes - one.ramBytes).toBe(3 * 12_288);
+    expect(four.latencyMs).toBeGreaterThan(one.latencyMs);
+    const strange = await runKerf(cli, ['estimate', digits, '--device', 'pi4', '--bind', 'seq=4']);
+    expect([strange.code, strange.stderr]).toEqual([2, expect.stringContaining("no free dimension 'seq'")]);
+  });
+
   it('a reader that has had enough is no fault', async () => {
     const child = spawn(process.execPath, [cli, 'inspect', digits, '--json'], {
       stdio: ['ignore', 'pipe', 'pipe'],
