@@ -8,6 +8,7 @@ import { KerfError } from '../../ir/errors.ts';
 import { optimizeMarkdown } from '../../optimize/report.ts';
 import type { OptimizePorts } from '../../optimize/search.ts';
 import { searchRecipes } from '../../optimize/search.ts';
+import { randomSamplesFor } from '../../optimize/samples.ts';
 import { sensitivityOf, stepOfScheme } from '../../optimize/sensitivity.ts';
 import { evaluate } from '../../runtime/evaluate.ts';
 import { quickLatency } from '../../runtime/latency.ts';
@@ -23,7 +24,6 @@ import type { Held, ModelStore } from '../store.ts';
 
 /** Enough to tell candidates apart within a point, little enough to wait for. */
 const scoredSamples = 512;
-const randomSamples = 64;
 const sensitivitySamples = 64;
 
 export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize' | 'sensitivity'> {
@@ -131,7 +131,7 @@ function optimizePorts(
       const report = await evaluate(startRunner, {
         model: await store.fileOf(held),
         reference: await store.fileOf(original),
-        samples: data === undefined ? randomSamples : scoredSamples,
+        samples: data === undefined ? randomSamplesFor(analyse(original.model).totals.macs) : scoredSamples,
         signal: job.signal,
         ...(data !== undefined && { data }),
       });

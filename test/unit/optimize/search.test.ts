@@ -11,6 +11,7 @@ import type { Candidate } from '../../../src/optimize/report.ts';
 import { optimizeMarkdown } from '../../../src/optimize/report.ts';
 import type { OptimizePorts, Score } from '../../../src/optimize/search.ts';
 import { searchRecipes } from '../../../src/optimize/search.ts';
+import { randomSamplesFor } from '../../../src/optimize/samples.ts';
 import { sensitivityOf, stepOfScheme } from '../../../src/optimize/sensitivity.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import { passes } from '../../../src/passes/registry.ts';
@@ -69,6 +70,10 @@ function fakePorts({ scores = {}, kind = 'top1', fails = () => undefined, ms = 1
   };
   return { ports, ran };
 }
+
+it('made-up samples are enough for a point, and no more than a large model can bear', () => {
+  expect([undefined, 0, 1e6, 1e8, 1e10].map(randomSamplesFor)).toEqual([100, 100, 512, 200, 100]);
+});
 
 describe('candidates', () => {
   const titles = (which: Model, on: DeviceProfile) => candidatesFor(which, on).map((plan) => plan.title);
