@@ -76,7 +76,7 @@ const allSettings: readonly (readonly [string, OptionValues])[] = [
 /** Options without a meaning for TFLite would repeat rows. */
 const onnxOnly = new Set(['{"mode":"compute"}', '{"conv":true}', '{"target":"arm"}']);
 
-const [wanted] = process.argv.slice(2);
+const [wanted, only = ''] = process.argv.slice(2);
 const tables: Readonly<Record<string, typeof allSettings>> = {
   ranges: rangeSettings,
   weights: weightSettings,
@@ -89,7 +89,7 @@ else {
   console.log('| model | pass | file, kB | compressed, kB | latency before / after | top-1, % | SQNR, dB |');
   console.log('|---|---|---|---|---|---|---|');
   for (const subject of subjects) {
-    if (everywhere || subject.file.includes(wanted)) await measure(subject);
+    if (subject.file.includes(everywhere ? only : wanted)) await measure(subject);
   }
 }
 

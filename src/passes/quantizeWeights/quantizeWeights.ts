@@ -26,7 +26,7 @@ export const quantizeWeights: Pass = {
     },
     {
       name: 'conv',
-      title: 'Convolutions too (ONNX: unpacked at every run, so slower; TFLite always does them)',
+      title: 'Convolutions too, although slower (TFLite in 8 bits: always, and not slower)',
       type: 'boolean',
       default: false,
     },

@@ -19,7 +19,7 @@ const others = new Set(['DEPTHWISE_CONV_2D', 'TRANSPOSE_CONV', 'CONV_3D', 'BATCH
 /** Weights as int8 or int4 with a scale per output channel; the graph stays as it is. */
 export async function quantizeWeightsTflite(
   model: TfliteModel,
-  { bits, smallest }: WeightOptions,
+  { bits, conv, smallest }: WeightOptions,
   context: PassContext,
 ): Promise<PassResult> {
   const graph = model.graphs[0];
@@ -27,7 +27,7 @@ export async function quantizeWeightsTflite(
   const facts = factsOf(model);
   const stored = new Map<ValueId, ValueId>();
   const left = new Map<string, number>();
-  const counts = { done: 0, small: 0 };
+  const counts = { done: 0, small: 0, slow: 0 };
   for (const [index, node] of graph.nodes.entries()) {
     if (context.layers !== undefined && !context.layers.has(node.id)) continue;
     const role = weightRole(model, node);
@@ -37,6 +37,7 @@ export async function quantizeWeightsTflite(
     if (tensor?.dtype !== 'float32') continue;
     if (others.has(node.op)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
     else if (sizeOf(tensor) < smallest) counts.small += 1;
+    else if (node.op === 'CONV_2D' && bits === 4 && !conv) counts.slow += 1;
     else {
       await context.step(index / graph.nodes.length, `quantizing ${node.id}`);
       let codes = stored.get(id);
@@ -52,10 +53,15 @@ export async function quantizeWeightsTflite(
     }
   }
   const remarks = [...left].map(([op, count]) => `${count} ${op} left float`);
+  if (counts.slow > 0) {
+    remarks.push(
+      `${counts.slow} CONV_2D left float: with 4-bit weights LiteRT has only a slow kernel for them (option conv)`,
+    );
+  }
   if (counts.small > 0) remarks.push(`${counts.small} layers with fewer than ${smallest} weights left float`);
   if (counts.done === 0) return resultOf(model, model, [], ['there is no weight to quantize', ...remarks]);
   const notes = [
-    `weights of ${counts.done} layers in ${bits} bits; the kernels quantize their float input to 8 bits as they run`,
+    `weights of ${counts.done} ${counts.done === 1 ? 'layer' : 'layers'} in ${bits} bits; the kernels quantize their float input to 8 bits as they run`,
     ...remarks,
     'TensorFlow Lite Micro has no such kernels, and runtimes before 2025 may refuse them',
   ];

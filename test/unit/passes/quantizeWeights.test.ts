@@ -266,7 +266,9 @@ describe('quantize-weights of TFLite', () => {
     '%s in %s bits runs, and shrinks',
     async (name, bits, file) => {
       const { model } = readModelFile(file);
-      const { model: after, notes } = await runPass('quantize-weights', model, { options: { bits } });
+      const { model: after, notes } = await runPass('quantize-weights', model, {
+        options: { bits, conv: true },
+      });
       if (after === model) return;
       // What the kernels add to the rounding of the weights is their own rounding of activations to 8 bits.
       const kernels = sqnrDb(await runTflite(decoded(after)), await runTflite(after, model));
@@ -287,9 +289,18 @@ describe('quantize-weights of TFLite', () => {
     });
   });
 
+  it('keeps convolutions out of 4 bits unless told, as their kernel is slow', async () => {
+    const { model } = readModelFile(path.join(samples, 'digits.tflite'));
+    const { model: after, notes } = await runPass('quantize-weights', model, { options: { bits: '4' } });
+    expect(notes.join()).toMatch(/CONV_2D left float: .*option conv/);
+    for (const node of after.graphs[0].nodes.filter(({ op }) => op === 'CONV_2D')) {
+      expect(after.graphs[0].values.get(node.inputs[1] ?? '')?.constant?.dtype).toBe('float32');
+    }
+  });
+
   it('reads its codes back', async () => {
     const { model } = readModelFile(path.join(samples, 'digits.tflite'));
-    const { model: after } = await runPass('quantize-weights', model, { options: { bits: '4' } });
+    const { model: after } = await runPass('quantize-weights', model, { options: { bits: '4', conv: true } });
     const stored = [...after.graphs[0].values.values()].filter((value) => value.constant?.dtype === 'int4');
     expect(stored.length).toBeGreaterThan(0);
     for (const { constant, quantization, id } of stored) {
