@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/workbench/**/*.test.ts'],
     globalSetup: ['test/workbench/support/globalSetup.ts'],
-    testTimeout: 180_000,
+    testTimeout: 300_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 30_000, interval: 100 } },
     pool: 'forks',

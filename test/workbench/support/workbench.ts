@@ -27,7 +27,7 @@ export interface Workbench {
   answer(button: string | RegExp): Promise<void>;
   /** The text editor that is in front. */
   textEditor(): Locator;
-  /** Loads the window again as soon as the workbench says that nothing would be lost. */
+  /** Loads the window again when unsaved changes would come back. */
   reload(): Promise<void>;
 }
 
@@ -110,26 +110,34 @@ export function workbench(page: Page): Workbench {
 }
 
 /**
- * The workbench refuses to be left while an unsaved document has no backup yet: the browser then asks. Answering "stay"
- * and asking again until nothing is asked is how one knows that the backup is complete.
+ * The workbench writes down once a minute which editors are open and where their backups are. It also does when it is
+ * left, but a browser does not wait for that; so the page is loaded again when the backup has been written down.
  */
 async function reloadWhenBackedUp(page: Page, bench: Workbench): Promise<void> {
-  for (;;) {
-    const refused = page.waitForEvent('dialog', { timeout: 60_000 }).then(async (dialog) => {
-      await dialog.dismiss();
-      return false;
+  await expect.poll(() => page.evaluate(hasStoredBackup), { timeout: 150_000, interval: 500 }).toBe(true);
+  await page.reload();
+  await bench.ready();
+}
+
+/** Runs in the page: whether the stored state of the workbench names the backup of an editor. */
+async function hasStoredBackup(): Promise<boolean> {
+  const request = <T>(asked: IDBRequest<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      asked.addEventListener('success', () => resolve(asked.result));
+      asked.addEventListener('error', () => reject(asked.error ?? new Error('the database did not answer')));
     });
-    const left = page.waitForEvent('framenavigated', {
-      predicate: (frame) => frame === page.mainFrame(),
-      timeout: 60_000,
-    });
-    // The loser of the race ends with its own timeout or with the page, which nobody needs to hear about.
-    refused.catch(() => undefined);
-    left.catch(() => undefined);
-    await page.evaluate(() => window.setTimeout(() => window.location.reload(), 0));
-    if (await Promise.race([refused, left.then(() => true)])) {
-      break;
+  for (const { name } of await indexedDB.databases()) {
+    if (name?.startsWith('vscode-web-state-db-') !== true) {
+      continue;
+    }
+    const database = await request(indexedDB.open(name));
+    const values = await request<unknown[]>(
+      database.transaction('ItemTable').objectStore('ItemTable').getAll(),
+    );
+    database.close();
+    if (values.some((value) => typeof value === 'string' && value.includes('backupId'))) {
+      return true;
     }
   }
-  await bench.ready();
+  return false;
 }
