@@ -14,7 +14,8 @@ export interface Agreement {
   readonly sqnrDb: number | null;
   /** Share of samples whose arg-max agrees. */
   readonly agreement: number;
-  readonly samples: number;
+  /** How often a model ran for it, the original included. */
+  readonly inferences: number;
 }
 
 export interface SensitivityPorts<S> {
@@ -65,8 +66,8 @@ export async function sensitivityOf<S>(
     await ports.progress(index / layers.length, `${layer.name} (${index + 1} of ${layers.length})`);
     try {
       const changed = await ports.apply(original, { ...options.step, layers: [layer.id] });
-      const { sqnrDb, agreement, samples } = await ports.compare(changed);
-      inferences += samples;
+      const { sqnrDb, agreement, inferences: runs } = await ports.compare(changed);
+      inferences += runs;
       found.push({ id: layer.id, name: layer.name, sqnrDb, agreement });
     } catch (error) {
       if (KerfError.is(error, 'cancelled')) throw error;

@@ -77,7 +77,8 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
             ...(data !== undefined && { data }),
           });
           const { sqnrDb, agreement } = required(report.reference);
-          return { sqnrDb, agreement, samples: report.samples };
+          // The original runs on the same samples.
+          return { sqnrDb, agreement, inferences: 2 * report.samples };
         },
         progress: job.step,
         now: () => performance.now(),

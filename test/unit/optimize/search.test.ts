@@ -315,7 +315,7 @@ describe('sensitivity', () => {
           const [layer = ''] = step.layers ?? [];
           return layer === 'd' ? Promise.reject(new Error('refused')) : Promise.resolve(layer);
         },
-        compare: (layer) => Promise.resolve({ sqnrDb: noise[layer] ?? null, agreement: 0.9, samples: 16 }),
+        compare: (layer) => Promise.resolve({ sqnrDb: noise[layer] ?? null, agreement: 0.9, inferences: 16 }),
         progress: () => Promise.resolve(),
         now: () => (clock += 500),
       },
