@@ -38,7 +38,7 @@ export function count(value: number | null | undefined): string {
 }
 
 export function macs(value: number | null | undefined): string {
-  return known(value) ? `${scaled(value, 1000, [' ', ' k', ' M', ' G', ' T'])}MAC` : unknown;
+  return known(value) ? `${scaled(value, 1000, [' ', ' k', ' M', ' G', ' T'])}MACs` : unknown;
 }
 
 /** Milliseconds in the unit that suits them. */

@@ -10,7 +10,7 @@ describe('opening', () => {
   it('a small model opens unfolded, with its numbers', async () => {
     page = await open({ model: 'resnet' });
     expect(await boxes()).toBe(54);
-    expect(await page.locator('.headline').textContent()).toContain('272 k params · 40.8 MMAC');
+    expect(await page.locator('.headline').textContent()).toContain('272 k params · 40.8 MMACs');
     expect(await page.locator('.meter.over').count()).toBe(1);
     expect(await page.locator('.meter').first().getAttribute('aria-valuetext')).toBe('File 1.09 MB of 1 MB');
   });

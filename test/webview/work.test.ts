@@ -127,7 +127,7 @@ describe('work', () => {
   it('the table sorts, filters and copies what it shows', async () => {
     page = await open();
     await page.locator('.table-header button', { hasText: 'MACs' }).click();
-    expect(await page.locator('.table-row').first().textContent()).toContain('2.36 MMAC');
+    expect(await page.locator('.table-row').first().textContent()).toContain('2.36 MMACs');
     await page.locator('#view-layers vscode-text-field input').fill('gemm');
     await page.waitForFunction(() => document.querySelectorAll('.table-row').length === 1);
     await press('Copy as CSV');

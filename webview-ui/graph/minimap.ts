@@ -5,6 +5,21 @@ import type { Scene } from './scene.ts';
 import type { Theme } from './theme.ts';
 
 const width = 54;
+/** A small graph keeps this size and leaves the rest of the strip empty, as the editor's minimap does. */
+const largestScale = 0.14;
+
+/** How the graph lies in the strip, in strip pixels: both axes fit, each on its own scale, centred across. */
+interface Fit {
+  readonly sx: number;
+  readonly sy: number;
+  readonly left: number;
+}
+
+function fitOf(world: Size, height: number): Fit {
+  const sx = Math.min(width / Math.max(1, world.width), largestScale);
+  const sy = Math.min(height / Math.max(1, world.height), largestScale);
+  return { sx, sy, left: (width - world.width * sx) / 2 };
+}
 
 /** The whole graph as a strip beside the canvas, like the editor's minimap: both axes fit, each on its own scale. */
 export interface Minimap {
@@ -25,8 +40,9 @@ export function createMinimap(move: (change: (camera: Camera, screen: Size) => C
 
   const goTo = (event: PointerEvent) => {
     const { top, left } = element.getBoundingClientRect();
-    const y = ((event.clientY - top) / height) * world.height;
-    const x = ((event.clientX - left) / width) * world.width;
+    const fit = fitOf(world, height);
+    const y = (event.clientY - top) / fit.sy;
+    const x = (event.clientX - left - fit.left) / fit.sx;
     move((camera, screen) => {
       const wide = world.width * camera.zoom > screen.width;
       const next = { ...camera, y: y - screen.height / camera.zoom / 2 };
@@ -51,16 +67,18 @@ export function createMinimap(move: (change: (camera: Camera, screen: Size) => C
         canvas.width = Math.round(width * ratio);
         canvas.height = Math.round(height * ratio);
       }
-      drawSpecks(picture, { scene, theme, decor });
+      drawSpecks(picture, ratio, fitOf(world, height), { scene, theme, decor });
     },
     follow(camera, screen, theme) {
       const context = element.getContext('2d');
       if (context === null || element.width === 0 || element.height === 0 || height === 0) return;
-      const [sx, sy] = [element.width / world.width, element.height / world.height];
+      const ratio = element.width / width;
+      const fit = fitOf(world, height);
+      const [sx, sy, offset] = [fit.sx * ratio, fit.sy * ratio, fit.left * ratio];
       context.clearRect(0, 0, element.width, element.height);
       context.drawImage(picture, 0, 0);
-      const left = Math.max(0, camera.x * sx);
-      const right = Math.min(element.width, (camera.x + screen.width / camera.zoom) * sx);
+      const left = Math.max(0, offset + camera.x * sx);
+      const right = Math.min(element.width, offset + (camera.x + screen.width / camera.zoom) * sx);
       const top = camera.y * sy;
       const tall = Math.max(3, (screen.height / camera.zoom) * sy);
       context.fillStyle = theme.foreground;
@@ -73,15 +91,20 @@ export function createMinimap(move: (change: (camera: Camera, screen: Size) => C
   };
 }
 
-function drawSpecks(canvas: HTMLCanvasElement, frame: Pick<Frame, 'scene' | 'theme' | 'decor'>): void {
+function drawSpecks(
+  canvas: HTMLCanvasElement,
+  ratio: number,
+  fit: Fit,
+  frame: Pick<Frame, 'scene' | 'theme' | 'decor'>,
+): void {
   const context = canvas.getContext('2d');
   if (context === null || canvas.height === 0) return;
   const { layout, input, visible } = frame.scene;
-  const [sx, sy] = [canvas.width / Math.max(1, layout.width), canvas.height / Math.max(1, layout.height)];
+  const [sx, sy, left] = [fit.sx * ratio, fit.sy * ratio, fit.left * ratio];
   for (let i = 0; i < visible.count; i++) {
     const w = Math.max(1, input.width[i]! * sx);
     const hgt = Math.max(1, input.height[i]! * sy);
     context.fillStyle = speckColour(frame, i);
-    context.fillRect(layout.x[i]! * sx - w / 2, layout.y[i]! * sy - hgt / 2, w, hgt);
+    context.fillRect(left + layout.x[i]! * sx - w / 2, layout.y[i]! * sy - hgt / 2, w, hgt);
   }
 }

@@ -33,7 +33,9 @@ export function modelSummary(app: App): HTMLElement {
       error ??
         (value === undefined
           ? 'Looking for findings…'
-          : 'No findings. Choose a device or set a budget to check against limits.'),
+          : (app.document.get()?.device ?? null) === null
+            ? 'No findings. Choose a device or set a budget to check against limits.'
+            : 'No findings.'),
     );
     findings.replaceChildren(
       section(

@@ -37,8 +37,8 @@ describe('numbers for people', () => {
 
   it('counts, shares and work', () => {
     expect(format.count(11_700_000)).toBe('11.7 M');
-    expect(format.macs(442_368)).toBe('442 kMAC');
-    expect(format.macs(0)).toBe('0 MAC');
+    expect(format.macs(442_368)).toBe('442 kMACs');
+    expect(format.macs(0)).toBe('0 MACs');
     expect(format.percent(0.0004)).toBe('< 0.1 %');
     expect(format.percent(0.054)).toBe('5.4 %');
     expect(format.percent(1)).toBe('100 %');
