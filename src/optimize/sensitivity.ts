@@ -39,12 +39,13 @@ export function stepOfScheme(scheme: string, data?: string): RecipeStep {
   const calibration = data === undefined ? {} : { data };
   if (scheme === 'int8') return { pass: 'quantize-static', options: { scheme: 'w8a8' }, ...calibration };
   if (scheme === 'int8-weights') return { pass: 'quantize-dynamic' };
+  if (scheme === 'int4') return { pass: 'quantize-weights', options: { bits: '4', conv: true, smallest: 0 } };
   if (scheme === 'fp16') return { pass: 'fp16' };
   const pruned = /^prune(\d{1,2})$/.exec(scheme)?.[1];
   if (pruned !== undefined) return { pass: 'prune-magnitude', options: { sparsity: Number(pruned) / 100 } };
   throw new KerfError(
     'bad-option',
-    `there is no scheme '${scheme}'; this version knows int8, int8-weights, fp16 and prune followed by percent`,
+    `there is no scheme '${scheme}'; this version knows int8, int8-weights, int4, fp16 and prune followed by percent`,
   );
 }
 

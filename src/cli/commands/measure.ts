@@ -70,7 +70,7 @@ export function addMeasureCommands(program: Command, session: Session): void {
     .command('sensitivity <model>')
     .description('how much each layer alone hurts the output when it is compressed')
     .option('--data <file>', 'dataset; without it, seeded random inputs')
-    .option('--scheme <name>', 'int8, fp16 or prune50', 'int8')
+    .option('--scheme <name>', 'int8, int8-weights, int4, fp16 or prune and percent (prune50)', 'int8')
     .option(...jsonFlag)
     .action(async (model: string, options: Json & { data?: string; scheme: string }) => {
       const { data, scheme } = options;

@@ -330,7 +330,7 @@ describe('sensitivity', () => {
   it('knows its schemes', () => {
     expect(stepOfScheme('prune50')).toEqual({ pass: 'prune-magnitude', options: { sparsity: 0.5 } });
     expect(stepOfScheme('fp16')).toEqual({ pass: 'fp16' });
-    for (const scheme of ['int8', 'int8-weights', 'fp16', 'prune30'])
+    for (const scheme of ['int8', 'int8-weights', 'int4', 'fp16', 'prune30'])
       expect(problemsOf({ steps: [stepOfScheme(scheme)] }, passes)).toEqual([]);
     expect(() => stepOfScheme('int3')).toThrow(/no scheme 'int3'/);
   });
