@@ -1,7 +1,7 @@
-import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Browser, type Page, chromium } from 'playwright-core';
-import { afterAll, beforeAll, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { root, workbenchUrl } from '../../../scripts/vscodeServer.mjs';
 import { type Workbench, workbench } from './workbench.ts';
 
@@ -49,8 +49,7 @@ export function flow(name: string, options: FlowOptions, body: (flow: Flow) => P
     const picture = pictures(page, slug(name));
     try {
       const bench = workbench(page);
-      await page.goto(workbenchUrl(inject('serverPort'), { folder, extension: inject('extension') }));
-      await bench.ready();
+      await start(page, bench, folder);
       await body({ ...bench, folder, picture });
     } catch (error) {
       await picture('failed');
@@ -66,6 +65,26 @@ export function flow(name: string, options: FlowOptions, body: (flow: Flow) => P
       await context.close();
     }
   });
+}
+
+/**
+ * Opens the window and waits until its extension host has started: a file that is opened while contributions still come
+ * in can open as text, although the view container is there already.
+ */
+async function start(page: Page, bench: Workbench, folder: string): Promise<void> {
+  const before = await startedHosts();
+  await page.goto(workbenchUrl(inject('serverPort'), { folder, extension: inject('extension') }));
+  await expect.poll(startedHosts, { timeout: 60_000 }).toBeGreaterThan(before);
+  await bench.ready();
+}
+
+/** Extension hosts of this server that have activated what starts eagerly, so far. */
+async function startedHosts(): Promise<number> {
+  const logs = path.join(inject('temporary'), 'server/data/logs');
+  const names = await readdir(logs, { recursive: true }).catch(() => []);
+  const hosts = names.filter((name) => path.basename(name) === 'remoteexthost.log');
+  const texts = await Promise.all(hosts.map((name) => readFile(path.join(logs, name), 'utf8')));
+  return texts.filter((text) => text.includes('Eager extensions activated')).length;
 }
 
 async function openedFolder(options: FlowOptions): Promise<string> {
