@@ -9,6 +9,7 @@ import { startRunner } from '../../runtime/launch.ts';
 import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from '../methods.ts';
+import { rememberProbe } from '../hostDevice.ts';
 import { forwardProgress } from '../context.ts';
 import type { ModelStore } from '../store.ts';
 
@@ -50,7 +51,9 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
           ...(other && { against: await store.fileOf(other), againstLayerOf: kernelLayers(other.model) }),
           ...forwardProgress(job),
         });
-      return withBindingHint(held.model, bench);
+      const report = await withBindingHint(held.model, bench);
+      if (options.bind === undefined) rememberProbe(held.model, analyse(held.model), report.latencyMs);
+      return report;
     },
 
     async evaluate({ handle, data, reference, samples, bind }, job) {
