@@ -21,7 +21,19 @@ export function applyStep(nodes: readonly FakeNode[], step: RecipeStep): readonl
   );
 }
 
+const inspected = new WeakMap<readonly FakeNode[], InspectReport>();
+
+/** Made once per model: the details of every layer refer to it. */
 export function inspectOf(nodes: readonly FakeNode[]): InspectReport {
+  let report = inspected.get(nodes);
+  if (report === undefined) {
+    report = inspect(nodes);
+    inspected.set(nodes, report);
+  }
+  return report;
+}
+
+function inspect(nodes: readonly FakeNode[]): InspectReport {
   const weightBytes = total(nodes, (node) => (node.params ?? 0) * width(node));
   const tensor = (node: FakeNode) => ({
     name: node.id,
