@@ -1,11 +1,13 @@
 import type { Dialect, Model, Node } from '../ir/model.ts';
 import { activationOperators } from './onnx/activation.ts';
 import { attentionOperators } from './onnx/attention.ts';
+import { classicalOperators } from './onnx/classical.ts';
 import { constantOperators } from './onnx/constant.ts';
 import { controlOperators } from './onnx/control.ts';
 import { convolutionOperators } from './onnx/convolution.ts';
 import { elementwiseOperators } from './onnx/elementwise.ts';
 import { indexingOperators } from './onnx/indexing.ts';
+import { linearAttentionOperators } from './onnx/linearAttention.ts';
 import { matmulOperators } from './onnx/matmul.ts';
 import { movementOperators } from './onnx/movement.ts';
 import { normalizationOperators } from './onnx/normalization.ts';
@@ -24,11 +26,13 @@ import { tfliteOperators } from './tflite/operators.ts';
 const all: readonly (readonly Operator[])[] = [
   activationOperators,
   attentionOperators,
+  classicalOperators,
   constantOperators,
   controlOperators,
   convolutionOperators,
   elementwiseOperators,
   indexingOperators,
+  linearAttentionOperators,
   matmulOperators,
   movementOperators,
   normalizationOperators,

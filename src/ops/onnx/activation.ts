@@ -7,7 +7,6 @@ import { contribDomain, dtypeAt, onnx, perOutput, sameAsFirst } from './kit.ts';
  * of exp, log, tanh or erf.
  */
 const table: readonly (readonly [name: string, operations: number, domain?: string])[] = [
-  ['Relu', 1],
   ['LeakyRelu', 2],
   ['ThresholdedRelu', 1],
   ['Elu', 3],
@@ -38,7 +37,10 @@ const quantized = ['QLinearSigmoid', 'QLinearLeakyRelu', 'QLinearSoftmax'];
 /** Limits are attributes before version 11 and inputs since; content flows through for shape arithmetic. */
 function inferClip(context: OpContext): readonly Known[] {
   const low = scalarOf(context.input(1)) ?? Number.NEGATIVE_INFINITY;
-  const high = scalarOf(context.input(2)) ?? Number.POSITIVE_INFINITY;
+  return clipped(context, low, scalarOf(context.input(2)) ?? Number.POSITIVE_INFINITY);
+}
+
+function clipped(context: OpContext, low: number, high: number): readonly Known[] {
   const known0 = context.shape(0)?.length === undefined ? undefined : context.input(0);
   const content = known0 && small(known0) ? numbersOf(known0) : undefined;
   return [
@@ -67,5 +69,9 @@ export const activationOperators: readonly Operator[] = [
       settings: [1, 2, 3, 4],
     }),
   ),
+  onnx('Relu', 'activation', (context) => clipped(context, 0, Number.POSITIVE_INFINITY), {
+    cost: perOutput(1),
+    inPlace: true,
+  }),
   onnx('Clip', 'activation', inferClip, { cost: perOutput(2), inPlace: true, settings: [1, 2] }),
 ];

@@ -1,9 +1,10 @@
-import { intAttribute } from '../../ir/attribute.ts';
+import { bodiesOf, intAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { combine, productOf } from '../dims.ts';
 import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import { contribDomain, dtypeAt, has, macs, onnx, sameAsFirst, unknownCost } from './kit.ts';
+import { dtypeAttribute } from './shape.ts';
 
 /** Sizes of scaled dot-product attention: batch, query heads, query and key lengths, head sizes of keys and values. */
 interface Sizes {
@@ -70,6 +71,34 @@ function inferStandard(context: OpContext): readonly Known[] {
     known(dtypeAt(context, 2), [batch, shared, keys, valueSize]),
     known(dtype, [batch, heads, queries, keys]),
   ];
+}
+
+/**
+ * ai.onnx.preview FlexAttention is the same on 4-D operands; bodies may change the scores and the probabilities, so
+ * those are inferred for their cost.
+ */
+function inferFlexible(context: OpContext): readonly Known[] {
+  const sizes = standardSizes(context);
+  if (sizes !== undefined) {
+    const scores = known(
+      dtypeAttribute(context, 'softmax_precision', dtypeAt(context, 0) === 'float64' ? 'float64' : 'float32'),
+      [sizes.batch, sizes.heads, sizes.queries, sizes.keys],
+    );
+    for (const body of bodiesOf(context.node)) context.inferBody(body, [scores]);
+  }
+  return inferStandard(context).slice(0, 1);
+}
+
+function flexibleCost(context: CostContext): OpCost {
+  const plain = attentionCost(standardSizes(context));
+  const bodies = bodiesOf(context.node).map((body) => context.bodyCost(body));
+  const sum = (all: readonly (number | undefined)[]) =>
+    all.reduce((total, each) => (total === undefined || each === undefined ? undefined : total + each), 0);
+  return {
+    macs: sum([plain.macs, ...bodies.map((body) => body.macs)]),
+    otherOps: sum([plain.otherOps, ...bodies.map((body) => body.otherOps)]),
+    formula: bodies.length === 0 ? plain.formula : `${plain.formula} + ${bodies.length} bodies`,
+  };
 }
 
 /** com.microsoft Attention: x [N, L, I] times a packed weight [I, 3·H], with bias. */
@@ -155,6 +184,7 @@ function rotaryCost(context: CostContext): OpCost {
 
 export const attentionOperators: readonly Operator[] = [
   onnx('Attention', 'attention', inferStandard, { cost: (context) => attentionCost(standardSizes(context)) }),
+  onnx('FlexAttention', 'attention', inferFlexible, { domain: 'ai.onnx.preview', cost: flexibleCost }),
   onnx('Attention', 'attention', inferPacked, {
     domain: contribDomain,
     cost: (context) => {

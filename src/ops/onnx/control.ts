@@ -1,7 +1,7 @@
 import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node } from '../../ir/model.ts';
 import type { Dim, ValueType } from '../../ir/types.ts';
-import { axisOf, join } from '../dims.ts';
+import { axisOf, combine, join } from '../dims.ts';
 import { known, scalarOf, shapeOf, tensorTypeOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import { onnx, unknownCost } from './kit.ts';
@@ -13,12 +13,31 @@ function bodyOf(node: Node, name: string): Graph | undefined {
 
 /** What holds whichever of the two it is. */
 function joinKnown(a: Known, b: Known): Known {
-  const [left, right] = [tensorTypeOf(a), tensorTypeOf(b)];
-  if (left === undefined || right === undefined) {
-    return a.type !== undefined && a.type.kind === b.type?.kind ? { type: a.type } : {};
+  const type = joinTypes(a.type, b.type);
+  return type === undefined ? {} : { type };
+}
+
+function joinTypes(a: ValueType | undefined, b: ValueType | undefined): ValueType | undefined {
+  if (a === undefined || b === undefined) return undefined;
+  if (a.kind === 'optional' && b.kind !== 'optional') return joinOptional(a.element, b);
+  if (b.kind === 'optional' && a.kind !== 'optional') return joinOptional(b.element, a);
+  if (a.kind !== b.kind) return undefined;
+  if ((a.kind === 'tensor' || a.kind === 'sparse') && (b.kind === 'tensor' || b.kind === 'sparse')) {
+    if (a.dtype !== b.dtype) return undefined;
+    const shape = join(a.shape, b.shape);
+    return shape === undefined ? { kind: a.kind, dtype: a.dtype } : { kind: a.kind, dtype: a.dtype, shape };
   }
-  if (left.dtype !== right.dtype) return {};
-  return known(left.dtype, join(left.shape, right.shape));
+  if ((a.kind === 'sequence' || a.kind === 'optional') && (b.kind === 'sequence' || b.kind === 'optional')) {
+    const element = joinTypes(a.element, b.element);
+    return element && { kind: a.kind, element };
+  }
+  return sameType(a, b) ? a : undefined;
+}
+
+/** A value that may be absent, and one that is there. */
+function joinOptional(element: ValueType, present: ValueType): ValueType | undefined {
+  const joined = joinTypes(element, present);
+  return joined && { kind: 'optional', element: joined };
 }
 
 /** Which branch runs, when the condition follows from shapes and constants. */
@@ -106,10 +125,18 @@ function inferLoop(context: OpContext): readonly Known[] {
   const trips = tripCount(context);
   return context.node.outputs.map((_, index) => {
     const value = all.outputs[index] ?? {};
-    if (index < initial.length) return withoutContent(joinKnown(all.state[index] ?? {}, value));
+    if (index < initial.length) return carried(all.state[index] ?? {}, value);
     const shape = shapeOf(value);
     return known(tensorTypeOf(value)?.dtype, shape && [trips, ...shape]);
   });
+}
+
+/** What may be absent before the first iteration is there after it: the body says so. */
+function carried(state: Known, made: Known): Known {
+  if (state.type?.kind === 'optional' && made.type !== undefined && made.type.kind !== 'optional') {
+    return withoutContent(made);
+  }
+  return withoutContent(joinKnown(state, made));
 }
 
 function loopCost(context: CostContext): OpCost {
@@ -132,7 +159,10 @@ function repeated(once: OpCost, times: Dim): OpCost {
   };
 }
 
-/** The axes scanned inputs are read along; version 8 had a batch axis first, which is not modelled. */
+/**
+ * The axes scanned inputs are read along. Version 8 has sequence lengths first and a batch axis in front of everything,
+ * which the body does not see.
+ */
 function scanParts(context: OpContext): { states: number; scanned: number; first: number } {
   const scanned = intAttribute(context.node, 'num_scan_inputs', 0);
   const first = context.version < 9 ? 1 : 0;
@@ -142,13 +172,15 @@ function scanParts(context: OpContext): { states: number; scanned: number; first
 function scanLength(context: OpContext): Dim {
   const { states, first } = scanParts(context);
   const shape = context.shape(first + states);
+  if (context.version < 9) return shape?.[1] ?? null;
   const axis = axisOf(intsAttribute(context.node, 'scan_input_axes')?.[0] ?? 0, shape?.length ?? 0);
   return axis === undefined ? null : (shape?.[axis] ?? null);
 }
 
 function inferScan(context: OpContext): readonly Known[] {
   const body = bodyOf(context.node, 'body');
-  if (body === undefined || context.version < 9) return [];
+  if (body === undefined) return [];
+  if (context.version < 9) return inferBatchedScan(context, body);
   const { states, scanned, first } = scanParts(context);
   const inputAxes = intsAttribute(context.node, 'scan_input_axes') ?? [];
   const slices = Array.from({ length: scanned }, (_, index) => {
@@ -170,6 +202,28 @@ function inferScan(context: OpContext): readonly Known[] {
   });
 }
 
+/** Version 8: states [N, …], scanned inputs and outputs [N, T, …]. */
+function inferBatchedScan(context: OpContext, body: Graph): readonly Known[] {
+  const { states, scanned, first } = scanParts(context);
+  const without = (value: Known, axes: number): Known =>
+    known(tensorTypeOf(value)?.dtype, shapeOf(value)?.slice(axes));
+  const slices = Array.from({ length: scanned }, (_, index) =>
+    without(context.input(first + states + index), 2),
+  );
+  const initial = presentFrom(context, first).slice(0, states);
+  const batch = shapeOf(context.input(first + states))?.[0] ?? null;
+  const all = fixpoint(
+    initial.map((value) => without(value, 1)),
+    (state) => context.inferBody(body, [...state, ...slices]),
+  );
+  return context.node.outputs.map((_, index) => {
+    const value = index < states ? joinKnown(all.state[index] ?? {}, all.outputs[index] ?? {}) : all.outputs[index];
+    const leading = index < states ? [batch] : [batch, scanLength(context)];
+    const shape = value && shapeOf(value);
+    return known(value && tensorTypeOf(value)?.dtype, shape && [...leading, ...shape]);
+  });
+}
+
 function stacked(value: Known, axis: number, length: Dim): Known {
   const shape = shapeOf(value);
   const at = shape && axisOf(axis, shape.length + 1);
@@ -179,7 +233,10 @@ function stacked(value: Known, axis: number, length: Dim): Known {
 
 function scanCost(context: CostContext): OpCost {
   const body = bodyOf(context.node, 'body');
-  return body === undefined ? unknownCost : repeated(context.bodyCost(body), scanLength(context));
+  if (body === undefined) return unknownCost;
+  const { states, first } = scanParts(context);
+  const batch = context.version < 9 ? (context.shape(first + states)?.[0] ?? null) : 1;
+  return repeated(context.bodyCost(body), combine(scanLength(context), '*', batch));
 }
 
 /** SequenceMap runs its body for every element of a sequence whose length depends on data. */

@@ -2,7 +2,7 @@ import { intAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, isStatic } from '../../ir/types.ts';
 import { takeAlong } from '../content.ts';
-import { axisOf, combine } from '../dims.ts';
+import { axisOf, combine, productOf } from '../dims.ts';
 import { fitsContent, known, numbersOf, scalarOf } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
 import { contribDomain, dtypeAt, onnx, perOutput } from './kit.ts';
@@ -87,7 +87,12 @@ function selected(context: OpContext, count: Dim): readonly Known[] {
 function inferUnique(context: OpContext): readonly Known[] {
   const [values = {}] = selected(context, null);
   const counts = known('int64', [null]);
-  return [values, counts, counts, counts];
+  const x = context.shape(0);
+  const axis = context.node.attributes.get('axis');
+  const at = axis?.kind === 'int' && x !== undefined ? axisOf(Number(axis.value), x.length) : undefined;
+  // Where each element went has a place for every element, or slice along the axis.
+  const places = x === undefined ? null : axis === undefined ? productOf(x) : at === undefined ? null : (x[at] ?? null);
+  return [values, counts, known('int64', [places]), counts];
 }
 
 /** Rows (batch, class, box); how many survive depends on the scores. */
@@ -134,6 +139,8 @@ export const indexingOperators: readonly Operator[] = [
       formula: 'unknown: the work depends on the scores',
     }),
   }),
+  onnx('Unique', 'reduction', inferUnique, { domain: contribDomain, cost: perOutput(1) }),
+  onnx('GatherND', 'movement', inferGatherND, { domain: contribDomain }),
   onnx('GatherBlockQuantized', 'movement', inferBlockGather, {
     domain: contribDomain,
     settings: [2, 3],

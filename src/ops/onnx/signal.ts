@@ -24,9 +24,12 @@ function inferDft(context: OpContext): readonly Known[] {
       : intAttribute(context.node, 'axis', 1);
   const axis = x && given !== undefined ? axisOf(given, x.length) : undefined;
   if (x === undefined || axis === undefined) return [known(dtype, undefined)];
-  const length = has(context.node, 1) ? (scalarOf(context.input(1)) ?? null) : (x[axis] ?? null);
   const one = intAttribute(context.node, 'onesided', 0) !== 0;
   const inverse = intAttribute(context.node, 'inverse', 0) !== 0;
+  const own = x[axis] ?? null;
+  // Half a spectrum stands for a signal of even length unless the length is given.
+  const whole = one && inverse ? combine(combine(own, '-', 1), '*', 2) : own;
+  const length = has(context.node, 1) ? (scalarOf(context.input(1)) ?? null) : whole;
   const shape = replaceDim(
     replaceDim(x, axis, bins(length, one && !inverse)),
     x.length - 1,
@@ -39,12 +42,16 @@ function inferDft(context: OpContext): readonly Known[] {
 function inferStft(context: OpContext): readonly Known[] {
   const x = context.shape(0);
   const step = scalarOf(context.input(1));
-  const window = context.shape(2)?.[0] ?? null;
-  const length = has(context.node, 3) ? (scalarOf(context.input(3)) ?? null) : window;
+  const length = frameLength(context) ?? null;
   const one = intAttribute(context.node, 'onesided', 1) !== 0;
   const frames =
     step === undefined ? null : combine(combine(combine(x?.[1] ?? null, '-', length), '/', step), '+', 1);
   return [known(dtypeAt(context, 0), x && [x[0] ?? null, frames, bins(length, one), 2])];
+}
+
+/** Samples per frame: given, else the window's. */
+function frameLength(context: OpContext): Dim | undefined {
+  return has(context.node, 3) ? scalarOf(context.input(3)) : context.shape(2)?.[0];
 }
 
 /** 5·n·log2(n) per transform, the usual count for a fast Fourier transform. */
@@ -96,6 +103,14 @@ function inferStringSplit(context: OpContext): readonly Known[] {
   return [known('string', x && [...x, null]), known('int64', x)];
 }
 
+/** Stop words are dropped from [C] or [1, C]; without any, every string stays. */
+function inferNormalizer(context: OpContext): readonly Known[] {
+  const x = context.shape(0);
+  const stop = context.node.attributes.get('stopwords');
+  const drops = stop?.kind === 'strings' && stop.value.length > 0;
+  return [known('string', drops ? x && [...x.slice(0, -1), null] : x)];
+}
+
 /** An encoded image's size stands in its bytes; grey images have one channel. */
 function inferImageDecoder(context: OpContext): readonly Known[] {
   const grey = stringAttribute(context.node, 'pixel_format', 'RGB') === 'Grayscale';
@@ -111,7 +126,7 @@ const textCost = (): OpCost => ({
 
 export const signalOperators: readonly Operator[] = [
   onnx('DFT', 'other', inferDft, { cost: fourierCost((context) => context.shape(0)?.at(-2)) }),
-  onnx('STFT', 'other', inferStft, { cost: fourierCost((context) => context.shape(2)?.[0]) }),
+  onnx('STFT', 'other', inferStft, { cost: fourierCost(frameLength) }),
   ...['HannWindow', 'HammingWindow', 'BlackmanWindow'].map((name) =>
     onnx(name, 'constant', inferWindow, { cost: perOutput(4) }),
   ),
@@ -124,7 +139,7 @@ export const signalOperators: readonly Operator[] = [
   onnx('ImageDecoder', 'other', inferImageDecoder, {
     cost: () => ({ macs: 0, otherOps: undefined, formula: 'unknown: the work depends on the image' }),
   }),
-  onnx('StringNormalizer', 'other', () => [known('string', [null])], { cost: textCost }),
+  onnx('StringNormalizer', 'other', inferNormalizer, { cost: textCost }),
   onnx('StringConcat', 'other', (context) => [known('string', context.shape(0))], { cost: textCost }),
   onnx('RegexFullMatch', 'other', (context) => [known('bool', context.shape(0))], { cost: textCost }),
 ];
