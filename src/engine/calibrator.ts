@@ -14,10 +14,13 @@ import { randomDataset } from '../runtime/random.ts';
 import type { HostTensor, Runner, Session, Tensors } from '../runtime/runner.ts';
 import type { JobOptions } from '../runtime/session.ts';
 import { withRunner } from '../runtime/session.ts';
-import { chunksOf, exposing } from './exposed.ts';
-import { countHistograms } from './histograms.ts';
-import { observeMoments } from './moments.ts';
-import { withRangeOutputs } from './rangeOutputs.ts';
+import { chunksOf, exposing } from './observe/exposed.ts';
+import { countHistograms } from './observe/histograms.ts';
+import { observeChannels } from './observe/channels.ts';
+import { observeCrossMoments, observeMoments } from './observe/moments.ts';
+import type { RunSamples, Visit } from './observe/runs.ts';
+import { before } from './observe/runs.ts';
+import { withRangeOutputs } from './observe/rangeOutputs.ts';
 
 export interface CalibratorOptions extends JobOptions {
   /** A dataset's path; seeded random inputs without it. */
@@ -45,6 +48,7 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       ? randomDataset(inputs, { seed: options.seed, count: options.samples ?? randomSamples })
       : openDataset(options.data, inputs);
   const samples = Math.min(options.samples ?? mostSamples, data.samples);
+  const run: RunSamples = (...wanted) => runSamples({ start, data, samples, options }, ...wanted);
   return {
     source: data.source,
     samples,
@@ -57,22 +61,10 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       requireFinite(open, ranges, data.source);
       return ranges;
     },
-    moments(current, layers) {
-      return observeMoments(
-        (...run) => runSamples({ start, data, samples, options }, ...run),
-        current,
-        layers,
-        samples,
-      );
-    },
-    histograms(current, values, ranges) {
-      return countHistograms(
-        (...run) => runSamples({ start, data, samples, options }, ...run),
-        current,
-        values,
-        ranges,
-      );
-    },
+    histograms: (current, values, ranges) => countHistograms(run, current, values, ranges),
+    moments: (current, layers) => observeMoments(run, current, layers, samples),
+    crossMoments: (reference, current, pairs) => observeCrossMoments(run, reference, current, pairs, samples),
+    channels: (current, values) => observeChannels(run, current, values),
   };
 }
 
@@ -110,7 +102,7 @@ function constantRanges(model: Model, values: readonly ValueId[]): Map<ValueId, 
 
 async function observeOnnx(job: Job, model: OnnxModel, values: readonly ValueId[]): Promise<void> {
   const { model: observed, outputs } = withRangeOutputs(model, values);
-  await runSamples(job, observed, [0, 1], (tensors) => {
+  await runSamples(job, [observed], [0, 1], (tensors) => {
     for (const [id, { min, max }] of outputs)
       widen(job.ranges, id, { min: scalar(tensors[min], id), max: scalar(tensors[max], id) });
   });
@@ -125,7 +117,7 @@ async function observeTflite(job: Job, model: TfliteModel, values: readonly Valu
   const infos = new Map(inputsOf(model).map((info) => [info.name, info]));
   for (const [index, chunk] of chunks.entries()) {
     const part: [number, number] = [index / chunks.length, (index + 1) / chunks.length];
-    await runSamples(job, exposing(model, chunk), part, (tensors, feeds) => {
+    await runSamples(job, [exposing(model, chunk)], part, (tensors, feeds) => {
       for (const id of chunk) widen(job.ranges, id, extent(numbers(tensors[id], id)));
       if (index > 0) return;
       for (const id of wantedInputs) {
@@ -137,22 +129,25 @@ async function observeTflite(job: Job, model: TfliteModel, values: readonly Valu
 
 async function runSamples(
   { start, data, samples, options }: Omit<Job, 'ranges'>,
-  model: Model,
+  models: readonly [Model, ...Model[]],
   [from, to]: readonly [number, number],
-  visit: (tensors: Tensors, feeds: Tensors) => void,
+  visit: Visit,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'kerf-calibration-'));
   try {
-    const file = join(folder, `model.${model.dialect}`);
-    await writeModelFile(model, file);
     await withRunner(start, options.signal, async (runner) => {
-      // Fusions beyond the basic ones would change the arithmetic behind the observed values.
-      const session = await runner.open(file, { optimization: 'basic' });
-      const step = data.batch === 'free' ? await batchFor(data, session) : data.batch;
+      const sessions: Session[] = [];
+      for (const [index, model] of models.entries()) {
+        const file = join(folder, `model${index}.${model.dialect}`);
+        await writeModelFile(model, file);
+        // Fusions beyond the basic ones would change the arithmetic behind the observed values.
+        sessions.push(await runner.open(file, { optimization: 'basic' }));
+      }
+      const step = data.batch === 'free' ? await batchFor(data, sessions) : data.batch;
       const batches = inOrder(Math.ceil(samples / step), async (batch) => {
         const first = batch * step;
         const feeds = data.feeds(first, data.batch === 'free' ? Math.min(step, samples - first) : step);
-        return { feeds, tensors: await session.run(feeds) };
+        return inTurn(sessions, feeds);
       });
       let done = 0;
       for await (const { feeds, tensors } of batches) {
@@ -167,6 +162,24 @@ async function runSamples(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Runs the models one after another, each with the outputs of the one before it beside the samples. */
+async function inTurn(
+  sessions: readonly Session[],
+  samples: Tensors,
+): Promise<{ readonly feeds: Tensors; readonly tensors: Tensors }> {
+  let feeds = samples;
+  let tensors: Tensors = {};
+  for (const [index, session] of sessions.entries()) {
+    if (index > 0) {
+      const earlier = Object.entries(tensors).map(([name, tensor]) => [before(name), tensor]);
+      feeds = { ...samples, ...Object.fromEntries(earlier) };
+    }
+    const known = session.info.inputs.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]]] : []));
+    tensors = await session.run(Object.fromEntries(known));
+  }
+  return { feeds, tensors };
 }
 
 /** The file that was observed is gone by the time someone reads of it. */
@@ -184,12 +197,12 @@ function inWordsOfTheReader(error: unknown, folder: string): unknown {
  * Ranges do not depend on the batch, and one of several samples saves most of the cost of small calls. Many exporters
  * write a batch of 1 into the body of a model whose inputs have a free one; such a model takes one sample at a time.
  */
-async function batchFor(data: Dataset, session: Session): Promise<number> {
+async function batchFor(data: Dataset, sessions: readonly Session[]): Promise<number> {
   const bytes = Object.values(data.feeds(0)).reduce((sum, tensor) => sum + tensor.data.length, 0);
   const wanted = Math.min(mostSamplesAtOnce, Math.floor(bytesAtOnce / Math.max(bytes, 1)));
   if (wanted <= 1) return 1;
   try {
-    await session.run(data.feeds(0, wanted));
+    await inTurn(sessions, data.feeds(0, wanted));
     return wanted;
   } catch (error) {
     if (KerfError.is(error, 'runtime-refused')) return 1;

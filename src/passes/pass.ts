@@ -32,16 +32,51 @@ export interface Histogram extends ObservedRange {
 
 /**
  * Moments of the vectors that a layer's weights meet: rows of its input, or the patches under a convolution's window,
- * padding included. Elements are in the order in which the weight stores the inputs of one output.
+ * padding included. Elements are in the order in which the weight stores the inputs of one output. A convolution in
+ * groups has one set per group, one after another (a depthwise one: per channel); other layers have one group.
  */
 export interface InputMoments {
+  readonly groups: number;
   /** Elements per vector. */
   readonly size: number;
-  /** Vectors seen. */
+  /** Vectors seen, per group. */
+  readonly count: number;
+  /** `groups` x `size`. */
+  readonly mean: Float64Array;
+  /** Mean of x xT, `groups` x `size` x `size`, row-major. */
+  readonly gram: Float64Array;
+}
+
+/**
+ * Moments of what a layer reads now, and with what the layer in whose place it stands reads at the same positions:
+ * all that a least-squares repair needs.
+ */
+export interface CrossMoments extends InputMoments {
+  /** Elements per vector of the reference. */
+  readonly referenceSize: number;
+  /** `groups` x `referenceSize`. */
+  readonly referenceMean: Float64Array;
+  /** Mean of x_ref xT, `groups` x `referenceSize` x `size`, row-major. */
+  readonly cross: Float64Array;
+}
+
+/** Moments of a value over everything but one axis, one number per index of that axis. */
+export interface ChannelMoments {
   readonly count: number;
   readonly mean: Float64Array;
-  /** Mean of x xT, `size` x `size`, row-major. */
-  readonly gram: Float64Array;
+  readonly variance: Float64Array;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+}
+
+export interface LayerPair {
+  readonly reference: NodeId;
+  readonly current: NodeId;
+}
+
+export interface ValueAxis {
+  readonly value: ValueId;
+  readonly axis: number;
 }
 
 /** What passes may ask of an inference runtime; the engine provides it. */
@@ -58,10 +93,22 @@ export interface Calibrator {
     ranges: ReadonlyMap<ValueId, ObservedRange>,
   ): Promise<ReadonlyMap<ValueId, Histogram>>;
   /**
-   * Input moments of layers that `denseLayerOf` describes. Large feature maps are sampled on a grid; layers whose
+   * Input moments of layers that `multiplyLayerOf` describes. Large feature maps are sampled on a grid; layers whose
    * vectors are too long, and other layers, are absent.
    */
   moments(model: Model, layers: readonly NodeId[]): Promise<ReadonlyMap<NodeId, InputMoments>>;
+  /**
+   * Runs both models on the same samples and compares the inputs of paired layers, by the id of the current one. The
+   * two must have the same inputs; paired layers the same kind, groups, window and output positions, otherwise they
+   * are absent.
+   */
+  crossMoments(
+    reference: Model,
+    current: Model,
+    pairs: readonly LayerPair[],
+  ): Promise<ReadonlyMap<NodeId, CrossMoments>>;
+  /** Moments per index of an axis; values that are not float, or do not have that axis, are absent. */
+  channels(model: Model, values: readonly ValueAxis[]): Promise<ReadonlyMap<ValueId, ChannelMoments>>;
 }
 
 export interface PassContext {

@@ -6,7 +6,10 @@ import { operatorOf } from '../../ops/registry.ts';
 import { isBuiltin, readableConstant } from './constants.ts';
 import { factsOf } from './facts.ts';
 
-/** A layer that multiplies vectors of its input by one constant matrix W, `outputs` x `inputs`, in float32. */
+/**
+ * A layer that multiplies vectors of its input by a constant matrix W, `outputs` x `inputs`, in float32; a convolution
+ * in groups has one such matrix per group, with `outputs / groups` of the rows each.
+ */
 export interface DenseLayer {
   readonly node: Node;
   /** `conv`: the vectors are the patches under the window. `linear`: they are the rows of the last axis. */
@@ -15,18 +18,26 @@ export interface DenseLayer {
   readonly weightId: ValueId;
   readonly weight: Tensor;
   readonly outputs: number;
+  /** Elements that one output reads: within a group. */
   readonly inputs: number;
+  readonly groups: number;
   /** Whether the weight stores W row by row; otherwise its transpose. */
   readonly outputsFirst: boolean;
 }
 
 const names = {
   onnx: new Set(['Conv', 'Gemm', 'MatMul']),
-  tflite: new Set(['CONV_2D', 'FULLY_CONNECTED']),
+  tflite: new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED']),
 } as const;
 
 /** Conv without groups, Gemm and MatMul with a constant right side; CONV_2D and FULLY_CONNECTED. */
 export function denseLayerOf(model: Model, node: Node): DenseLayer | undefined {
+  const layer = multiplyLayerOf(model, node);
+  return layer?.groups === 1 && node.op !== 'DEPTHWISE_CONV_2D' ? layer : undefined;
+}
+
+/** As `denseLayerOf`, and convolutions in groups, depthwise ones included. */
+export function multiplyLayerOf(model: Model, node: Node): DenseLayer | undefined {
   if (!isBuiltin(node) || !names[model.dialect].has(node.op) || node.outputs.length !== 1) return undefined;
   const [role] = operatorOf(model, node)?.weights?.(node, model) ?? [];
   if (role === undefined || role.input !== 1 || role.activation !== 0) return undefined;
@@ -34,24 +45,32 @@ export function denseLayerOf(model: Model, node: Node): DenseLayer | undefined {
   const activation = node.inputs[0];
   const weight = readableConstant(model.graphs[0], weightId);
   if (weightId == null || activation == null || weight?.dtype !== 'float32') return undefined;
-  const facts = factsOf(model);
-  if (facts.dtypeOf(activation) !== 'float32') return undefined;
+  if (factsOf(model).dtypeOf(activation) !== 'float32') return undefined;
   const outputs = weight.dims[role.outputAxis] ?? 0;
   const inputs = weight.dims.reduce((product, dim) => product * dim, 1) / outputs;
   if (!(outputs > 0 && inputs > 0)) return undefined;
-  const base = { node, activation, weightId, weight, outputs, inputs };
+  const base = { node, activation, weightId, weight, outputs, inputs, groups: 1 };
   if (role.kind === 'matmul') {
     const plain = weight.dims.length === 2 && intAttribute(node, 'weights_format', 0) === 0;
     if (!plain || intAttribute(node, 'transA', 0) !== 0) return undefined;
     return { ...base, kind: 'linear', outputsFirst: role.outputAxis === 0 };
   }
-  if (role.kind !== 'conv' || weight.dims.length < 3 || intAttribute(node, 'group', 1) !== 1)
-    return undefined;
-  const channels = facts.typeOf(activation)?.shape?.[model.dialect === 'onnx' ? 1 : 3];
-  // TFLite has no attribute for groups: the filter is narrower than the input.
-  if (typeof channels === 'number' && channels !== weight.dims[model.dialect === 'onnx' ? 1 : 3])
-    return undefined;
-  return { ...base, kind: 'conv', outputsFirst: true };
+  const groups = groupsOf(model, node, activation, weight.dims);
+  if (weight.dims.length < 3 || groups === undefined) return undefined;
+  return { ...base, kind: 'conv', groups, outputsFirst: role.kind === 'conv' };
+}
+
+/** TFLite has no attribute for groups: the filter of CONV_2D is narrower than the input. */
+function groupsOf(
+  model: Model,
+  node: Node,
+  activation: ValueId,
+  dims: readonly number[],
+): number | undefined {
+  if (model.dialect === 'onnx') return intAttribute(node, 'group', 1);
+  const channels = factsOf(model).typeOf(activation)?.shape?.[3];
+  if (typeof channels !== 'number') return undefined;
+  return node.op === 'DEPTHWISE_CONV_2D' ? channels : channels / (dims[3] as number);
 }
 
 /** W in float64, row-major. */

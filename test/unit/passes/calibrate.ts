@@ -56,9 +56,15 @@ export function givenRanges(
         const size = (layers.includes(node.id) && denseLayerOf(model, node)?.inputs) || 0;
         if (size === 0 || size > 2304) continue;
         const gram = new Float64Array(size * size).map((_, i) => (i % (size + 1) === 0 ? 1 : 0));
-        found.set(node.id, { size, count: 1, mean: new Float64Array(size), gram });
+        found.set(node.id, { groups: 1, size, count: 1, mean: new Float64Array(size), gram });
       }
       return found;
+    },
+    async crossMoments() {
+      throw new Error('ranges by hand have no cross moments');
+    },
+    async channels() {
+      throw new Error('ranges by hand have no channels');
     },
   };
 }

@@ -1,12 +1,12 @@
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { exposing } from '../../../src/engine/exposed.ts';
+import { exposing } from '../../../src/engine/observe/exposed.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, NodeId } from '../../../src/ir/model.ts';
 import { withMainGraph } from '../../../src/ir/model.ts';
 import type { InputMoments } from '../../../src/passes/pass.ts';
 import type { DenseLayer } from '../../../src/passes/support/denseLayer.ts';
-import { biasOf, denseLayerOf, matrixOf } from '../../../src/passes/support/denseLayer.ts';
+import { biasOf, denseLayerOf, matrixOf, multiplyLayerOf } from '../../../src/passes/support/denseLayer.ts';
 import { startRunner } from '../../../src/runtime/launch.ts';
 import { inputsOf } from '../../../src/runtime/modelInputs.ts';
 import { randomDataset } from '../../../src/runtime/random.ts';
@@ -140,14 +140,36 @@ describe('moments of what weights meet, against the outputs of the runtime', () 
     await checkAll(model, denseLayers(model).length);
   });
 
-  it('leaves out grouped convolutions, weights from inputs and layers that are no dense layers', async () => {
+  it('leaves out weights from inputs and layers that are no dense layers', async () => {
     const g = new OnnxBuilder(6);
     g.input('x', ['N', 4, 5, 5]);
-    g.node('Conv', ['x', g.floats('w', [8, 2, 1, 1])], 'c', { group: 2 });
-    g.node('MatMul', ['c', 'c'], 'y');
+    g.node('MatMul', ['x', 'x'], 'y');
     const model = g.output('y').model();
-    const moments = await calibratorFor(model).moments(model, ['Conv:c', 'MatMul:y', 'none']);
+    const moments = await calibratorFor(model).moments(model, ['MatMul:y', 'none']);
     expect(moments.size).toBe(0);
+  });
+
+  it('gives convolutions in groups the moments that each group would have alone', async () => {
+    const build = (group: number, from: number, to: number) => {
+      const g = new OnnxBuilder(7);
+      g.input('x', ['N', 6, 5, 4]);
+      const starts = g.integers('starts', [from]);
+      g.node('Slice', ['x', starts, g.integers('ends', [to]), g.integers('axes', [1])], 's');
+      g.node('Conv', ['s', g.floats('w', [6, (to - from) / group, 3, 3])], 'y', {
+        group,
+        pads: [1, 1, 1, 1],
+      });
+      return g.output('y').model();
+    };
+    const momentsOf = async (model: Model) =>
+      (await calibratorFor(model, undefined, sampleCount).moments(model, ['Conv:y'])).get('Conv:y');
+    const grouped = await momentsOf(build(3, 0, 6));
+    expect(grouped).toMatchObject({ groups: 3, size: 18 });
+    for (let group = 0; group < 3; group += 1) {
+      const alone = await momentsOf(build(1, 2 * group, 2 * group + 2));
+      const gram = grouped?.gram.slice(group * 324, (group + 1) * 324);
+      gram?.forEach((value, i) => expect(value).toBeCloseTo(alone?.gram[i] as number, 4));
+    }
   });
 
   it('samples large maps on a grid', async () => {
@@ -158,4 +180,78 @@ describe('moments of what weights meet, against the outputs of the runtime', () 
     const moments = await calibratorFor(model, undefined, sampleCount).moments(model, ['Conv:y']);
     expect(moments.get('Conv:y')?.count).toBe(sampleCount * 35 * 25);
   });
+});
+
+/** The moments of the layer on which another model's layer stands are its own, and so are their products. */
+async function crossOfItself(model: Model): Promise<void> {
+  const ids = model.graphs[0].nodes.flatMap((node) => (multiplyLayerOf(model, node) ? [node.id] : []));
+  const calibrator = calibratorFor(model, undefined, sampleCount);
+  const moments = await calibrator.moments(model, ids);
+  const pairs = ids.map((id) => ({ reference: id, current: id }));
+  const crosses = await calibrator.crossMoments(model, model, pairs);
+  expect([...crosses.keys()]).toEqual([...moments.keys()]);
+  expect(crosses.size).toBeGreaterThan(3);
+  for (const [id, cross] of crosses) {
+    const own = moments.get(id) as InputMoments;
+    expect(cross.count).toBe(own.count);
+    const largest = own.gram.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const far = (a: Float64Array, b: Float64Array) =>
+      Math.max(...a.map((value, i) => Math.abs(value - (b[i] as number))));
+    expect(far(cross.cross, own.gram)).toBeLessThan(1e-5 * largest);
+    expect(far(cross.gram, own.gram)).toBeLessThan(1e-5 * largest);
+    expect(far(cross.referenceMean, own.mean)).toBeLessThan(1e-4 * Math.sqrt(largest));
+  }
+}
+
+describe('moments across two models', () => {
+  it.each(['digits.onnx', 'digits.tflite'])('%s with itself', async (name) => {
+    await crossOfItself(readModelFile(path.join(samples, name)).model);
+  });
+
+  it('pairs a layer with a narrower one behind a layer that was doubled', async () => {
+    const build = (gain: number, keep: number) => {
+      const g = new OnnxBuilder(7);
+      g.input('x', ['N', 3, 6, 6]);
+      const weights = g.floats('w', [4, 3, 3, 3]);
+      g.node('Conv', ['x', weights], 'c');
+      g.node('Mul', ['c', g.floats('gain', [1], () => gain)], 'm');
+      g.node('Slice', ['m', g.integers('s', [0]), g.integers('e', [keep]), g.integers('a', [1])], 'k');
+      g.node('Conv', ['k', g.floats('v', [5, keep, 1, 1])], 'y');
+      return g.output('y').model();
+    };
+    const [reference, current] = [build(1, 4), build(2, 3)];
+    const calibrator = calibratorFor(reference, undefined, sampleCount);
+    const pair = { reference: 'Conv:y', current: 'Conv:y' };
+    const cross = (await calibrator.crossMoments(reference, current, [pair])).get('Conv:y');
+    const own = (await calibrator.moments(reference, ['Conv:y'])).get('Conv:y') as InputMoments;
+    expect(cross).toMatchObject({ size: 3, referenceSize: 4 });
+    for (let i = 0; i < 4; i += 1)
+      for (let j = 0; j < 3; j += 1)
+        expect(cross?.cross[i * 3 + j]).toBeCloseTo(2 * (own.gram[i * 4 + j] as number), 3);
+  });
+});
+
+describe('moments per channel', () => {
+  it.each(['digits.onnx', 'digits.tflite'])(
+    'agree with the moments that a layer of %s sees',
+    async (name) => {
+      const { model } = readModelFile(path.join(samples, name));
+      const linear = denseLayers(model).filter((layer) => layer.kind === 'linear');
+      expect(linear.length).toBeGreaterThan(0);
+      const calibrator = calibratorFor(model, undefined, sampleCount);
+      for (const layer of linear) {
+        const rows = (await calibrator.moments(model, [layer.node.id])).get(layer.node.id) as InputMoments;
+        const seen = (await calibrator.channels(model, [{ value: layer.activation, axis: 1 }])).get(
+          layer.activation,
+        );
+        seen?.mean.forEach((mean, c) => {
+          const square = rows.gram[c * rows.size + c] as number;
+          expect(mean).toBeCloseTo(rows.mean[c] as number, 4);
+          expect(seen.variance[c]).toBeCloseTo(square - mean ** 2, 3);
+          expect((seen.max[c] as number) - (seen.min[c] as number)).toBeGreaterThanOrEqual(0);
+        });
+        expect(seen?.count).toBe(sampleCount);
+      }
+    },
+  );
 });

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Tensor } from 'onnxruntime-node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createCalibrator } from '../../../src/engine/calibrator.ts';
-import { addToHistogram } from '../../../src/engine/histograms.ts';
+import { addToHistogram } from '../../../src/engine/observe/histograms.ts';
 import { encodeModel } from '../../../src/formats/encode.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model } from '../../../src/ir/model.ts';

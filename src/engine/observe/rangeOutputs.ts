@@ -1,8 +1,8 @@
-import type { Attribute } from '../ir/attribute.ts';
-import { GraphEditor } from '../ir/edit.ts';
-import type { Node, OnnxModel, Value, ValueId } from '../ir/model.ts';
-import { withMainGraph } from '../ir/model.ts';
-import { tensorType } from '../ir/types.ts';
+import type { Attribute } from '../../ir/attribute.ts';
+import { GraphEditor } from '../../ir/edit.ts';
+import type { Node, OnnxModel, Value, ValueId } from '../../ir/model.ts';
+import { withMainGraph } from '../../ir/model.ts';
+import { tensorType } from '../../ir/types.ts';
 
 /** A model whose only outputs are the ranges of some of its values. */
 export interface RangeModel {

@@ -1,20 +1,14 @@
-import { KerfError } from '../ir/errors.ts';
-import type { Model, ValueId } from '../ir/model.ts';
-import { decodeNumbers, readFloats } from '../ir/numbers.ts';
-import type { Histogram, ObservedRange } from '../passes/pass.ts';
-import { inputsOf } from '../runtime/modelInputs.ts';
-import type { HostTensor, Tensors } from '../runtime/runner.ts';
+import { KerfError } from '../../ir/errors.ts';
+import type { Model, ValueId } from '../../ir/model.ts';
+import { decodeNumbers, readFloats } from '../../ir/numbers.ts';
+import type { Histogram, ObservedRange } from '../../passes/pass.ts';
+import { inputsOf } from '../../runtime/modelInputs.ts';
+import type { HostTensor } from '../../runtime/runner.ts';
 import { chunksOf, exposing } from './exposed.ts';
+import type { RunSamples } from './runs.ts';
 
 /** Bins of a histogram: eight for each of the 255 steps of an 8-bit range. */
 export const histogramBins = 2048;
-
-/** Runs a model over all calibration samples; `part` is the share of the progress this run stands for. */
-export type RunSamples = (
-  model: Model,
-  part: readonly [number, number],
-  visit: (tensors: Tensors, feeds: Tensors) => void,
-) => Promise<void>;
 
 /**
  * Counts how often the values fall into each bin between their `ranges`, in a second pass over the data. Tensors leave
@@ -48,7 +42,7 @@ export async function countHistograms(
   if (groups.length === 0 && inputs.length > 0) groups.push([]);
   for (const [index, group] of groups.entries()) {
     const part = [index / groups.length, (index + 1) / groups.length] as const;
-    await run(group.length === 0 ? model : exposing(model, group), part, (tensors, feeds) => {
+    await run([group.length === 0 ? model : exposing(model, group)], part, (tensors, feeds) => {
       for (const id of group) count(found, id, tensors[id]);
       if (index === 0) for (const id of inputs) count(found, id, feeds[id]);
     });

@@ -1,0 +1,165 @@
+import type { Attribute } from '../../ir/attribute.ts';
+import { attr } from '../../ir/attribute.ts';
+import { GraphEditor } from '../../ir/edit.ts';
+import type { Model, Node, OnnxModel, ValueId } from '../../ir/model.ts';
+import { withMainGraph } from '../../ir/model.ts';
+import { intTensor } from '../../ir/numbers.ts';
+import { tensorType } from '../../ir/types.ts';
+import type { ChannelMoments, ValueAxis } from '../../passes/pass.ts';
+import { factsOf } from '../../passes/support/facts.ts';
+import { opsetOf } from '../../passes/support/graph.ts';
+import { chunksOf, exposing } from './exposed.ts';
+import type { RunSamples } from './runs.ts';
+import { numbersOf } from './sums.ts';
+
+interface Watched extends ValueAxis {
+  readonly rank: number;
+  readonly seen: Sums;
+}
+
+interface Sums {
+  /** Numbers per channel. */
+  count: number;
+  sum: Float64Array;
+  squares: Float64Array;
+  min: Float64Array;
+  max: Float64Array;
+}
+
+/** Moments per channel over all samples, in one pass over the data; see `Calibrator.channels`. */
+export async function observeChannels(
+  run: RunSamples,
+  model: Model,
+  values: readonly ValueAxis[],
+): Promise<ReadonlyMap<ValueId, ChannelMoments>> {
+  const facts = factsOf(model);
+  const watched = values.flatMap(({ value, axis }): Watched[] => {
+    const rank = facts.typeOf(value)?.shape?.length ?? 0;
+    return axis < rank && facts.dtypeOf(value) === 'float32'
+      ? [{ value, axis, rank, seen: emptySums() }]
+      : [];
+  });
+  if (watched.length > 0 && model.dialect === 'onnx') await sumOnnx(run, model, watched);
+  if (watched.length > 0 && model.dialect === 'tflite') await sumWhole(run, model, watched);
+  return new Map(watched.flatMap(({ value, seen }) => (seen.count > 0 ? [[value, momentsOf(seen)]] : [])));
+}
+
+function emptySums(): Sums {
+  const none = new Float64Array(0);
+  return { count: 0, sum: none, squares: none, min: none, max: none };
+}
+
+function momentsOf({ count, sum, squares, min, max }: Sums): ChannelMoments {
+  const mean = sum.map((total) => total / count);
+  const variance = squares.map((total, c) => Math.max(0, total / count - (mean[c] as number) ** 2));
+  return { count, mean, variance, min, max };
+}
+
+function addSums(into: Sums, more: Sums): void {
+  const merge = (a: Float64Array, b: Float64Array, join: (x: number, y: number) => number) =>
+    a.length === 0 ? b : a.map((x, c) => join(x, b[c] as number));
+  into.count += more.count;
+  into.sum = merge(into.sum, more.sum, (x, y) => x + y);
+  into.squares = merge(into.squares, more.squares, (x, y) => x + y);
+  into.min = merge(into.min, more.min, Math.min);
+  into.max = merge(into.max, more.max, Math.max);
+}
+
+const reductions = [
+  ['sum', 'ReduceSum', 13],
+  ['squares', 'ReduceSumSquare', 18],
+  ['min', 'ReduceMin', 18],
+  ['max', 'ReduceMax', 18],
+] as const;
+
+/** Four numbers per channel and sample leave the runtime. */
+async function sumOnnx(run: RunSamples, model: OnnxModel, watched: readonly Watched[]): Promise<void> {
+  const [graph] = model.graphs;
+  const editor = new GraphEditor(graph, model);
+  const added: Node[] = [];
+  const add = (
+    op: string,
+    inputs: readonly ValueId[],
+    attributes: readonly (readonly [string, Attribute])[],
+  ) => {
+    const type = op === 'Shape' ? tensorType('int64') : tensorType('float32');
+    const output = editor.addValue(`${inputs[0]}_kerf_${op}`, { type });
+    const id = editor.freshNode(`${output}_node`);
+    added.push({ id, name: id, op, domain: '', inputs, outputs: [output], attributes: new Map(attributes) });
+    return output;
+  };
+  const names = watched.map(({ value, axis, rank }) => {
+    const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis);
+    const reduce = (op: string, since: number) => {
+      if (axes.length === 0) return add('Identity', [value], []);
+      const asInput = opsetOf(model) >= since;
+      const inputs = asInput
+        ? [editor.addConstant('kerf_axes', intTensor('int64', [axes.length], axes))]
+        : [];
+      const attributes = asInput ? [] : [['axes', attr.ints(axes)] as const];
+      return add(op, [value, ...inputs], [['keepdims', attr.int(0)], ...attributes]);
+    };
+    return { shape: add('Shape', [value], []), of: reductions.map(([, op, since]) => reduce(op, since)) };
+  });
+  const last = graph.nodes.at(-1);
+  if (last === undefined) editor.insertFirst(added);
+  else editor.insertAfter(last.id, added);
+  editor.setOutputs(names.flatMap(({ shape, of }) => [shape, ...of]));
+  await run([withMainGraph(model, editor.finish())], [0, 1], (tensors) => {
+    for (const [index, { seen, axis }] of watched.entries()) {
+      const { shape, of } = names[index] as (typeof names)[number];
+      const count = numbersOf(tensors, shape).reduce(
+        (product, dim, i) => (i === axis ? product : product * dim),
+        1,
+      );
+      const [sum, squares, min, max] = of.map((name) => numbersOf(tensors, name)) as [
+        Float64Array,
+        Float64Array,
+        Float64Array,
+        Float64Array,
+      ];
+      addSums(seen, { count, sum, squares, min, max });
+    }
+  });
+}
+
+/** Values leave the runtime whole and are summed here. */
+async function sumWhole(run: RunSamples, model: Model, watched: readonly Watched[]): Promise<void> {
+  const fed = new Set(model.graphs[0].inputs);
+  const inner = watched.map(({ value }) => value).filter((id) => !fed.has(id));
+  const chunks: (readonly ValueId[])[] = [...chunksOf(model, inner)];
+  // A model without outputs does not load: when only inputs are asked for, its own outputs stay.
+  if (chunks.length === 0) chunks.push([]);
+  for (const [index, chunk] of chunks.entries()) {
+    const part = [index / chunks.length, (index + 1) / chunks.length] as const;
+    await run([chunk.length === 0 ? model : exposing(model, chunk)], part, (tensors, feeds) => {
+      for (const { value, axis, seen } of watched) {
+        const source = chunk.includes(value) ? tensors : index === 0 && fed.has(value) ? feeds : undefined;
+        const dims = source?.[value]?.dims;
+        if (source !== undefined && dims !== undefined)
+          addSums(seen, sumsAlong(dims, axis, numbersOf(source, value)));
+      }
+    });
+  }
+}
+
+function sumsAlong(dims: readonly number[], axis: number, data: Float64Array): Sums {
+  const channels = dims[axis] as number;
+  const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  const sums = {
+    count: data.length / channels,
+    sum: new Float64Array(channels),
+    squares: new Float64Array(channels),
+    min: new Float64Array(channels).fill(Number.POSITIVE_INFINITY),
+    max: new Float64Array(channels).fill(Number.NEGATIVE_INFINITY),
+  };
+  for (let i = 0; i < data.length; i += 1) {
+    const c = Math.floor(i / inner) % channels;
+    const x = data[i] as number;
+    sums.sum[c] = (sums.sum[c] as number) + x;
+    sums.squares[c] = (sums.squares[c] as number) + x * x;
+    if (x < (sums.min[c] as number)) sums.min[c] = x;
+    if (x > (sums.max[c] as number)) sums.max[c] = x;
+  }
+  return sums;
+}
