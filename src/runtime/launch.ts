@@ -60,6 +60,20 @@ export function startRunner(): Runner {
       const plain = own.map(({ id, feeds }) => ({ session: id, feeds }));
       return call(home, 'time', { jobs: plain, warmup, runs }, 'timing', file);
     },
+    async keep(tag, tensors) {
+      await call(alive(), 'keep', { tag, tensors }, 'keeping tensors', '');
+    },
+    async forget(names) {
+      await call(alive(), 'forget', { names: names ?? null }, 'forgetting tensors', '');
+    },
+    async replay(stages, tags) {
+      const own = stages.map(({ session, ...rest }) => ({ ...rest, ...membership(session) }));
+      const home = own[0]?.life;
+      if (home === undefined || own.some((stage) => stage.life !== home))
+        throw new KerfError('internal', 'replayed sessions must live in one runner process');
+      const plain = own.map(({ id, life: _life, file: _file, ...rest }) => ({ ...rest, session: id }));
+      return call(home, 'replay', { stages: plain, tags }, 'running', own[0]?.file ?? '');
+    },
     async peakRss() {
       return call(alive(), 'peakRss', {}, 'reading its memory use', '');
     },

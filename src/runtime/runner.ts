@@ -68,6 +68,20 @@ export interface Session {
 }
 
 /**
+ * One session in a chain that runs inside the runner process. `feed` names, for each input, the kept tensor it takes;
+ * `keep` names, for each output, what it is kept as. What a stage keeps only for the stages behind it is listed in
+ * `passing` and forgotten after the tag.
+ */
+export interface ReplayStage {
+  readonly session: Session;
+  readonly feed: Readonly<Record<string, string>>;
+  readonly keep: Readonly<Record<string, string>>;
+  readonly passing?: boolean;
+  /** Outputs with the kept tensors they may equal byte for byte: when all do, the chain ends there for that tag. */
+  readonly unless?: Readonly<Record<string, string>>;
+}
+
+/**
  * A forked process that holds inference sessions. Inference blocks and can crash, so it never runs elsewhere;
  * `kill` is the only way to cancel a running inference.
  */
@@ -82,6 +96,15 @@ export interface Runner {
     jobs: readonly { readonly session: Session; readonly feeds: Tensors }[],
     options: { readonly warmup: number; readonly runs: number },
   ): Promise<readonly Float64Array[]>;
+  /** Keeps tensors in the process under `name` and `tag`, so that many runs can be fed without sending them again. */
+  keep(tag: string, tensors: Tensors): Promise<void>;
+  /** Forgets the kept tensors of these names, or all. */
+  forget(names?: readonly string[]): Promise<void>;
+  /**
+   * Runs the chain once per tag on kept tensors. Gives the outputs of the last stage that are not kept, or null where a
+   * stage made nothing new (see `unless`).
+   */
+  replay(stages: readonly ReplayStage[], tags: readonly string[]): Promise<readonly (Tensors | null)[]>;
   /** Peak resident set of the process so far, bytes. */
   peakRss(): Promise<number>;
   kill(): void;

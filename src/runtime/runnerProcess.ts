@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { KerfError } from '../ir/errors.ts';
 import type { BackendSession } from './backend.ts';
 import { openModel } from './open.ts';
+import { createReplay } from './replay.ts';
 import { timeInTurns } from './timing.ts';
 import type { FromRunner, RunnerApi, RunnerMethod, ToRunner } from './wire.ts';
 import { packError } from './wire.ts';
 
 const sessions = new Map<number, BackendSession>();
+const replay = createReplay(sessionOf);
 let lastSession = 0;
 
 function sessionOf(id: number): BackendSession {
@@ -36,6 +38,15 @@ const served: Served = {
       jobs.map((job) => ({ session: sessionOf(job.session), feeds: job.feeds })),
       { warmup, runs, stopped: () => !process.connected },
     ),
+  replay: ({ stages, tags }) => replay.run(stages, tags),
+  keep({ tag, tensors }) {
+    replay.keep(tag, tensors);
+    return null;
+  },
+  forget({ names }) {
+    replay.forget(names);
+    return null;
+  },
   peakRss: () => peakRss(),
   async close({ session }) {
     await sessionOf(session).close();

@@ -1,6 +1,6 @@
 import type { ErrorReason } from '../ir/errors.ts';
 import { KerfError } from '../ir/errors.ts';
-import type { LayerTime, SessionInfo, SessionOptions, Tensors } from './runner.ts';
+import type { LayerTime, ReplayStage, SessionInfo, SessionOptions, Tensors } from './runner.ts';
 
 /** What the runner process does; requests, replies, client and server derive from this interface. */
 export interface RunnerApi {
@@ -13,6 +13,14 @@ export interface RunnerApi {
     warmup: number;
     runs: number;
   }): readonly Float64Array[];
+  /** See `Runner.replay`; stages name sessions by number. */
+  replay(p: {
+    stages: readonly (Omit<ReplayStage, 'session'> & { readonly session: number })[];
+    tags: readonly string[];
+  }): readonly (Tensors | null)[];
+  /** See `Runner.keep`. */
+  keep(p: { tag: string; tensors: Tensors }): null;
+  forget(p: { names: readonly string[] | null }): null;
   peakRss(p: Record<string, never>): number;
   close(p: { session: number }): null;
 }
