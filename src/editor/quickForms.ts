@@ -77,6 +77,7 @@ async function askOption(title: string, option: PassOption): Promise<OptionValue
     items.sort((a, b) => Number(b.value === option.default) - Number(a.value === option.default));
     return (await pick<(typeof items)[number]>(items, { title, placeHolder: option.title })).value;
   }
+  if (option.type === 'text') return askText(title, option);
   const text = await vscode.window.showInputBox({
     title,
     prompt: optionPrompt(option),
@@ -85,6 +86,17 @@ async function askOption(title: string, option: PassOption): Promise<OptionValue
   });
   if (text === undefined) throw new KerfError('cancelled', 'dismissed');
   return checkOption(option, text).value ?? option.default;
+}
+
+async function askText(title: string, option: Extract<PassOption, { type: 'text' }>): Promise<string> {
+  const text = await vscode.window.showInputBox({
+    title,
+    prompt: option.title,
+    value: option.default,
+    placeHolder: option.example,
+  });
+  if (text === undefined) throw new KerfError('cancelled', 'dismissed');
+  return text.trim();
 }
 
 export async function pickDevice(

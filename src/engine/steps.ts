@@ -118,6 +118,8 @@ function checkedValue(pass: string, option: PassOption, value: OptionValue): Opt
       return typeof value === 'boolean' ? value : fail('true or false');
     case 'choice':
       return option.choices.includes(String(value)) ? String(value) : fail(option.choices.join(' | '));
+    case 'text':
+      return String(value);
     case 'integer':
     case 'number': {
       const number = typeof value === 'number' ? value : Number.NaN;

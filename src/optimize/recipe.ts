@@ -135,6 +135,7 @@ function problemOf(option: PassOption, value: OptionValue): string | undefined {
     return typeof value === 'string' && option.choices.includes(value)
       ? undefined
       : `is not one of ${option.choices.join(', ')}`;
+  if (option.type === 'text') return typeof value === 'string' ? undefined : 'is not a text';
   if (typeof value !== 'number' || (option.type === 'integer' && !Number.isInteger(value)))
     return option.type === 'integer' ? 'is not a whole number' : 'is not a number';
   return value < option.min || value > option.max

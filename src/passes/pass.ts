@@ -14,6 +14,8 @@ export type PassOption = {
     }
   | { readonly type: 'boolean'; readonly default: boolean }
   | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
+  /** Free text; `example` shows its form where a person types it. */
+  | { readonly type: 'text'; readonly default: string; readonly example: string }
 );
 
 export type OptionValue = number | boolean | string;

@@ -107,6 +107,15 @@ function fieldOf(option: PassOption): Field {
         read: () => (option.choices.includes(picker.get()) ? picker.get() : option.default),
       };
     }
+    case 'text': {
+      const field = textField({
+        label: option.title,
+        value: option.default,
+        placeholder: option.example,
+        onInput: () => undefined,
+      });
+      return { element: field.element, read: () => field.get().trim() };
+    }
     case 'number':
     case 'integer': {
       const field = textField({

@@ -6,6 +6,7 @@ export interface Options {
   number(name: string): number;
   boolean(name: string): boolean;
   choice(name: string): string;
+  text(name: string): string;
 }
 
 /** Checks `values` against `declared` and fills in defaults. Throws `KerfError('bad-option')` naming the option. */
@@ -23,6 +24,7 @@ export function readOptions(declared: readonly PassOption[], values: OptionValue
     number: (name) => Number(complete.get(name)),
     boolean: (name) => complete.get(name) === true,
     choice: (name) => String(complete.get(name)),
+    text: (name) => String(complete.get(name)).trim(),
   };
 }
 
@@ -35,6 +37,8 @@ function checked(option: PassOption, value: OptionValue | undefined): OptionValu
     case 'choice':
       if (typeof value === 'string' && option.choices.includes(value)) return value;
       throw wrong(option, value, `one of ${option.choices.join(', ')}`);
+    case 'text':
+      return String(value);
     case 'integer':
     case 'number': {
       const inside = typeof value === 'number' && value >= option.min && value <= option.max;
