@@ -83,6 +83,7 @@ export class CallMemory {
       inputs.map((input) => [
         input.type,
         input.constant === undefined ? input.content : this.#idOf(input.constant),
+        input.elements?.map((element) => element.type),
       ]),
     );
   }

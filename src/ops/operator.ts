@@ -1,6 +1,7 @@
 import type { Dialect, Graph, Model, Node, ValueId } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { Dim, Shape, ValueType } from '../ir/types.ts';
+import type { ChannelFlow } from './flow/flow.ts';
 
 /** Colour and grouping of operators in the editor, and op classes of the latency estimator. */
 export type OpFamily =
@@ -40,6 +41,8 @@ export interface Known {
   /** Content of small integer tensors (shape arithmetic), row-major; elements may be symbolic or unknown. */
   readonly content?: readonly Dim[];
   readonly constant?: Tensor;
+  /** Elements of a sequence whose length is known. */
+  readonly elements?: readonly Known[];
 }
 
 /** What a rule may look at. Types of inputs and outputs, never weight bytes beyond small integer constants. */
@@ -85,6 +88,8 @@ export interface Operator {
   weights?(node: Node, model: Model): readonly WeightRole[];
   /** Inputs that configure the operator (scales, limits, ratios, padding values): constants there are not weights. */
   readonly settings?: readonly number[];
+  /** Which indices of the operands' axes belong together; without it nothing that the operator touches can go. */
+  readonly channels?: ChannelFlow;
   /** The output may share the input's memory without copying (Reshape, Identity). */
   readonly view?: true;
   /** The output may overwrite the first input when that dies here (Relu, Add). */

@@ -17,10 +17,11 @@ function lengthOf(node: Node, name: string): number {
   return attribute !== undefined && isList(attribute) ? attribute.value.length : 0;
 }
 
-function isList(attribute: Attribute): attribute is Extract<Attribute, { kind: 'ints' | 'floats' | 'strings' }> {
+function isList(
+  attribute: Attribute,
+): attribute is Extract<Attribute, { kind: 'ints' | 'floats' | 'strings' }> {
   return attribute.kind === 'ints' || attribute.kind === 'floats' || attribute.kind === 'strings';
 }
-
 
 /** Rows of [N, F]; a single row may be given without its first axis. */
 function rowsOf(shape: Shape | undefined): Dim {
@@ -127,9 +128,11 @@ function inferOneHot(context: OpContext): readonly Known[] {
 /** Features of all inputs side by side. */
 function inferVectorizer(context: OpContext): readonly Known[] {
   const sizes = intListOf(context.node, 'inputdimensions');
-  const width = sizes?.reduce((sum, size) => sum + size, 0) ?? context.node.inputs
-    .map((_, index) => context.shape(index)?.[1] ?? null)
-    .reduce<Dim>((sum, size) => combine(sum, '+', size), 0);
+  const width =
+    sizes?.reduce((sum, size) => sum + size, 0) ??
+    context.node.inputs
+      .map((_, index) => context.shape(index)?.[1] ?? null)
+      .reduce<Dim>((sum, size) => combine(sum, '+', size), 0);
   return [known('float32', [rowsOf(context.shape(0)), width])];
 }
 
@@ -201,9 +204,19 @@ export const classicalOperators: readonly Operator[] = [
   ml('Normalizer', 'normalization', floatLikeFirst, perInput(3)),
   ml('OneHotEncoder', 'movement', inferOneHot),
   ml('Scaler', 'elementwise', floatLikeFirst, perInput(2)),
-  ml('SVMClassifier', 'matmul', (context) => classified(context, labelCount(context.node) || null), supportCost),
+  ml(
+    'SVMClassifier',
+    'matmul',
+    (context) => classified(context, labelCount(context.node) || null),
+    supportCost,
+  ),
   ml('SVMRegressor', 'matmul', (context) => regressed(context, 'float32', 1), supportCost),
-  ml('TreeEnsemble', 'other', (context) => regressed(context, dtypeAt(context, 0), targets(context)), treeCost),
+  ml(
+    'TreeEnsemble',
+    'other',
+    (context) => regressed(context, dtypeAt(context, 0), targets(context)),
+    treeCost,
+  ),
   ml(
     'TreeEnsembleClassifier',
     'other',

@@ -217,7 +217,8 @@ function inferBatchedScan(context: OpContext, body: Graph): readonly Known[] {
     (state) => context.inferBody(body, [...state, ...slices]),
   );
   return context.node.outputs.map((_, index) => {
-    const value = index < states ? joinKnown(all.state[index] ?? {}, all.outputs[index] ?? {}) : all.outputs[index];
+    const value =
+      index < states ? joinKnown(all.state[index] ?? {}, all.outputs[index] ?? {}) : all.outputs[index];
     const leading = index < states ? [batch] : [batch, scanLength(context)];
     const shape = value && shapeOf(value);
     return known(value && tensorTypeOf(value)?.dtype, shape && [...leading, ...shape]);

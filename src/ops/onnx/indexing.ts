@@ -91,7 +91,8 @@ function inferUnique(context: OpContext): readonly Known[] {
   const axis = context.node.attributes.get('axis');
   const at = axis?.kind === 'int' && x !== undefined ? axisOf(Number(axis.value), x.length) : undefined;
   // Where each element went has a place for every element, or slice along the axis.
-  const places = x === undefined ? null : axis === undefined ? productOf(x) : at === undefined ? null : (x[at] ?? null);
+  const places =
+    x === undefined ? null : axis === undefined ? productOf(x) : at === undefined ? null : (x[at] ?? null);
   return [values, counts, known('int64', [places]), counts];
 }
 
