@@ -11,6 +11,7 @@ import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding } from '../support/quantization.ts';
+import { splitHardSwish } from '../prepare/hardSwish.ts';
 import { meanToPool } from './meanToPool.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
@@ -38,7 +39,8 @@ export async function quantizeOnnx(
   if ('refusal' in raised) {
     throw new KerfError('unsupported', `opset ${raisedOpset} is needed: ${raised.refusal}`);
   }
-  const start = meanToPool(raised.model, factsOf(raised.model), allowed);
+  const pooled = meanToPool(raised.model, factsOf(raised.model), allowed);
+  const start = splitHardSwish(pooled, allowed);
   const facts = factsOf(start);
   const draft = planOnnx(start, facts, allowed, () => true);
   const wanted = rootsOf(draft);
@@ -75,7 +77,7 @@ function encodingsOf(
   for (const { root, cap, fixed } of plan.values.values()) {
     if (encodings.has(root)) continue;
     const lowest = dtype === 'uint8' ? 0 : -128;
-    if (fixed) encodings.set(root, { scale: 1 / 256, zeroPoint: lowest, dtype });
+    if (fixed !== undefined) encodings.set(root, { scale: fixed, zeroPoint: lowest, dtype });
     else encodings.set(root, activationEncoding(ranges.get(root) as ObservedRange, dtype, cap));
   }
   return encodings;

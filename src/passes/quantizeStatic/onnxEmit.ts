@@ -1,5 +1,5 @@
 import type { Attribute } from '../../ir/attribute.ts';
-import { attr } from '../../ir/attribute.ts';
+import { attr, floatAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { floatTensor, intTensor, readFloats } from '../../ir/numbers.ts';
@@ -16,9 +16,11 @@ import {
   rangeOf,
   smallestScales,
 } from '../support/quantization.ts';
-import type { NodePlan, OnnxPlan } from './onnxPlan.ts';
+import type { NodePlan, OnCodes, OnnxPlan } from './onnxPlan.ts';
 
 interface Emitter {
+  /** The codes of encoded values. */
+  readonly codes: Map<ValueId, ValueId>;
   readonly graph: Graph;
   readonly editor: GraphEditor;
   readonly plan: OnnxPlan;
@@ -49,6 +51,7 @@ export function emitOnnx(
     plan,
     encodings,
     perChannel,
+    codes: new Map(),
     current: new Map(),
     parameters: new Map(),
     weights: new Map(),
@@ -60,7 +63,19 @@ export function emitOnnx(
     dequantized.set(id, insertPair(emitter, id, number));
   }
   for (const nodePlan of plan.nodes.values()) rewire(emitter, nodePlan, dequantized);
-  return emitter.editor.finish();
+  return withoutIdlePairs(model, emitter.editor.finish());
+}
+
+/** Drops the dequantizations that nobody reads because every reader takes the codes another way. */
+function withoutIdlePairs(model: OnnxModel, graph: Graph): Graph {
+  const { uses, isOutput } = indexOf(graph);
+  const editor = new GraphEditor(graph, model);
+  for (const node of graph.nodes) {
+    const [output] = node.outputs;
+    if (node.op !== 'DequantizeLinear' || output == null || isOutput.has(output)) continue;
+    if ((uses.get(output) ?? []).length === 0) editor.removeNode(node.id);
+  }
+  return editor.finish();
 }
 
 function update(emitter: Emitter, node: Node, before: readonly Node[] = []): void {
@@ -77,6 +92,7 @@ function insertPair(emitter: Emitter, id: ValueId, number: number): ValueId {
   // Exporters make long names, and each of these is stored several times, so new ones are numbered.
   const base = `q${number}`;
   const codes = editor.freshValue(base);
+  emitter.codes.set(id, codes);
   let source = id;
   let result = id;
   if (valuePlan?.required === true && maker !== undefined) {
@@ -110,6 +126,58 @@ function qdq(
   return { id, name: id, op, domain: '', inputs, outputs: [output], attributes };
 }
 
+/** Replaces one of `inputs` by what an operator makes of its codes; gives the nodes that do it. */
+function changedCodes(
+  { editor, graph, codes, parameters, plan }: Emitter,
+  { node }: NodePlan,
+  { input, op, to }: OnCodes,
+  inputs: (ValueId | null)[],
+): readonly Node[] {
+  const id = node.inputs[input] as ValueId;
+  const source = codes.get(id) as ValueId;
+  const [scale, zeroPoint] = parameters.get(plan.values.get(id)?.root ?? id) as readonly [ValueId, ValueId];
+  const changed = editor.freshValue(`${source}_${op.toLowerCase()}`);
+  const rank = op === 'Tile' ? 4 : (graph.values.get(node.inputs[1] ?? '')?.constant?.dims.length ?? 4);
+  const channels = graph.values.get(node.inputs[1] ?? '')?.constant?.dims[1] ?? to;
+  const numbers =
+    op === 'Tile'
+      ? [1, 1, 1, to]
+      : Array.from({ length: 2 * rank }, (_, i) => (i === rank + 1 ? to - channels : 0));
+  const amounts = editor.addConstant(`${changed}_by`, intTensor('int64', [numbers.length], numbers));
+  const result = editor.freshValue(`${changed}_dq`);
+  inputs[input] = result;
+  return [
+    qdq(editor, op, op === 'Tile' ? [source, amounts] : [source, amounts, zeroPoint], changed, changed),
+    qdq(editor, 'DequantizeLinear', [changed, scale, zeroPoint], result, changed),
+  ];
+}
+
+/**
+ * Clip(alpha x + beta, 0, 1) as an addition whose result saturates: alpha goes into a scale under which the same codes
+ * are read again. Gives the node and what goes before it.
+ */
+function hardSigmoid(emitter: Emitter, node: Node): readonly [Node, readonly Node[]] {
+  const { editor, codes, encodings, plan } = emitter;
+  const id = emitter.graph.nodes.find((each) => each.id === node.id)?.inputs[0] as ValueId;
+  const encoding = encodings.get(plan.values.get(id)?.root ?? id) as Encoding;
+  const alpha = floatAttribute(node, 'alpha', 0.2);
+  const beta = floatTensor([], Float32Array.of(floatAttribute(node, 'beta', 0.5)));
+  const base = `${codes.get(id)}_scaled`;
+  const scaled = storeEncoding(editor, base, { ...encoding, scale: encoding.scale * alpha });
+  const offset = activationEncoding(rangeOf(beta), encoding.dtype);
+  const offsetIds = storeEncoding(editor, `${base}_offset`, offset);
+  const offsetCodes = editor.addConstant(`${base}_offset`, quantizeConstant(beta, offset));
+  const [left, right] = [editor.freshValue(`${base}_dq`), editor.freshValue(`${base}_offset_dq`)];
+  const sum: Node = { ...node, op: 'Add', inputs: [left, right], attributes: new Map() };
+  return [
+    sum,
+    [
+      qdq(editor, 'DequantizeLinear', [codes.get(id) as ValueId, ...scaled], left, base),
+      qdq(editor, 'DequantizeLinear', [offsetCodes, ...offsetIds], right, `${base}_offset`),
+    ],
+  ];
+}
+
 /** Scale and zero point of a root, stored once. */
 function parametersOf(emitter: Emitter, root: ValueId, number: number): readonly [ValueId, ValueId] {
   let stored = emitter.parameters.get(root);
@@ -128,11 +196,8 @@ function storeEncoding(editor: GraphEditor, base: ValueId, encoding: Encoding): 
   ];
 }
 
-function rewire(
-  emitter: Emitter,
-  { node, weight, activations, constants }: NodePlan,
-  dequantized: ReadonlyMap<ValueId, ValueId>,
-): void {
+function rewire(emitter: Emitter, plan: NodePlan, dequantized: ReadonlyMap<ValueId, ValueId>): void {
+  const { node, weight, activations, constants, onCodes } = plan;
   const { editor, graph } = emitter;
   const now = emitter.current.get(node.id) ?? node;
   const inputs = [...now.inputs];
@@ -140,6 +205,11 @@ function rewire(
   for (const index of activations) {
     const id = node.inputs[index] as ValueId;
     inputs[index] = dequantized.get(id) ?? id;
+  }
+  if (onCodes !== undefined) before.push(...changedCodes(emitter, plan, onCodes, inputs));
+  if (node.op === 'HardSigmoid') {
+    update(emitter, ...hardSigmoid(emitter, now));
+    return;
   }
   for (const index of constants) {
     const id = node.inputs[index] as ValueId;
@@ -152,14 +222,14 @@ function rewire(
     before.push(qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result, id));
     inputs[index] = result;
   }
-  if (weight !== undefined) before.push(...weightNodes(emitter, node, weight, inputs));
+  if (weight !== undefined) before.push(...weightNodes(emitter, plan, weight, inputs));
   update(emitter, { ...now, inputs }, before);
 }
 
 /** Replaces weight and bias among `inputs` by dequantized constants; gives the nodes that do it. */
 function weightNodes(
   emitter: Emitter,
-  node: Node,
+  { node, onCodes }: NodePlan,
   role: WeightRole,
   inputs: (ValueId | null)[],
 ): readonly Node[] {
@@ -169,7 +239,8 @@ function weightNodes(
   const inputScale = (encodings.get(plan.values.get(activation)?.root ?? activation) as Encoding).scale;
   const biasId = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
   const bias = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
-  const stored = storeWeight(emitter, id, role, bias && smallestScales(bias, inputScale));
+  const channels = onCodes?.op === 'Pad' ? onCodes.to : undefined;
+  const stored = storeWeight(emitter, id, role, bias && smallestScales(bias, inputScale), channels);
   const result = editor.freshValue(`${id}_dq`);
   const axis = stored.scales.length > 1 ? new Map([['axis', attr.int(role.outputAxis)]]) : undefined;
   const nodes = [qdq(editor, 'DequantizeLinear', stored.ids, result, id, axis)];
@@ -195,11 +266,14 @@ function storeWeight(
   id: ValueId,
   role: WeightRole,
   atLeast: Float64Array | undefined,
+  channels?: number,
 ): StoredWeight {
   const { editor, graph, weights, perChannel } = emitter;
-  const known = weights.get(`${id}|${role.outputAxis}`);
+  const key = `${id}|${role.outputAxis}|${channels}`;
+  const known = weights.get(key);
   if (known !== undefined && !(atLeast?.some((least, c) => least > scaleOf(known, c)) ?? false)) return known;
-  const tensor = readableConstant(graph, id) as Tensor;
+  const own = readableConstant(graph, id) as Tensor;
+  const tensor = channels === undefined ? own : withChannels(own, channels);
   const floor = perChannel || atLeast === undefined ? atLeast : [Math.max(...atLeast)];
   const { tensor: codes, scales } = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
   const dims = perChannel ? [scales.length] : [];
@@ -212,8 +286,20 @@ function storeWeight(
     ],
     scales,
   };
-  weights.set(`${id}|${role.outputAxis}`, stored);
+  weights.set(key, stored);
   return stored;
+}
+
+/** A convolution's weight with zeros for further input channels. */
+function withChannels(tensor: Tensor, channels: number): Tensor {
+  const [outputs = 0, inputs = 0, ...window] = tensor.dims;
+  const size = window.reduce((product, dim) => product * dim, 1);
+  const values = readFloats(tensor);
+  const padded = new Float32Array(outputs * channels * size);
+  for (let o = 0; o < outputs; o += 1) {
+    padded.set(values.subarray(o * inputs * size, (o + 1) * inputs * size), o * channels * size);
+  }
+  return floatTensor([outputs, channels, ...window], padded);
 }
 
 function scaleOf({ scales }: StoredWeight, channel: number): number {

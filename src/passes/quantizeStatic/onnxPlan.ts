@@ -19,8 +19,8 @@ export interface ValuePlan {
   readonly required: boolean;
   /** Upper bound from a Clip that the encoding makes superfluous. */
   readonly cap?: number;
-  /** Softmax: the range is known without looking. */
-  readonly fixed?: true;
+  /** The scale of a result whose range is known without looking, from 0 up. */
+  readonly fixed?: number;
 }
 
 export interface NodePlan {
@@ -32,6 +32,15 @@ export interface NodePlan {
   readonly constants: readonly number[];
   /** Values that are encoded because of this node's results. */
   readonly results: readonly ValueId[];
+  /** What is done to the codes of one input on the way to this node alone, for the sake of a faster kernel. */
+  readonly onCodes?: OnCodes;
+}
+
+/** `Pad`: zeros up to this many channels; `Tile`: repeated this often along the last axis. */
+export interface OnCodes {
+  readonly input: number;
+  readonly op: 'Pad' | 'Tile';
+  readonly to: number;
 }
 
 export interface OnnxPlan {
@@ -47,8 +56,18 @@ const surrounded = new Set([
   'AveragePool',
   'GlobalAveragePool',
   'Sigmoid',
+  'HardSigmoid',
   'LeakyRelu',
   'Softmax',
+]);
+
+/**
+ * Scales of results whose range is known: the runtimes' own for Softmax; for HardSigmoid the largest code is 1, because
+ * its upper bound is the saturation of the codes.
+ */
+const fixedScales: ReadonlyMap<string, number> = new Map([
+  ['Softmax', 1 / 256],
+  ['HardSigmoid', 1 / 255],
 ]);
 
 /** Operators that run on codes as they are, so that scale and zero point pass from input to output. */
@@ -140,7 +159,8 @@ function planWeighted(planner: Planner, node: Node, weight: WeightRole): void {
   if (required && !planner.values.has(carrier.value) && !planner.encodable(carrier.value)) return;
   if (!encodeInput(planner, input)) return;
   const results = required ? [carrier.value] : [];
-  planner.nodes.set(node.id, { node, weight, activations: [0], constants: [], results });
+  const onCodes = paddedInput(planner, node);
+  planner.nodes.set(node.id, { node, weight, activations: [0], constants: [], results, ...onCodes });
   if (required) encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier) });
 }
 
@@ -159,16 +179,58 @@ function planSurrounded(planner: Planner, node: Node): void {
     if (facts.dtypeOf(id) !== 'float32') return;
   }
   if (activations.length === 0) return;
-  const head = node.op === 'Softmax' || node.op === 'Sigmoid';
+  const head = node.op === 'Softmax' || node.op === 'Sigmoid' || node.op === 'HardSigmoid';
   // A probability that leaves the model keeps its precision; the runtime gains nothing there.
   if (head && indexOf(graph).isOutput.has(output)) return;
   if (node.op === 'MatMul' && constants.length > 0) return;
   if (node.op === 'AveragePool' && intAttribute(node, 'ceil_mode', 0) !== 0) return;
   const carrier = head ? { value: output } : carrierOf(graph, output);
-  if (node.op !== 'Softmax' && !planner.encodable(carrier.value)) return;
-  planner.nodes.set(node.id, { node, activations, constants, results: [carrier.value] });
-  const fixed = node.op === 'Softmax' ? ({ fixed: true } as const) : {};
-  encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier), ...fixed });
+  const fixed = fixedScales.get(node.op);
+  if (fixed === undefined && !planner.encodable(carrier.value)) return;
+  const onCodes = tiledInput(planner, node, activations);
+  planner.nodes.set(node.id, { node, activations, constants, results: [carrier.value], ...onCodes });
+  const known = fixed === undefined ? {} : { fixed };
+  encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier), ...known });
+}
+
+/**
+ * The direct convolution kernel of x86 reads four input channels at a time; images of one to three take a detour through
+ * a copy of every window, unless they are padded. The weights of the added channels are zeros.
+ */
+function paddedInput({ graph }: Planner, node: Node): { readonly onCodes?: OnCodes } {
+  const dims = graph.values.get(node.inputs[1] ?? '')?.constant?.dims;
+  if (node.op !== 'Conv' || dims === undefined || intAttribute(node, 'group', 1) !== 1) return {};
+  const [outputs = 0, channels = 0] = dims;
+  if (channels >= directInputs || outputs < directOutputs || outputs % directInputs !== 0) return {};
+  return { onCodes: { input: 0, op: 'Pad', to: directInputs } };
+}
+
+const directInputs = 4;
+const directOutputs = 16;
+
+/** Channels from which a pixel's own run is long enough. */
+const longRun = 448;
+
+/**
+ * Scales per channel, as squeeze and excitation has them, meet a feature map pixel by pixel: in the runtime's channels-last
+ * layout that is one short run of channels after the other. Repeated over a row, a run is as long as a row.
+ */
+function tiledInput(
+  { facts }: Planner,
+  node: Node,
+  activations: readonly number[],
+): { readonly onCodes?: OnCodes } {
+  const dims = facts.typeOf(node.outputs[0])?.shape;
+  const width = dims?.[3];
+  if (node.op !== 'Mul' || activations.length !== 2 || dims?.length !== 4) return {};
+  if (typeof width !== 'number' || width === 1 || Number(dims[1] ?? 0) >= longRun) return {};
+  for (const input of activations) {
+    const own = facts.typeOf(node.inputs[input])?.shape;
+    if (own?.length === 4 && own[1] === dims[1] && own[2] === 1 && own[3] === 1) {
+      return { onCodes: { input, op: 'Tile', to: width } };
+    }
+  }
+  return {};
 }
 
 function planSameScale(planner: Planner, node: Node): void {

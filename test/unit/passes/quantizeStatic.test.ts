@@ -91,15 +91,36 @@ const audits: readonly [string, (g: OnnxBuilder) => void, string, number?][] = [
     'QuantizeLinear:1 QLinearConv:1 QLinearGlobalAveragePool:1 Flatten:1 QGemm:1',
   ],
   [
-    'HardSwish stays float between integer layers',
+    'HardSwish as an addition that saturates and a product',
     (g) => {
       image(g);
       conv(g, 'x', 'a');
       g.node('HardSwish', ['a'], 'h');
       conv(g, 'h', 'y');
     },
-    'QuantizeLinear:2 QLinearConv:2 DequantizeLinear:2 HardSigmoid:1 Mul:1',
+    'QuantizeLinear:1 QLinearConv:2 QLinearAdd:1 QLinearMul:1 DequantizeLinear:1',
     14,
+  ],
+  [
+    'squeeze and excitation with HardSigmoid, scales repeated over a row',
+    (g) => {
+      image(g);
+      conv(g, 'x', 'a');
+      g.node('GlobalAveragePool', ['a'], 'p');
+      conv(g, 'p', 'f');
+      g.node('HardSigmoid', ['f'], 's', { alpha: attr.float(1 / 6) });
+      g.node('Mul', ['a', 's'], 'm');
+      conv(g, 'm', 'y');
+    },
+    'QuantizeLinear:1 QLinearConv:3 QLinearGlobalAveragePool:1 QLinearAdd:1 Tile:1 QLinearMul:1 DequantizeLinear:1',
+  ],
+  [
+    'an image of three channels gets a fourth',
+    (g) => {
+      g.input('x', ['N', 3, 9, 9]);
+      g.node('Conv', ['x', g.floats('w', [16, 3, 3, 3]), g.floats('b', [16])], 'y', { strides: [2, 2] });
+    },
+    'QuantizeLinear:1 Pad:1 QLinearConv:1 DequantizeLinear:1',
   ],
   [
     'ConvTranspose stays float',
