@@ -1,6 +1,7 @@
 import type { Tab } from '../src/editor/pageProtocol.ts';
 import type { Selection } from './app.ts';
 import type { Camera } from './graph/camera.ts';
+import { type Shown, nothingShown } from './graph/hiding.ts';
 import type { OverlayId } from './graph/overlay.ts';
 
 /** What a page remembers while its tab is hidden or the window reloads: how things look, never the model. */
@@ -8,6 +9,8 @@ interface Remembered {
   readonly camera: Camera | undefined;
   /** Fold level; `undefined` is the one the model opens with. */
   readonly level: number | undefined;
+  /** Kinds of small layers that have cards of their own. */
+  readonly shown: Shown;
   /** Groups toggled against the level, by key. */
   readonly toggled: readonly string[];
   readonly selection: Selection;
@@ -20,6 +23,7 @@ interface Remembered {
 const initial: Remembered = {
   camera: undefined,
   level: undefined,
+  shown: nothingShown,
   toggled: [],
   selection: undefined,
   overlay: 'none',

@@ -16,6 +16,8 @@ export interface Comparison {
   readonly removed: readonly string[];
   readonly changed: readonly { readonly id: string; readonly classes: readonly ChangeClass[] }[];
   readonly unchanged: number;
+  /** Layers that were matched although their ids differ: of `a`, of `b`. */
+  readonly renamed: readonly (readonly [string, string])[];
   readonly notCovered: readonly string[];
 }
 
@@ -38,6 +40,7 @@ export function compareModels(a: Model, b: Model): Comparison {
       removed: left.graph.nodes.map((node) => node.id),
       changed: [],
       unchanged: 0,
+      renamed: [],
       notCovered: [`layers of ${a.dialect} and ${b.dialect} models are not matched with each other`],
     };
   }
@@ -53,6 +56,10 @@ export function compareModels(a: Model, b: Model): Comparison {
     removed: left.graph.nodes.filter((node) => !matching.forward.has(node)).map((node) => node.id),
     changed,
     unchanged: matching.forward.size - changed.length,
+    renamed: left.graph.nodes.flatMap((node) => {
+      const other = matching.forward.get(node)?.id ?? node.id;
+      return other === node.id ? [] : [[node.id, other] as const];
+    }),
     notCovered: notCovered(a, b, unread),
   };
 }

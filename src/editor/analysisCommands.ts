@@ -43,7 +43,7 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
         );
       return pages.show(await openEditor(store, uri), 'benchmark', true);
     },
-    'kerf.compareWith': (first, second) => compareWith(parts, first, second),
+    'kerf.compareWith': (first, second, how) => compareWith(parts, first, second, how),
     'kerf.compareWithOriginal': async (argument) => {
       const document = await openEditor(store, await targetUri(argument));
       if (pages.show(document, 'compare', true)) return undefined;
@@ -97,11 +97,12 @@ async function pickScheme(): Promise<string> {
   return (await pick(items, { title: vscode.l10n.t('What would happen to a layer?') })).label;
 }
 
-/** Two models: their texts side by side, and what differs in numbers. */
+/** Two models side by side in the editor; `'texts'` asks for their text forms and a report instead. */
 async function compareWith(
-  { services, reports, texts }: CommandParts,
+  { services, pages, reports, texts }: CommandParts,
   first: unknown,
   second: unknown,
+  how: unknown,
 ): Promise<void> {
   const left = await targetUri(first);
   // The explorer passes the clicked file and the whole selection.
@@ -109,6 +110,10 @@ async function compareWith(
     ? second.map(uriOf).find((uri) => uri?.toString() !== left.toString())
     : uriOf(second);
   const right = selected ?? (await pickModel(vscode.l10n.t('Compare {0} with…', fileName(left)), left));
+  if (how !== 'texts') {
+    const document = await openEditor(services.store, right);
+    if (pages.compare(document, { kind: 'file', path: left.fsPath })) return;
+  }
   await withDocument(services.store, left, (before) =>
     withDocument(services.store, right, async (after) => {
       const [a, b] = [await before.handle(), await after.handle()];

@@ -124,7 +124,13 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** The model before any step. */
   original(): Promise<Handle> {
-    return this.#handles.at({ ...this.#journal.current, steps: [] });
+    return this.handleBefore(0);
+  }
+
+  /** The model after the first `count` of its steps. */
+  handleBefore(count: number): Promise<Handle> {
+    const { current } = this.#journal;
+    return this.#handles.at({ ...current, steps: current.steps.slice(0, count) });
   }
 
   /** The model with further steps that are not part of the document. */

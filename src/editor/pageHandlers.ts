@@ -1,22 +1,17 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CallOptions } from '../engine/protocol.ts';
-import {
-  applyPass,
-  applySteps,
-  benchmark,
-  compareWithOriginal,
-  evaluate,
-  optimize,
-  writeCandidate,
-} from './actions.ts';
+import { applyPass, applySteps, benchmark, evaluate, optimize, writeCandidate } from './actions.ts';
 import { askForDataset, datasetFor } from './dataset.ts';
 import type { ModelDocument } from './document.ts';
 import type { FindingsView } from './findings.ts';
+import { pageComparison, withoutRows } from './pageComparison.ts';
+import { pageFiles } from './pageFiles.ts';
 import type { HostCall, PageHandlers } from './pageProtocol.ts';
 import { stateOf } from './pageState.ts';
 import type { Services } from './services.ts';
 import { sliced } from './sliced.ts';
+import { requireTrust } from './trust.ts';
 
 /** What the page may ask for that is not the engine's business. */
 export interface PageSurroundings {
@@ -44,9 +39,25 @@ export function pageHandlers(
     ready: async () => state(),
     graph: async (_, call) => sliced(await document.ask('graph', device(), options(call))),
     node: ({ id }, call) => document.ask('node', { id, ...device() }, options(call)),
-    inspect: (_, call) => document.ask('inspect', {}, options(call)),
+    inspect: async () => withoutRows(await document.inspection()),
     layers: async (_, call) => sliced(await document.ask('layers', {}, options(call))),
-    tensor: ({ value }, call) => document.ask('tensor', { value }, options(call)),
+    tensor: (at, call) => document.ask('tensor', at, options(call)),
+    tensorPage: async (at, call) => sliced(await document.ask('tensorPage', at, options(call))),
+    channels: async (at, call) => sliced(await document.ask('channels', at, options(call))),
+    sparsity: async (_, call) => sliced(await document.ask('sparsity', {}, options(call))),
+    async sensitivity({ scheme }, call) {
+      requireTrust();
+      const data = await datasetFor(settings, document);
+      const params = { scheme, ...(data === null ? {} : { data }) };
+      const report = await document.ask('sensitivity', params, options(call));
+      return {
+        scheme,
+        data: report.data,
+        layers: report.layers.map(({ id, sqnrDb }) => ({ id, sqnrDb })),
+      };
+    },
+    ...pageComparison(services, document),
+    ...pageFiles(document),
     check: async () => ({ findings: await around.findings.of(document) }),
     estimate: (_, call) =>
       document.ask('estimate', { device: settings.device(document.uri) ?? '' }, options(call)),
@@ -65,7 +76,6 @@ export function pageHandlers(
       const chosen = data ?? (await evaluationData(services, document));
       return evaluate(document, chosen, options(call));
     },
-    compare: (_, call) => compareWithOriginal(services, document, options(call)),
     async optimize({ device: id, maxDrop }, call) {
       const data = await datasetFor(settings, document);
       const how = { device: id, data, ...(maxDrop === undefined ? {} : { maxDrop }) };

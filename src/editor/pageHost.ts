@@ -4,7 +4,7 @@ import type { FindingsView } from './findings.ts';
 import { pageHandlers } from './pageHandlers.ts';
 import { pageHtml, pageRoots } from './pageHtml.ts';
 import { connect } from './pageLine.ts';
-import type { Notice, Tab } from './pageProtocol.ts';
+import type { Against, Notice, Tab } from './pageProtocol.ts';
 import { revisionOf, stateOf } from './pageState.ts';
 import type { Services } from './services.ts';
 import type { TextForms } from './textForms.ts';
@@ -14,6 +14,8 @@ export interface PageHost extends vscode.Disposable {
   resolve(document: ModelDocument, panel: vscode.WebviewPanel): void;
   /** Shows a tab in the document's panel and starts its job; false when there is no panel. */
   show(document: ModelDocument, tab: Tab, run: boolean): boolean;
+  /** Shows a comparison in the document's panel; false when there is no panel. */
+  compare(document: ModelDocument, against: Against): boolean;
   isOpen(document: ModelDocument): boolean;
 }
 
@@ -33,6 +35,15 @@ export function createPageHost(
   const panels = new Set<Panel>();
   const toAll = (which: (panel: Panel) => boolean, notice: (panel: Panel) => Notice): void => {
     for (const panel of panels) if (which(panel)) panel.notify(notice(panel));
+  };
+  /** To the panel of a document that is in front. */
+  const tell = (document: ModelDocument, notice: Notice): boolean => {
+    const shown = [...panels].filter((panel) => panel.document === document);
+    const panel = shown.find((each) => each.panel.active) ?? shown[0];
+    if (panel === undefined) return false;
+    panel.notify(notice);
+    panel.panel.reveal(panel.panel.viewColumn, false);
+    return true;
   };
   const changed = ({ document }: Panel): Notice => ({
     notice: 'changed',
@@ -71,14 +82,8 @@ export function createPageHost(
       });
       panel.webview.html = pageHtml(panel.webview, services.extensionUri);
     },
-    show(document, tab, run) {
-      const shown = [...panels].filter((panel) => panel.document === document);
-      const panel = shown.find((each) => each.panel.active) ?? shown[0];
-      if (panel === undefined) return false;
-      panel.notify({ notice: 'show', tab, run });
-      panel.panel.reveal(panel.panel.viewColumn, false);
-      return true;
-    },
+    show: (document, tab, run) => tell(document, { notice: 'show', tab, run }),
+    compare: (document, against) => tell(document, { notice: 'compare', against }),
     isOpen: (document) => [...panels].some((panel) => panel.document === document),
     dispose: () => vscode.Disposable.from(...subscriptions).dispose(),
   };

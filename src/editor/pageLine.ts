@@ -22,11 +22,17 @@ const reads: ReadonlySet<PageMethod> = new Set([
   'inspect',
   'layers',
   'tensor',
+  'tensorPage',
+  'channels',
+  'sparsity',
+  'sensitivity',
   'check',
   'estimate',
   'bench',
   'evaluate',
   'compare',
+  'other',
+  'history',
   'optimize',
 ]);
 
@@ -76,7 +82,7 @@ export function connect(webview: Wire, handlers: PageHandlers, revision: () => n
   return {
     notify(notice) {
       if (ready) post({ kind: 'notice', ...notice });
-      else if (notice.notice === 'show') waiting.push(notice);
+      else if (notice.notice === 'show' || notice.notice === 'compare') waiting.push(notice);
     },
     sleep() {
       ready = false;

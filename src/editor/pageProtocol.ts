@@ -10,9 +10,11 @@ import type {
   EvalReport,
   InspectReport,
   OptimizeReport,
+  Headline,
   Result,
   WireError,
 } from '../engine/protocol.ts';
+import type { GraphView } from '../engine/view.ts';
 
 /**
  * The contract between the page (webview-ui/) and the extension host. The page pulls; the host pushes notices only.
@@ -55,7 +57,45 @@ export interface DocumentState {
   readonly selection: string | null;
 }
 
-export type Tab = 'layers' | 'benchmark' | 'compare' | 'memory' | 'roofline' | 'recipe' | 'optimize';
+export type Tab =
+  | 'layers'
+  | 'weights'
+  | 'benchmark'
+  | 'compare'
+  | 'memory'
+  | 'roofline'
+  | 'recipe'
+  | 'optimize';
+
+/** What the model is compared with: itself after so many of its steps (0: as opened), or another file. */
+export type Against =
+  | { readonly kind: 'steps'; readonly count: number }
+  | { readonly kind: 'file'; readonly path: string };
+
+/** `inspect` without its rows: the graph's columns hold those. */
+export type PageInspect = Omit<InspectReport, 'layers'> & { readonly layerCount: number };
+
+/** The model on the other side of a comparison, and what differs from it to the current one. */
+export interface OtherModel {
+  readonly title: string;
+  readonly graph: GraphView;
+  readonly before: PageInspect;
+  readonly after: PageInspect;
+  readonly diff: DiffReport;
+}
+
+/** What each layer alone does to the outputs; null: nothing. */
+export interface PageSensitivity {
+  readonly scheme: string;
+  readonly data: string;
+  readonly layers: readonly { readonly id: string; readonly sqnrDb: number | null }[];
+}
+
+/** A constant of the model: `value` in graph number `graph` (the main graph when absent). */
+interface Constant {
+  readonly value: string;
+  readonly graph?: number;
+}
 
 type None = Record<string, never>;
 
@@ -69,9 +109,16 @@ export interface PageApi {
 
   graph(p: None): Result<'graph'>;
   node(p: { id: string }): Result<'node'>;
-  inspect(p: None): InspectReport;
+  inspect(p: None): PageInspect;
   layers(p: None): Result<'layers'>;
-  tensor(p: { value: string }): Result<'tensor'>;
+  tensor(p: Constant): Result<'tensor'>;
+  /** Weights cross in pages of a few kilobytes, never whole. */
+  tensorPage(p: Constant & { offset: number; count: number }): Result<'tensorPage'>;
+  channels(p: Constant & { axis?: number }): Result<'channels'>;
+  /** Writes `.npy` where the person says; null when they do not. */
+  exportTensor(p: Constant & { name: string }): { file: string; bytes: number } | null;
+  sparsity(p: None): Result<'sparsity'>;
+  sensitivity(p: { scheme: string }): PageSensitivity;
   check(p: None): Result<'check'>;
   estimate(p: None): EstimateReport;
   passes(p: None): Result<'passes'>;
@@ -95,7 +142,15 @@ export interface PageApi {
   /** Against labels where the dataset has some, and against the file on disk. Without `data` the host asks for it. */
   evaluate(p: { data?: string }): EvalReport;
   /** The edited model against the file on disk. */
-  compare(p: None): { before: InspectReport; after: InspectReport; diff: DiffReport };
+  compare(p: None): { before: PageInspect; after: PageInspect; diff: DiffReport };
+  /** The model to show beside this one. */
+  other(p: { against: Against }): OtherModel;
+  /** Asks which file to compare with; null when the question is dismissed. */
+  pickOther(p: None): Against | null;
+  /** The text forms of another file and of this model, side by side, with a report. */
+  compareTexts(p: { path: string }): null;
+  /** Numbers of the model after each of its steps, the original first. */
+  history(p: None): { points: readonly Headline[] };
   /** Tries recipes for the device; writes nothing. The page offers the candidates, `applyRecipe` takes one. */
   optimize(p: { device: string; maxDrop?: number }): OptimizeReport;
   /** Writes a candidate beside the original with its recipe; answers with the paths written, relative to the file. */
@@ -115,6 +170,10 @@ export interface PageApi {
   pickData(p: None): DocumentState;
   /** Puts text on the clipboard. */
   copy(p: { text: string }): null;
+  /** Writes what the page made where the person says; null when they do not. */
+  saveFile(p: { name: string; content: Uint8Array }): { file: string } | null;
+  /** Asks for a file with values per layer; null when the question is dismissed. */
+  pickOverlay(p: None): { name: string; text: string } | null;
 }
 
 export type PageMethod = keyof PageApi;
@@ -143,6 +202,8 @@ export type Notice =
   | { readonly notice: 'select'; readonly layer: string | null }
   /** A command asks for a tab; `run` starts its job (benchmark, compare, optimize). */
   | { readonly notice: 'show'; readonly tab: Tab; readonly run: boolean }
+  /** A command asks for a comparison side by side. */
+  | { readonly notice: 'compare'; readonly against: Against }
   /** Work the host started itself; null when it ended. */
   | {
       readonly notice: 'job';

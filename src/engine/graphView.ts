@@ -1,16 +1,17 @@
 import type { Analysis } from '../analysis/report.ts';
 import type { EstimateReport } from '../devices/estimate.ts';
 import { workOf } from '../devices/work.ts';
-import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
-import { feedsOf } from '../ir/model.ts';
+import type { Model } from '../ir/model.ts';
 import type { ValueType } from '../ir/types.ts';
-import { describeType, formatShape } from '../ir/types.ts';
-import { capturesOf, graphsOf, indexOf } from '../ir/walk.ts';
-import { bodiesOf } from '../ir/attribute.ts';
+import { formatShape } from '../ir/types.ts';
+import { graphsOf } from '../ir/walk.ts';
+import { operatorOf } from '../ops/registry.ts';
 import type { Finding, Severity } from '../rules/rule.ts';
+import { edgesOf } from './graphEdges.ts';
+import type { Row } from './graphRows.ts';
+import { kinds, rowsOf } from './graphRows.ts';
 import type { GraphView } from './view.ts';
 
-const kinds = { operator: 0, input: 1, output: 2 } as const;
 const severityRank: Record<Severity, number> = { hint: 1, information: 2, warning: 3, error: 4 };
 
 /** Strings by index, each once. */
@@ -28,7 +29,10 @@ class StringTable {
   }
 }
 
-/** The columns the page draws for one graph of the model (0 is the main graph; bodies follow in walking order). */
+/**
+ * The columns the page draws for one graph of the model (0 is the main graph; bodies follow in walking order). Bodies of
+ * control operators and functions follow the layer that runs them; their cost is part of that layer's.
+ */
 export function graphView(
   model: Model,
   analysis: Analysis,
@@ -38,79 +42,60 @@ export function graphView(
 ): GraphView {
   const graph = [...graphsOf(model)][graphNumber] ?? model.graphs[0];
   const table = new StringTable();
-  const types = analysis.types.get(graph);
-  const rows = rowsOf(graph, types);
+  const rows = rowsOf(model, graph);
   const columns = emptyColumns(rows.length);
   const costs = costsById(analysis);
   const precisions = new Map(workOf(model, analysis).map((work) => [work.id, work.precision]));
   const times = new Map(estimate?.layers.map((layer) => [layer.id, layer.ms]));
+  const unsupported = new Set(estimate?.unsupported.map(({ layer }) => layer));
   const marks = marksOf(findings);
   rows.forEach((row, i) => {
+    const main = row.kind === kinds.operator && row.body === undefined;
+    const cost = main ? costs.get(row.layer) : undefined;
+    const type = row.value == null ? undefined : analysis.types.get(row.graph)?.get(row.value);
     columns.kind[i] = row.kind;
+    columns.nested[i] = row.body === undefined ? 0 : 1;
     columns.id[i] = table.of(row.id);
+    columns.layer[i] = table.of(row.layer);
     columns.name[i] = table.of(row.name);
     columns.op[i] = table.of(row.op);
-    columns.scope[i] = table.of(scopeOf(row.name));
-    columns.shape[i] = table.of(row.shape);
-    const cost = row.kind === kinds.operator ? costs.get(row.id) : undefined;
-    columns.family[i] = table.of(cost?.family ?? 'other');
-    columns.precision[i] = table.of(precisions.get(row.id) ?? '');
+    columns.scope[i] = table.of(scopeOfRow(row));
+    columns.shape[i] = table.of(row.value == null ? '' : shapeText(type));
+    columns.family[i] = table.of(cost?.family ?? familyOf(model, row));
+    columns.precision[i] = table.of(precisions.get(row.layer) ?? (row.body ? dtypeText(type) : ''));
     columns.params[i] = cost?.params ?? Number.NaN;
     columns.macs[i] = cost?.macs ?? Number.NaN;
     columns.flops[i] = cost?.flops ?? Number.NaN;
     columns.weightBytes[i] = cost?.weightBytes ?? Number.NaN;
     columns.activationBytes[i] = cost?.activationBytes ?? Number.NaN;
-    columns.estimateMs[i] = times.get(row.id) ?? Number.NaN;
-    const mark = row.kind === kinds.operator ? marks.get(row.id) : undefined;
+    columns.estimateMs[i] = main ? (times.get(row.layer) ?? Number.NaN) : Number.NaN;
+    columns.unsupported[i] = main && unsupported.has(row.layer) ? 1 : 0;
+    const mark = row.kind === kinds.operator ? marks.get(row.layer) : undefined;
     columns.findings[i] = mark?.count ?? 0;
     columns.severity[i] = mark?.worst ?? 0;
   });
-  const edges = edgesOf(graph, types, table);
+  const edges = edgesOf(rows, analysis, (text) => table.of(text));
   return { strings: table.strings, nodeCount: rows.length, ...columns, ...edges };
 }
 
-interface Row {
-  readonly kind: number;
-  readonly id: string;
-  readonly name: string;
-  readonly op: string;
-  readonly shape: string;
+function familyOf(model: Model, { node }: Row): string {
+  return (node === undefined ? undefined : operatorOf(model, node)?.family) ?? 'other';
 }
 
-type Types = ReadonlyMap<ValueId, ValueType> | undefined;
-
-/** Inputs first, then operators in stored order, then outputs: the node numbering of the view. */
-function rowsOf(graph: Graph, types: Types): Row[] {
-  const shape = (id: ValueId | null | undefined) => (id == null ? '' : shapeText(types?.get(id)));
-  const rows: Row[] = [];
-  for (const value of feedsOf(graph)) {
-    rows.push({
-      kind: kinds.input,
-      id: `input:${value.id}`,
-      name: value.name,
-      op: 'Input',
-      shape: shape(value.id),
-    });
-  }
-  for (const node of graph.nodes) {
-    const name = node.name === '' ? node.id : node.name;
-    rows.push({ kind: kinds.operator, id: node.id, name, op: node.op, shape: shape(node.outputs[0]) });
-  }
-  for (const id of graph.outputs) {
-    rows.push({
-      kind: kinds.output,
-      id: `output:${id}`,
-      name: graph.values.get(id)?.name ?? id,
-      op: 'Output',
-      shape: shape(id),
-    });
-  }
-  return rows;
+/** A body makes a group, and the layer that runs it is in that group. */
+function scopeOfRow({ name, body, runs }: Row): string {
+  const own = runs[0];
+  if (own === undefined) return body === undefined ? scopeOf(name) : body.path.join('/');
+  return own.path.slice(0, runs.length > 1 ? -1 : undefined).join('/');
 }
 
 function shapeText(type: ValueType | undefined): string {
   if (type === undefined) return 'unknown';
   return type.kind === 'tensor' || type.kind === 'sparse' ? formatShape(type.shape) : type.kind;
+}
+
+function dtypeText(type: ValueType | undefined): string {
+  return type?.kind === 'tensor' ? type.dtype : '';
 }
 
 /**
@@ -128,7 +113,9 @@ function emptyColumns(count: number) {
   const number = () => new Float64Array(count);
   return {
     kind: new Uint8Array(count),
+    nested: new Uint8Array(count),
     id: index(),
+    layer: index(),
     name: index(),
     op: index(),
     family: index(),
@@ -141,6 +128,7 @@ function emptyColumns(count: number) {
     weightBytes: number(),
     activationBytes: number(),
     estimateMs: number(),
+    unsupported: new Uint8Array(count),
     findings: new Uint16Array(count),
     severity: new Uint8Array(count),
   };
@@ -163,32 +151,4 @@ function marksOf(findings: readonly Finding[]): Map<string, { count: number; wor
     }
   }
   return marks;
-}
-
-function edgesOf(graph: Graph, types: Types, table: StringTable) {
-  const feeds = feedsOf(graph);
-  const source = new Map<ValueId, number>(feeds.map((value, i) => [value.id, i]));
-  const position = new Map<Node, number>(graph.nodes.map((node, i) => [node, feeds.length + i]));
-  for (const [id, node] of indexOf(graph).producer) source.set(id, position.get(node) as number);
-  const from: number[] = [];
-  const to: number[] = [];
-  const label: number[] = [];
-  const connect = (id: ValueId, target: number) => {
-    const start = source.get(id);
-    if (start === undefined) return;
-    from.push(start);
-    to.push(target);
-    label.push(table.of(`${graph.values.get(id)?.name ?? id}: ${describeType(types?.get(id))}`));
-  };
-  graph.nodes.forEach((node, i) => {
-    const target = feeds.length + i;
-    for (const input of node.inputs) if (input !== null) connect(input, target);
-    for (const body of bodiesOf(node)) for (const id of capturesOf(body)) connect(id, target);
-  });
-  graph.outputs.forEach((id, i) => connect(id, feeds.length + graph.nodes.length + i));
-  return {
-    edgeFrom: Uint32Array.from(from),
-    edgeTo: Uint32Array.from(to),
-    edgeLabel: Uint32Array.from(label),
-  };
 }

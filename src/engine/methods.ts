@@ -5,6 +5,7 @@ import { lookMethods } from './methods/look.ts';
 import { measureMethods } from './methods/measure.ts';
 import { modelMethods } from './methods/models.ts';
 import { searchMethods } from './methods/search.ts';
+import { weightMethods } from './methods/weights.ts';
 import type { Method, Params, Result } from './protocol.ts';
 import { ModelStore } from './store.ts';
 
@@ -23,6 +24,7 @@ export function createMethods(): { readonly methods: EngineMethods; dispose(): v
     ...measureMethods(store),
     ...searchMethods(store),
     ...fileMethods(store),
+    ...weightMethods(store),
   };
   return { methods, dispose: () => store.dispose() };
 }

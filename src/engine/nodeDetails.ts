@@ -44,9 +44,8 @@ export function nodeDetails(
   passes: readonly Pass[],
   findings: readonly Finding[],
 ): NodeDetails {
-  const { graph, node } = findNode(model, id);
+  const { graph, node, graphNumber } = findNode(model, id);
   const cost = analysis.layers.find((layer) => layer.id === id);
-  if (cost === undefined) throw new KerfError('internal', `layer '${id}' was not analysed`);
   const details = (value: ValueId | null, index: number, side: 'input' | 'output') =>
     value === null ? undefined : valueDetails(model, graph, node, analysis, value, index, side);
   const present = (value: ValueDetails | undefined): value is ValueDetails => value !== undefined;
@@ -55,7 +54,11 @@ export function nodeDetails(
     name: node.name,
     op: node.op,
     domain: node.domain,
-    cost: { ...layerRow(cost), formula: cost.formula, inputBytes: cost.inputBytes ?? null },
+    graph: graphNumber,
+    cost:
+      cost === undefined
+        ? costOfNested(node)
+        : { ...layerRow(cost), formula: cost.formula, inputBytes: cost.inputBytes ?? null },
     attributes: [...node.attributes].map(([name, value]) => ({
       name,
       value: formatAttribute(value) ?? 'a graph',
@@ -67,6 +70,13 @@ export function nodeDetails(
       .map((pass) => pass.id),
     findings: findings.filter((finding) => finding.layer === id || finding.layers?.includes(id) === true),
   };
+}
+
+/** Layers of bodies are priced with the layer that runs them. */
+function costOfNested({ id, name, op }: Node): NodeDetails['cost'] {
+  const unknown = { macs: null, flops: null, activationBytes: null, inputBytes: null };
+  const none = { params: 0, weightBytes: 0, outputShapes: [] };
+  return { id, name, op, ...none, ...unknown, formula: 'counted with the layer that runs this body' };
 }
 
 function valueDetails(

@@ -10,12 +10,14 @@ import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '..
 import type { Budget, Finding, Rule, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
 import type { GraphView } from './view.ts';
+import type { ChannelMap, LayerSparsity, TensorPage } from './weights/reports.ts';
 
 // What callers need to name; the page imports types from here and from `view.ts` only.
 export type {
   BenchReport,
   Budget,
   Candidate,
+  ChannelMap,
   DeviceProfile,
   Dialect,
   ErrorReason,
@@ -26,6 +28,7 @@ export type {
   LatencyStats,
   LayerCost,
   LayerEstimate,
+  LayerSparsity,
   MemoryPlan,
   OptimizeReport,
   OptionValue,
@@ -34,6 +37,7 @@ export type {
   RecipeStep,
   SensitivityReport,
   Severity,
+  TensorPage,
   TensorStatistics,
   TextForm,
 };
@@ -120,6 +124,8 @@ export interface DiffReport {
     )[];
   }[];
   readonly unchanged: number;
+  /** Layers that were matched although their ids differ: before, after. */
+  readonly renamed: readonly (readonly [string, string])[];
   readonly before: Headline;
   readonly after: Headline;
   readonly notCovered: readonly string[];
@@ -136,6 +142,8 @@ export interface NodeDetails {
   readonly name: string;
   readonly op: string;
   readonly domain: string;
+  /** Number of the graph that holds the layer, for `tensor` and its kin; 0 is the main graph. */
+  readonly graph: number;
   readonly cost: LayerRow & { readonly formula: string; readonly inputBytes: number | null };
   readonly attributes: readonly { readonly name: string; readonly value: string }[];
   readonly inputs: readonly ValueDetails[];
@@ -185,6 +193,14 @@ export interface EngineApi {
   node(p: { handle: Handle; id: string; device?: string }): NodeDetails;
   layers(p: { handle: Handle }): { layers: readonly LayerCost[]; memory: MemoryPlan | null };
   tensor(p: { handle: Handle; graph?: number; value: string }): TensorStatistics;
+  /** Some elements of a constant, as many as a page holds at most. */
+  tensorPage(p: { handle: Handle; graph?: number; value: string; offset: number; count: number }): TensorPage;
+  /** Means of a constant over its channels: a picture of it, not its values. */
+  channels(p: { handle: Handle; graph?: number; value: string; axis?: number }): ChannelMap;
+  /** Writes a constant as `.npy`. */
+  exportTensor(p: { handle: Handle; graph?: number; value: string; path: string }): { bytes: number };
+  /** Share of zeros in the weights of each layer; reads every weight once. */
+  sparsity(p: { handle: Handle }): LayerSparsity;
   text(p: { handle: Handle }): TextForm;
   check(p: { handle: Handle; device?: string; budget?: Budget }): { findings: readonly Finding[] };
   passes(p: Record<string, never>): { passes: readonly PassInfo[] };
@@ -199,7 +215,17 @@ export interface EngineApi {
     samples?: number;
     bind?: Bindings;
   }): EvalReport;
-  sensitivity(p: { handle: Handle; data?: string; scheme: string }): SensitivityReport;
+  sensitivity(p: {
+    handle: Handle;
+    data?: string;
+    scheme: string;
+    /** Instead of what the scheme stands for. */
+    step?: RecipeStep;
+    bind?: Bindings;
+    samples?: number;
+    /** Every layer on every sample, whatever it costs. */
+    exact?: boolean;
+  }): SensitivityReport;
   optimize(p: {
     handle: Handle;
     device: string;

@@ -7,7 +7,12 @@ export interface GraphView {
   readonly nodeCount: number;
   /** 0 operator, 1 graph input, 2 graph output. */
   readonly kind: Uint8Array;
+  /** 1 for a layer of a body shown in place: its cost is part of the layer that runs the body. */
+  readonly nested: Uint8Array;
+  /** Unique in the view. */
   readonly id: Uint32Array;
+  /** The layer's id in the model: a body that is run from several places is in the view as often. */
+  readonly layer: Uint32Array;
   readonly name: Uint32Array;
   readonly op: Uint32Array;
   /** `OpFamily` as a string index. */
@@ -25,6 +30,8 @@ export interface GraphView {
   readonly activationBytes: Float64Array;
   /** Estimated milliseconds on the chosen device. */
   readonly estimateMs: Float64Array;
+  /** 1 where the chosen device cannot run the layer. */
+  readonly unsupported: Uint8Array;
   /** Number of findings and the worst severity: 0 none, 1 hint, 2 information, 3 warning, 4 error. */
   readonly findings: Uint16Array;
   readonly severity: Uint8Array;

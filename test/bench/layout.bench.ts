@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { buildFoldTree } from '../../webview-ui/graph/foldTree.ts';
+import { everythingShown, nothingShown } from '../../webview-ui/graph/hiding.ts';
 import { layoutGraph } from '../../webview-ui/graph/layout.ts';
 import type { LayoutInput } from '../../webview-ui/graph/layoutTypes.ts';
 import { layoutInputOf } from '../../webview-ui/graph/scene.ts';
@@ -72,13 +73,13 @@ async function compare(title: string, input: LayoutInput, ours: number): Promise
 for (const size of sizes) {
   const view = viewOf(largeNet(size));
   const { result: tree, ms: foldMs } = timed(() => buildFoldTree(view));
-  const everything = { unfolded: unfoldedAt(tree, tree.depth), constants: true };
+  const everything = { unfolded: unfoldedAt(tree, tree.depth), show: everythingShown };
   const visible = visibleGraph(view, tree, everything);
   const input = layoutInputOf(view, visible, undefined);
   const runs = size > 50_000 ? 3 : 7;
   for (let warm = 0; warm < 5; warm++) layoutGraph(input);
   const ours = median(Array.from({ length: runs }, () => timed(() => layoutGraph(input)).ms));
-  const folded = { unfolded: unfoldedAt(tree, openingLevel(view, tree)), constants: false };
+  const folded = { unfolded: unfoldedAt(tree, openingLevel(view, tree)), show: nothingShown };
   const opening = timed(() =>
     layoutGraph(layoutInputOf(view, visibleGraph(view, tree, folded), undefined)),
   ).ms;

@@ -34,7 +34,9 @@ function variableLayers(view: GraphView): Uint8Array | undefined {
   const reached = new Uint8Array(view.nodeCount);
   const stack: number[] = [];
   for (let v = 0; v < view.nodeCount; v++) {
-    if (view.kind[v] !== 1) continue;
+    // A body may run without reading anything: its layers are no constants for that.
+    const inBody = view.nested[v] === 1 && view.strings[view.family[v]!] !== 'constant';
+    if (view.kind[v] !== 1 && !inBody) continue;
     reached[v] = 1;
     stack.push(v);
   }

@@ -24,7 +24,7 @@ export function measure(scene: Scene, overlay: OverlayId, measured: Float64Array
   let unknown = 0;
   values.forEach((value, i) => {
     if (!Number.isNaN(value)) hottest = Math.max(hottest, value);
-    else if (scene.view.kind[scene.visible.node[i]!] === 0) unknown++;
+    else if (speaks(scene, scene.visible.node[i]!)) unknown++;
   });
   const bar = Float32Array.from(values, (value) => (hottest > 0 ? value / hottest : Number.NaN));
   const words = Array.from(values, (value) => (Number.isNaN(value) ? 'unknown' : basis.format(value)));
@@ -43,11 +43,16 @@ export function measure(scene: Scene, overlay: OverlayId, measured: Float64Array
   };
 }
 
+/** Layers that have costs of their own: not ports, and not layers of bodies, whose cost is their owner's. */
+function speaks({ view }: Scene, v: number): boolean {
+  return view.kind[v] === 0 && view.nested[v] === 0;
+}
+
 function itemValues(scene: Scene, basis: Overlay, perLayer: Float64Array): Float64Array {
   return Float64Array.from(scene.members, (members, i) => {
     // Graph inputs and outputs do no work and have no value; a card speaks for its own layer, not for hidden constants.
     const folded = scene.visible.group[i]! >= 0;
-    const layers = (folded ? members : [scene.visible.node[i]!]).filter((v) => scene.view.kind[v] === 0);
+    const layers = (folded ? members : [scene.visible.node[i]!]).filter((v) => speaks(scene, v));
     if (layers.length === 0) return Number.NaN;
     let result = 0;
     for (const v of layers) {

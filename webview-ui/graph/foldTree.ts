@@ -1,5 +1,6 @@
 import type { GraphView } from '../../src/engine/view.ts';
 import { constantHosts } from './constants.ts';
+import { type Hosts, hostsOf } from './hiding.ts';
 import { crossingValues, segmentsOf } from './segments.ts';
 
 /** Groups with fewer layers than this are not worth a tile. */
@@ -25,6 +26,8 @@ export interface FoldTree {
   readonly of: Int32Array;
   /** The layer whose card a constant hides in, -1 for ordinary layers; see `constantHosts`. */
   readonly host: Int32Array;
+  /** Hosts of constants and of the other kinds of layers that can be folded away. */
+  readonly hosts: Hosts;
   readonly depth: number;
 }
 
@@ -44,7 +47,7 @@ export function buildFoldTree(view: GraphView): FoldTree {
   splitCrowded(view, drafts, of, host);
   // A constant belongs where it is used, whatever its exporter called it.
   for (let v = 0; v < view.nodeCount; v++) if (host[v]! >= 0) of[v] = of[host[v]!]!;
-  return finish(drafts, of, host);
+  return { ...finish(drafts, of), host, hosts: hostsOf(view, host) };
 }
 
 function scopeGroups(view: GraphView, drafts: Draft[], host: Int32Array): Int32Array {
@@ -148,7 +151,7 @@ function splitCrowded(view: GraphView, drafts: Draft[], of: Int32Array, host: In
   }
 }
 
-function finish(drafts: readonly Draft[], of: Int32Array, host: Int32Array): FoldTree {
+function finish(drafts: readonly Draft[], of: Int32Array): Pick<FoldTree, 'groups' | 'of' | 'depth'> {
   const depthOf = new Map<number, number>([[-1, -1]]);
   const measure = (g: number): number => {
     const known = depthOf.get(g);
@@ -165,5 +168,5 @@ function finish(drafts: readonly Draft[], of: Int32Array, host: Int32Array): Fol
     size,
   }));
   const depth = groups.reduce((deepest, group) => Math.max(deepest, group.depth + 1), 0);
-  return { groups, of, host, depth };
+  return { groups, of, depth };
 }

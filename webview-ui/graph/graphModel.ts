@@ -1,6 +1,7 @@
 import type { App, LoadedGraph } from '../app.ts';
 import { type Signal, signal } from '../signal.ts';
 import { type FoldTree, buildFoldTree } from './foldTree.ts';
+import { type HiddenKind, type Shown, countHidden, hiddenKinds } from './hiding.ts';
 import { layoutClient } from './layoutClient.ts';
 import { type Scene, buildScene, layoutInputOf } from './scene.ts';
 import { type Visible, openingLevel, unfoldedAt, visibleGraph } from './visible.ts';
@@ -8,17 +9,21 @@ import { type Visible, openingLevel, unfoldedAt, visibleGraph } from './visible.
 /** What a new scene should keep in place on the screen. */
 export type Anchor = { readonly key: string } | 'restore' | 'fit';
 
+export interface Levels {
+  readonly current: number;
+  readonly deepest: number;
+  readonly shown: Shown;
+  /** How many layers each kind holds. */
+  readonly hidden: Readonly<Record<HiddenKind, number>>;
+}
+
 export interface GraphModel {
   readonly scene: Signal<{ readonly scene: Scene; readonly anchor: Anchor } | undefined>;
   /** Words about a layout under way, '' when there is none. */
   readonly working: Signal<string>;
-  /** Level `deepest` shows every layer, one more shows constants too. */
-  readonly levels: Signal<{
-    readonly current: number;
-    readonly deepest: number;
-    readonly constants: boolean;
-  }>;
-  setLevel(level: number): void;
+  /** Level `deepest` shows every layer; `shown` says which kinds folded into cards have cards of their own. */
+  readonly levels: Signal<Levels>;
+  setLevel(level: number, shown?: Shown): void;
   toggle(group: number): void;
   /** Folds the group around an item. */
   foldAround(item: number): void;
@@ -29,14 +34,28 @@ export interface GraphModel {
   cancel(): void;
 }
 
+const none = new Int32Array(0);
+const noTree: FoldTree = {
+  groups: [],
+  of: none,
+  host: none,
+  hosts: { constants: none, shapes: none, pairs: none },
+  depth: 0,
+};
+
 /** The graph without its canvas: folds, layouts and what stays where. */
 export function createGraphModel(app: App, workerUri: string): GraphModel {
   const client = layoutClient(workerUri);
   const scene: GraphModel['scene'] = signal(undefined);
   const working = signal('');
-  const levels = signal({ current: 0, deepest: 0, constants: false });
+  const levels = signal<Levels>({
+    current: 0,
+    deepest: 0,
+    shown: app.viewState.get('shown'),
+    hidden: { constants: 0, shapes: 0, pairs: 0 },
+  });
   let loaded: LoadedGraph | undefined;
-  let tree: FoldTree = { groups: [], of: new Int32Array(0), host: new Int32Array(0), depth: 0 };
+  let tree: FoldTree = noTree;
   let toggled = new Set(app.viewState.get('toggled'));
 
   const unfolded = () => {
@@ -53,8 +72,7 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     if (loaded === undefined) return;
     const { view } = loaded;
     const base = tree;
-    const constants = levels.get().current > base.depth;
-    const visible = visibleGraph(view, base, { unfolded: unfolded(), constants });
+    const visible = visibleGraph(view, base, { unfolded: unfolded(), show: levels.get().shown });
     const input = layoutInputOf(view, visible, hintFor(visible));
     const slow = setTimeout(
       () => working.set(`Laying out ${visible.count.toLocaleString('en-US')} boxes`),
@@ -93,14 +111,26 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     if (!toggled.delete(key)) toggled.add(key);
   };
 
+  /** Gives a layer that is folded into another card its own; answers whether it had none. */
+  const showKindOf = (v: number): boolean => {
+    const { shown } = levels.get();
+    const kind = hiddenKinds.find((each) => !shown[each] && tree.hosts[each][v]! >= 0);
+    if (kind === undefined) return false;
+    const now = { ...shown, [kind]: true };
+    levels.set({ ...levels.get(), shown: now });
+    app.viewState.set('shown', now);
+    return true;
+  };
+
   const model: GraphModel = {
     scene,
     working,
     levels,
-    setLevel(level) {
-      toggled = new Set();
-      levels.set({ ...levels.get(), current: level });
+    setLevel(level, shown = levels.get().shown) {
+      if (level !== levels.get().current) toggled = new Set();
+      levels.set({ ...levels.get(), current: level, shown });
       app.viewState.set('level', level);
+      app.viewState.set('shown', shown);
       remember();
       void relayout(selectionAnchor());
     },
@@ -122,7 +152,7 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
       const v = loaded?.indexOf.get(id);
       if (v === undefined) return;
       const open = unfolded();
-      let changed = false;
+      let changed = showKindOf(v);
       for (let g = tree.of[v]!; g >= 0; g = tree.groups[g]!.parent) {
         if (open.has(g)) continue;
         flip(g);
@@ -164,11 +194,11 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     const current = first
       ? (app.viewState.get('level') ?? openingLevel(value.view, tree))
       : levels.get().current;
-    const constants = tree.host.some((host) => host >= 0);
     levels.set({
-      current: Math.min(current, tree.depth + Number(constants)),
+      ...levels.get(),
+      current: Math.min(current, tree.depth),
       deepest: tree.depth,
-      constants,
+      hidden: countHidden(tree.hosts),
     });
     void relayout('restore');
   });

@@ -134,9 +134,10 @@ function lineBoxes(layout: Layout, edges: number): Float32Array {
   return boxes;
 }
 
-function sum(values: Float64Array, members: readonly number[]): number {
+/** Sum over layers; what a body costs is part of the layer that runs it. */
+function sum(view: GraphView, values: Float64Array, members: readonly number[]): number {
   let total = 0;
-  for (const v of members) total += values[v]!;
+  for (const v of members) if (view.nested[v] === 0) total += values[v]!;
   return total;
 }
 
@@ -151,7 +152,7 @@ function labelOf(
   const group = visible.group[i]!;
   if (group >= 0) {
     const { title } = tree.groups[group]!;
-    const totals = `${count(sum(view.params, members))} params · ${macs(sum(view.macs, members))}`;
+    const totals = `${count(sum(view, view.params, members))} params · ${macs(sum(view, view.macs, members))}`;
     return { title, second: plural(members.length, 'layer'), third: totals };
   }
   const kind = view.kind[visible.node[i]!];
@@ -163,10 +164,11 @@ function labelOf(
 
 /** What a tile's bar shows: the share of each family in the group's work, or in its layers when no work is known. */
 function mixOf(view: GraphView, members: readonly number[]): readonly { family: string; share: number }[] {
-  const work = sum(view.flops, members);
+  const work = sum(view, view.flops, members);
   const byWork = work > 0 && !Number.isNaN(work);
   const parts = new Map<string, number>();
   for (const v of members) {
+    if (byWork && view.nested[v] === 1) continue;
     const family = view.strings[view.family[v]!]!;
     parts.set(family, (parts.get(family) ?? 0) + (byWork ? view.flops[v]! : 1));
   }

@@ -1,10 +1,11 @@
 import type { GraphView } from '../../src/engine/view.ts';
 import type { FoldTree } from './foldTree.ts';
+import { type Shown, cardsOf, nothingShown } from './hiding.ts';
 
-/** Which groups are open, and whether constants have cards of their own. */
+/** Which groups are open, and which kinds of small layers have cards of their own. */
 export interface Folds {
   readonly unfolded: ReadonlySet<number>;
-  readonly constants: boolean;
+  readonly show: Shown;
 }
 
 /** What is on the canvas: layers and folded groups, with the edges between them. */
@@ -35,16 +36,16 @@ export function unfoldedAt(tree: FoldTree, level: number): Set<number> {
 
 /** The deepest level that still opens with a readable number of boxes. */
 export function openingLevel(view: GraphView, tree: FoldTree): number {
-  let constants = 0;
-  for (const host of tree.host) if (host >= 0) constants++;
-  if (view.nodeCount - constants < unfoldedLimit) return tree.depth;
+  let cards = 0;
+  cardsOf(tree.hosts, nothingShown).forEach((card, v) => (cards += Number(card === v)));
+  if (cards < unfoldedLimit) return tree.depth;
   let level = 0;
   while (level < tree.depth && countVisible(view, tree, level + 1) <= readable) level++;
   return level;
 }
 
 function countVisible(view: GraphView, tree: FoldTree, level: number): number {
-  return itemsOf(view, tree, { unfolded: unfoldedAt(tree, level), constants: false }).count;
+  return itemsOf(view, tree, { unfolded: unfoldedAt(tree, level), show: nothingShown }).count;
 }
 
 /** The outermost folded group around each group, itself included, or -1. */
@@ -57,14 +58,15 @@ function foldedAround(tree: FoldTree, unfolded: ReadonlySet<number>): Int32Array
   return folded;
 }
 
-function itemsOf(view: GraphView, tree: FoldTree, { unfolded, constants }: Folds) {
+function itemsOf(view: GraphView, tree: FoldTree, { unfolded, show }: Folds) {
   const folded = foldedAround(tree, unfolded);
+  const card = cardsOf(tree.hosts, show);
   const itemOfGroup = new Int32Array(tree.groups.length).fill(-1);
   const itemOf = new Uint32Array(view.nodeCount);
   const group: number[] = [];
   const node: number[] = [];
   for (let v = 0; v < view.nodeCount; v++) {
-    if (!constants && tree.host[v]! >= 0) continue;
+    if (card[v] !== v) continue;
     const inner = tree.of[v]!;
     const g = inner < 0 ? -1 : folded[inner]!;
     if (g >= 0 && itemOfGroup[g]! >= 0) {
@@ -76,14 +78,22 @@ function itemsOf(view: GraphView, tree: FoldTree, { unfolded, constants }: Folds
     group.push(g);
     node.push(v);
   }
-  // Hosts are never constants themselves.
-  if (!constants) tree.host.forEach((host, v) => host >= 0 && (itemOf[v] = itemOf[host]!));
+  // What stands in a card is never in another card itself.
+  for (let v = 0; v < view.nodeCount; v++) if (card[v] !== v) itemOf[v] = itemOf[card[v]!]!;
   return { count: group.length, group, node, itemOf };
+}
+
+/** Edges that carry no data once an end is folded away: of constants and shapes. Pairs pass data on. */
+function silentEnds({ hosts }: FoldTree, show: Shown): (from: number, to: number) => boolean {
+  const gone = (v: number) =>
+    (!show.constants && hosts.constants[v]! >= 0) || (!show.shapes && hosts.shapes[v]! >= 0);
+  return (from, to) => gone(from) || (!show.shapes && hosts.shapes[to]! >= 0);
 }
 
 /** The visible graph under a set of unfolded groups; parallel edges are merged. Linear. */
 export function visibleGraph(view: GraphView, tree: FoldTree, folds: Folds): Visible {
   const { count, group, node, itemOf } = itemsOf(view, tree, folds);
+  const isSilent = silentEnds(tree, folds.show);
   const seen = new Map<number, number>();
   const from: number[] = [];
   const to: number[] = [];
@@ -93,8 +103,7 @@ export function visibleGraph(view: GraphView, tree: FoldTree, folds: Folds): Vis
     const a = itemOf[view.edgeFrom[e]!]!;
     const b = itemOf[view.edgeTo[e]!]!;
     // A hidden constant may feed more layers than the one it hides in; no data flows between those.
-    const hidden = !folds.constants && tree.host[view.edgeFrom[e]!]! >= 0;
-    if (a === b || hidden) continue;
+    if (a === b || isSilent(view.edgeFrom[e]!, view.edgeTo[e]!)) continue;
     const known = seen.get(a * count + b);
     if (known !== undefined) {
       merged[known]!++;

@@ -105,7 +105,7 @@ function view(app: App, { before, after, diff }: PageResult<'compare'>): HTMLEle
         row('Parameters', before.params, after.params, count),
         row('Work', before.macs, after.macs, macs),
         row('Peak activations', before.peakActivationBytes, after.peakActivationBytes, bytes),
-        row('Layers', before.layers.length, after.layers.length, (value) =>
+        row('Layers', before.layerCount, after.layerCount, (value) =>
           value === null ? 'unknown' : String(value),
         ),
       ]),

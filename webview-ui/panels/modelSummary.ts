@@ -1,4 +1,5 @@
-import type { EstimateReport, InspectReport } from '../../src/engine/protocol.ts';
+import type { PageInspect } from '../../src/editor/pageProtocol.ts';
+import type { EstimateReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, count, digits, macs, percent, plural, time } from '../format.ts';
@@ -67,8 +68,8 @@ export function modelSummary(app: App): HTMLElement {
   );
 }
 
-function modelNumbers(report: InspectReport): readonly HTMLElement[] {
-  const tensors = (list: InspectReport['inputs']) =>
+function modelNumbers(report: PageInspect): readonly HTMLElement[] {
+  const tensors = (list: PageInspect['inputs']) =>
     h('div', {}, ...list.map(({ name, type }) => h('div', {}, h('code', { text: name }), ` ${type}`)));
   return [
     facts([
@@ -79,7 +80,7 @@ function modelNumbers(report: InspectReport): readonly HTMLElement[] {
       ...(report.sparsity === null ? [] : ([['Zeros', percent(report.sparsity)]] as const)),
       ['Work', macs(report.macs)],
       ['Peak activations', bytes(report.peakActivationBytes)],
-      ['Layers', String(report.layers.length)],
+      ['Layers', String(report.layerCount)],
       ['Inputs', tensors(report.inputs)],
       ['Outputs', tensors(report.outputs)],
       ...(report.freeDimensions.length === 0

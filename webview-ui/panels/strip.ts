@@ -2,10 +2,13 @@ import type { Tab } from '../../src/editor/pageProtocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, count, macs } from '../format.ts';
+import type { Levels } from '../graph/graphModel.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
+import { type HiddenKind, everythingShown, hiddenKinds, nothingShown } from '../graph/hiding.ts';
 import { type OverlayId, overlays } from '../graph/overlay.ts';
-import { button, dropdown } from '../ui/controls.ts';
+import { button, checkbox, dropdown } from '../ui/controls.ts';
 import { createBudget } from './budget.ts';
+import { createPopover } from './popover.ts';
 import { createSearch } from './search.ts';
 import type { Pane } from './splitter.ts';
 
@@ -37,7 +40,7 @@ export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLEleme
       { class: 'strip-group' },
       createSearch(app, graph),
       overlayPicker(app),
-      foldPicker(graph),
+      ...foldPicker(graph),
       h(
         'span',
         { class: 'strip-buttons' },
@@ -116,21 +119,60 @@ function overlayPicker(app: App): HTMLElement {
   return picker.element;
 }
 
-function foldPicker(graph: GraphPane): HTMLElement {
+const kindTitles: Readonly<Record<HiddenKind, string>> = {
+  constants: 'Constants',
+  shapes: 'Shape arithmetic',
+  pairs: 'Quantize and dequantize pairs',
+};
+
+function foldPicker(graph: GraphPane): readonly HTMLElement[] {
+  const { levels, setLevel } = graph.model;
+  const everything = 'everything';
   const picker = dropdown({
     label: 'Fold level',
-    onChange: (value) => {
-      const level = Number(value);
-      if (level !== graph.model.levels.get().current) graph.model.setLevel(level);
+    onChange(value) {
+      const { current, deepest, shown } = levels.get();
+      if (value === everything) setLevel(deepest, everythingShown);
+      else if (Number(value) !== current || allShown(levels.get()))
+        setLevel(Number(value), allShown(levels.get()) ? nothingShown : shown);
     },
   });
-  graph.model.levels.watch(({ current, deepest, constants }) => {
+  levels.watch((now) => {
+    const { current, deepest } = now;
     const choices = Array.from({ length: deepest + 1 }, (_, level) => ({
       value: String(level),
       text: level === deepest ? 'All layers' : level === 0 ? 'Folded' : `Fold level ${level}`,
     }));
-    const all = constants ? [{ value: String(deepest + 1), text: 'All and constants' }] : [];
-    picker.set([...choices, ...all], String(current));
+    const hides = hiddenKinds.some((kind) => now.hidden[kind] > 0);
+    const all = hides ? [{ value: everything, text: 'Everything' }] : [];
+    picker.set(
+      [...choices, ...all],
+      hides && current === deepest && allShown(now) ? everything : String(current),
+    );
   });
-  return picker.element;
+  const kinds = createPopover({
+    icon: 'eye',
+    label: 'What is folded into cards',
+    content: () => [
+      h('p', { class: 'muted', text: 'Show these as cards of their own:' }),
+      ...hiddenKinds.map((kind) => {
+        const { hidden, shown } = levels.get();
+        const box = checkbox({
+          text: `${kindTitles[kind]} (${hidden[kind].toLocaleString('en-US')})`,
+          value: shown[kind],
+          onChange: (value) => {
+            const now = levels.get();
+            setLevel(now.current, { ...now.shown, [kind]: value });
+          },
+        });
+        if (hidden[kind] === 0) box.element.setAttribute('disabled', '');
+        return box.element;
+      }),
+    ],
+  });
+  return [picker.element, kinds.element];
+}
+
+function allShown({ shown, hidden }: Levels): boolean {
+  return hiddenKinds.every((kind) => shown[kind] || hidden[kind] === 0);
 }

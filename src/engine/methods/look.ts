@@ -3,12 +3,10 @@ import type { Analysis } from '../../analysis/report.ts';
 import { sparsityOf, tensorStatistics } from '../../analysis/statistics.ts';
 import { estimateOn } from '../../devices/estimate.ts';
 import { printModel } from '../../formats/text/print.ts';
-import { KerfError } from '../../ir/errors.ts';
 import type { Model } from '../../ir/model.ts';
 import { feedsOf } from '../../ir/model.ts';
 import type { ValueType } from '../../ir/types.ts';
 import { describeType } from '../../ir/types.ts';
-import { graphsOf } from '../../ir/walk.ts';
 import { passes } from '../../passes/registry.ts';
 import { checkModel } from '../../rules/registry.ts';
 import type { Budget, Finding } from '../../rules/rule.ts';
@@ -19,6 +17,7 @@ import type { EngineMethods } from '../methods.ts';
 import { layerRow, nodeDetails } from '../nodeDetails.ts';
 import type { InspectReport, TensorSummary } from '../protocol.ts';
 import type { Held, ModelStore } from '../store.ts';
+import { constantOf } from './weights.ts';
 
 /** Weights up to this size are read to count zeros without being asked. */
 const sparsityLimit = 64 * 1024 * 1024;
@@ -63,12 +62,7 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
       return { layers, memory: memory ?? null };
     },
 
-    tensor({ handle, graph = 0, value }) {
-      const { model } = store.get(handle);
-      const tensor = [...graphsOf(model)][graph]?.values.get(value)?.constant;
-      if (tensor === undefined) throw new KerfError('not-found', `'${value}' is not a constant of the model`);
-      return tensorStatistics(tensor);
-    },
+    tensor: (at) => tensorStatistics(constantOf(store, at)),
 
     text({ handle }) {
       const { model } = store.get(handle);

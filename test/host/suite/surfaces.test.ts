@@ -264,7 +264,7 @@ describe('surfaces', () => {
 
   it('two models are compared as texts and in numbers', async () => {
     const [a, b] = [await freshModel(), await freshModel()];
-    await vscode.commands.executeCommand('kerf.compareWith', a, b);
+    await vscode.commands.executeCommand('kerf.compareWith', a, b, 'texts');
     await eventually('the diff', () =>
       vscode.window.tabGroups.all
         .flatMap((group) => group.tabs)

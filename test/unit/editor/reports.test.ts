@@ -47,6 +47,7 @@ describe('reports', () => {
         removed: [],
         changed: [{ id: 'conv', classes: ['weights', 'type'] }],
         unchanged: 3,
+        renamed: [],
         before: head,
         after: head,
         notCovered: [],

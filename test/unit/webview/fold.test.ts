@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { constantHosts } from '../../../webview-ui/graph/constants.ts';
 import { buildFoldTree } from '../../../webview-ui/graph/foldTree.ts';
+import { type Shown, everythingShown, nothingShown } from '../../../webview-ui/graph/hiding.ts';
 import { findLayers } from '../../../webview-ui/graph/search.ts';
 import { segmentsOf } from '../../../webview-ui/graph/segments.ts';
 import { openingLevel, unfoldedAt, visibleGraph } from '../../../webview-ui/graph/visible.ts';
@@ -35,19 +36,19 @@ describe.each(models)('folds of a %s', (_, nodes) => {
 
   it('every level shows every layer once, in a card or inside a tile', () => {
     for (let level = 0; level <= tree.depth; level++) {
-      const visible = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, level), constants: true });
+      const visible = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, level), show: everythingShown });
       const shown = new Set(visible.itemOf);
       expect(shown.size).toBe(visible.count);
       for (let e = 0; e < visible.from.length; e++) expect(visible.from[e]).not.toBe(visible.to[e]);
       const pairs = new Set(Array.from(visible.from, (from, e) => `${from} ${visible.to[e]}`));
       expect(pairs.size).toBe(visible.from.length);
     }
-    const all = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, tree.depth), constants: true });
+    const all = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, tree.depth), show: everythingShown });
     expect(all.count).toBe(view.nodeCount);
   });
 
   it('each edge of the model is on the picture or inside a tile', () => {
-    const visible = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, 1), constants: true });
+    const visible = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, 1), show: everythingShown });
     const outside = Array.from(view.edgeFrom, (from, e) => [from, view.edgeTo[e]!] as const).filter(
       ([from, to]) => visible.itemOf[from] !== visible.itemOf[to],
     );
@@ -63,7 +64,7 @@ describe('opening', () => {
       const view = viewOf(nodes);
       const tree = buildFoldTree(view);
       const unfolded = unfoldedAt(tree, openingLevel(view, tree));
-      const { count } = visibleGraph(view, tree, { unfolded, constants: false });
+      const { count } = visibleGraph(view, tree, { unfolded, show: nothingShown });
       expect(count).toBeGreaterThan(5);
       expect(count).toBeLessThan(80);
     }
@@ -116,7 +117,7 @@ describe('constants', () => {
 
   it('leave no edge between the layers they feed', () => {
     const view = viewOf(nodes);
-    const visible = visibleGraph(view, buildFoldTree(view), { unfolded: new Set(), constants: false });
+    const visible = visibleGraph(view, buildFoldTree(view), { unfolded: new Set(), show: nothingShown });
     expect(visible.count).toBe(4);
     expect([...visible.itemOf]).toEqual([0, 1, 1, 1, 2, 3]);
     expect(Array.from(visible.from, (from, e) => [from, visible.to[e]])).toEqual([
@@ -129,6 +130,54 @@ describe('constants', () => {
   it('a graph without inputs keeps all its cards', () => {
     const view = viewOf(nodes.filter(({ id }) => id === 'c' || id === 'scaled'));
     expect([...constantHosts(view)]).toEqual([-1, -1]);
+  });
+});
+
+describe('shape arithmetic and quantization pairs', () => {
+  const layer = (id: string, op: string, inputs: readonly string[], family = 'elementwise'): FakeNode => ({
+    id,
+    op,
+    family: family as FakeNode['family'],
+    shape: [1],
+    inputs,
+  });
+  const view = viewOf([
+    { kind: 1, id: 'x', op: 'Input', family: 'other', shape: [1], inputs: [] },
+    layer('conv', 'Conv', ['x']),
+    layer('q', 'QuantizeLinear', ['conv'], 'quantization'),
+    layer('dq', 'DequantizeLinear', ['q'], 'quantization'),
+    layer('shape', 'Shape', ['dq'], 'shape'),
+    layer('slice', 'Slice', ['shape']),
+    layer('two', 'Constant', [], 'constant'),
+    layer('mul', 'Mul', ['slice', 'two']),
+    layer('reshape', 'Reshape', ['dq', 'mul']),
+    layer('edge', 'QuantizeLinear', ['reshape'], 'quantization'),
+    { kind: 2, id: 'y', op: 'Output', family: 'other', shape: [1], inputs: ['edge'] },
+  ]);
+  const tree = buildFoldTree(view);
+  const shownAs = (show: Shown) => {
+    const visible = visibleGraph(view, tree, { unfolded: new Set(), show });
+    const name = (i: number) => view.strings[view.id[visible.node[i]!]!]!;
+    return Array.from(visible.from, (from, e) => `${name(from)} ${name(visible.to[e]!)}`);
+  };
+
+  it('fold into the layer they serve and leave the flow of data', () => {
+    expect(shownAs(nothingShown)).toEqual(['x conv', 'conv reshape', 'reshape edge', 'edge y']);
+  });
+
+  it('come out one kind at a time', () => {
+    expect(shownAs({ ...nothingShown, pairs: true })).toEqual([
+      'x conv',
+      'conv q',
+      'q dq',
+      'dq reshape',
+      'reshape edge',
+      'edge y',
+    ]);
+    expect(shownAs({ ...nothingShown, shapes: true })).toEqual(
+      expect.arrayContaining(['conv shape', 'shape slice', 'slice mul', 'mul reshape', 'conv reshape']),
+    );
+    expect(shownAs(everythingShown)).toHaveLength(view.edgeFrom.length);
   });
 });
 

@@ -47,7 +47,9 @@ export function viewOf(nodes: readonly FakeNode[]): GraphView {
     strings,
     nodeCount: nodes.length,
     kind: Uint8Array.from(nodes, (node) => node.kind ?? 0),
+    nested: Uint8Array.from(nodes, () => 0),
     id: column((node) => node.id),
+    layer: column((node) => node.id),
     name: column((node) => node.name ?? node.id),
     op: column((node) => node.op),
     family: column((node) => node.family),
@@ -62,6 +64,7 @@ export function viewOf(nodes: readonly FakeNode[]): GraphView {
     estimateMs: numbers(
       (node) => 0.01 + macs(node) / (width(node) === 1 ? 1.6e7 : 4e6) + elements(node) / 4e6,
     ),
+    unsupported: Uint8Array.from(nodes, () => 0),
     findings: Uint16Array.from(nodes, (node) => node.findings ?? 0),
     severity: Uint8Array.from(nodes, (node) => node.severity ?? 0),
     edgeFrom: Uint32Array.from(edges, (edge) => edge.from),

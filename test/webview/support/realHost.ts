@@ -1,8 +1,8 @@
-import type { PageHandlers } from '../../../src/editor/pageProtocol.ts';
-import type { Method, Params, Result } from '../../../src/engine/protocol.ts';
+import type { PageHandlers, PageInspect } from '../../../src/editor/pageProtocol.ts';
+import type { InspectReport, Method, Params, Result } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 
-const arrays = { Uint8Array, Uint16Array, Uint32Array, Float64Array } as const;
+const arrays = { Uint8Array, Uint16Array, Uint32Array, Float32Array, Float64Array } as const;
 
 /** The engine in the test's process, over HTTP; typed arrays come as lists. */
 async function engine<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
@@ -31,15 +31,55 @@ export function realHandlers({ file, steps, device }: Now): Partial<PageHandlers
     const id = device();
     return id === null ? {} : { device: id };
   };
+  const compared = async (former: string) => {
+    const now = await handle();
+    return {
+      before: withoutRows(await engine('inspect', { handle: former })),
+      after: withoutRows(await engine('inspect', { handle: now })),
+      diff: await engine('diff', { a: former, b: now }),
+    };
+  };
   return {
     graph: async () => engine('graph', { handle: await handle(), ...target() }),
     node: async ({ id }) => engine('node', { handle: await handle(), id, ...target() }),
-    inspect: async () => engine('inspect', { handle: await handle() }),
+    inspect: async () => withoutRows(await engine('inspect', { handle: await handle() })),
     layers: async () => engine('layers', { handle: await handle() }),
-    tensor: async ({ value }) => engine('tensor', { handle: await handle(), value }),
+    tensor: async (at) => engine('tensor', { handle: await handle(), ...at }),
+    tensorPage: async (at) => engine('tensorPage', { handle: await handle(), ...at }),
+    channels: async (at) => engine('channels', { handle: await handle(), ...at }),
+    sparsity: async () => engine('sparsity', { handle: await handle() }),
+    compare: async () => compared((await engine('open', { path: file })).handle),
+    other: async ({ against }) => {
+      const path = against.kind === 'file' ? against.path : file;
+      const before = against.kind === 'file' ? [] : steps().slice(0, against.count);
+      const { handle: former } = await engine('open', { path, steps: before });
+      const title = path.slice(path.lastIndexOf('/') + 1);
+      return {
+        title,
+        graph: await engine('graph', { handle: former, ...target() }),
+        ...(await compared(former)),
+      };
+    },
+    pickOther: async () => ({
+      kind: 'file',
+      path: new URLSearchParams(location.search).get('other') ?? file,
+    }),
+    history: async () => {
+      const points = [];
+      for (let count = 0; count <= steps().length; count++) {
+        const { handle: at } = await engine('open', { path: file, steps: steps().slice(0, count) });
+        const { fileBytes, params, macs } = await engine('inspect', { handle: at });
+        points.push({ fileBytes, params, macs });
+      }
+      return { points };
+    },
     check: async () => engine('check', { handle: await handle(), ...target() }),
     estimate: async () => engine('estimate', { handle: await handle(), device: device() ?? '' }),
     passes: () => engine('passes', {}),
     devices: () => engine('devices', {}),
   };
+}
+
+function withoutRows({ layers, ...report }: InspectReport): PageInspect {
+  return { ...report, layerCount: layers.length };
 }
