@@ -1,4 +1,4 @@
-import { bodiesOf, intAttribute } from '../../ir/attribute.ts';
+import { bodiesOf, intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { combine, productOf } from '../dims.ts';
 import { known } from '../known.ts';
@@ -7,7 +7,7 @@ import { contribDomain, dtypeAt, has, macs, onnx, sameAsFirst, unknownCost } fro
 import { dtypeAttribute } from './shape.ts';
 
 /** Sizes of scaled dot-product attention: batch, query heads, query and key lengths, head sizes of keys and values. */
-interface Sizes {
+export interface Sizes {
   readonly batch: Dim;
   readonly heads: Dim;
   readonly queries: Dim;
@@ -17,7 +17,7 @@ interface Sizes {
 }
 
 /** Scores and context, each one product per head, query, key and element; softmax and scaling beside them. */
-function attentionCost(sizes: Sizes | undefined, projections: Dim = 0): OpCost {
+export function attentionCost(sizes: Sizes | undefined, projections: Dim = 0): OpCost {
   if (sizes === undefined) return unknownCost;
   const { batch, heads, queries, keys, keySize, valueSize } = sizes;
   const scores = productOf([batch, heads, queries, keys]);
@@ -107,9 +107,10 @@ function packedSizes(context: OpContext): { sizes: Sizes; projections: Dim; hidd
   const w = context.shape(1);
   if (x === undefined || w === undefined) return undefined;
   const heads = intAttribute(context.node, 'num_heads', 1);
-  const hidden = combine(w[1] ?? null, '/', 3);
-  const past = has(context.node, 4) ? (context.shape(4)?.[3] ?? null) : 0;
-  const size = combine(hidden, '/', heads);
+  const widths = intsAttribute(context.node, 'qkv_hidden_sizes');
+  const hidden = widths?.[2] ?? combine(w[1] ?? null, '/', 3);
+  const pastAt = context.node.op === 'QAttention' ? 8 : 4;
+  const past = has(context.node, pastAt) ? (context.shape(pastAt)?.[3] ?? null) : 0;
   return {
     hidden,
     projections: productOf([x[0] ?? null, x[1] ?? null, w[0] ?? null, w[1] ?? null]),
@@ -118,15 +119,15 @@ function packedSizes(context: OpContext): { sizes: Sizes; projections: Dim; hidd
       heads,
       queries: x[1] ?? null,
       keys: combine(x[1] ?? null, '+', past),
-      keySize: size,
-      valueSize: size,
+      keySize: combine(widths?.[1] ?? hidden, '/', heads),
+      valueSize: combine(hidden, '/', heads),
     },
   };
 }
 
 function inferPacked(context: OpContext): readonly Known[] {
   const found = packedSizes(context);
-  const dtype = dtypeAt(context, 0);
+  const dtype = dtypeAt(context, context.node.op === 'QAttention' ? 3 : 0);
   if (found === undefined) return [known(dtype, undefined)];
   const { sizes, hidden } = found;
   return [
@@ -185,14 +186,17 @@ function rotaryCost(context: CostContext): OpCost {
 export const attentionOperators: readonly Operator[] = [
   onnx('Attention', 'attention', inferStandard, { cost: (context) => attentionCost(standardSizes(context)) }),
   onnx('FlexAttention', 'attention', inferFlexible, { domain: 'ai.onnx.preview', cost: flexibleCost }),
-  onnx('Attention', 'attention', inferPacked, {
-    domain: contribDomain,
-    cost: (context) => {
-      const found = packedSizes(context);
-      return attentionCost(found?.sizes, found?.projections);
-    },
-    weights: () => [{ input: 1, kind: 'matmul', outputAxis: 1, inputAxis: 0, bias: 2, activation: 0 }],
-  }),
+  ...['Attention', 'QAttention'].map((name) =>
+    onnx(name, 'attention', inferPacked, {
+      domain: contribDomain,
+      cost: (context) => {
+        const found = packedSizes(context);
+        return attentionCost(found?.sizes, found?.projections);
+      },
+      weights: () => [{ input: 1, kind: 'matmul', outputAxis: 1, inputAxis: 0, bias: 2, activation: 0 }],
+      ...(name === 'QAttention' && { settings: [3, 4, 6, 7] }),
+    }),
+  ),
   ...['MultiHeadAttention', 'GroupQueryAttention'].map((name) =>
     onnx(name, 'attention', inferMultiHead, {
       domain: contribDomain,

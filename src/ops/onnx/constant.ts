@@ -8,7 +8,7 @@ import { elementCount, tensorType } from '../../ir/types.ts';
 import { broadcast } from '../dims.ts';
 import { fitsContent, known, knownConstant, scalarOf, unknownShape } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
-import { dtypeAt, onnx, replaceDim } from './kit.ts';
+import { contribDomain, dtypeAt, onnx, replaceDim } from './kit.ts';
 import { dtypeAttribute } from './shape.ts';
 
 /** The tensor a Constant node stores as such; its scalar and list forms have none. */
@@ -142,6 +142,7 @@ export const constantOperators: readonly Operator[] = [
   onnx('Constant', 'constant', inferConstant),
   onnx('ConstantOfShape', 'constant', inferConstantOfShape),
   onnx('Range', 'constant', inferRange),
+  onnx('Range', 'constant', inferRange, { domain: contribDomain }),
   onnx('EyeLike', 'constant', likeFirst),
   onnx('RandomNormal', 'constant', randomFromShape),
   onnx('RandomUniform', 'constant', randomFromShape),

@@ -3,7 +3,7 @@ import type { Model, Node } from '../../ir/model.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount } from '../../ir/types.ts';
 import { combine } from '../dims.ts';
-import { known } from '../known.ts';
+import { known, numbersOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator, WeightRole } from '../operator.ts';
 import { weightDims } from '../weightDims.ts';
 import {
@@ -152,7 +152,10 @@ function inferConvTranspose(context: OpContext): readonly Known[] {
   const dtype = dtypeAt(context, 0);
   if (x === undefined || w === undefined) return [known(dtype, x && unknownDims(x.length))];
   const kernel = intsAttribute(node, 'kernel_shape') ?? w.slice(2);
-  const window = windowOf(node, kernel);
+  const dynamic = node.op === 'ConvTransposeWithDynamicPads';
+  const given = dynamic ? numbersOf(context.input(2)) : undefined;
+  if (dynamic && given === undefined) return [known(dtype, unknownDims(x.length))];
+  const window = { ...windowOf(node, kernel), ...(given !== undefined && { pads: given }) };
   const extra = intsAttribute(node, 'output_padding') ?? [];
   const wanted = intsAttribute(node, 'output_shape')?.slice(-kernel.length) ?? [];
   const channels = combine(w[1] ?? null, '*', intAttribute(node, 'group', 1));
@@ -169,17 +172,18 @@ function convTransposeCost(context: CostContext): OpCost {
   return macs(inputs * taps, `${inputsText(context)} × ${context.shape(1)?.slice(1).join('·')} taps`);
 }
 
-const transposeWeights = (): readonly WeightRole[] => [
-  { input: 1, kind: 'conv-transpose', outputAxis: 1, inputAxis: 0, bias: 2, activation: 0 },
-];
+const transposeWeights = (node: Node): readonly WeightRole[] => {
+  const bias = node.op === 'ConvTranspose' ? 2 : 3;
+  return [{ input: 1, kind: 'conv-transpose', outputAxis: 1, inputAxis: 0, bias, activation: 0 }];
+};
 
 /** Weights of deformable convolution follow the offsets and come third in the cost, second in the inputs. */
 const deform: Operands = { x: 0, w: 1, bias: 3 };
 
-/** NhwcFusedConv keeps channels last in the activations only. */
-function inferChannelsLast(context: OpContext): readonly Known[] {
-  const x = context.shape(0);
-  const w = context.shape(1);
+/** Channels last in the activations only. */
+function inferChannelsLast(context: OpContext, at: Operands): readonly Known[] {
+  const x = context.shape(at.x);
+  const w = context.shape(at.w);
   const dtype = dtypeAt(context, 0);
   if (x === undefined || w === undefined) return [known(dtype, x && unknownDims(x.length))];
   const window = windowOf(context.node, intsAttribute(context.node, 'kernel_shape') ?? w.slice(2));
@@ -210,10 +214,23 @@ export const convolutionOperators: readonly Operator[] = [
       settings: [2, 3],
     },
   ),
-  conv('NhwcFusedConv', plain, { domain: contribDomain, infer: inferChannelsLast }),
-  conv('Conv', plain, { domain: nchwcDomain }),
-  onnx('ConvTranspose', 'convolution', inferConvTranspose, {
-    cost: convTransposeCost,
-    weights: transposeWeights,
+  ...['NhwcConv', 'NhwcFusedConv'].map((name) =>
+    conv(name, plain, { domain: contribDomain, infer: (context) => inferChannelsLast(context, plain) }),
+  ),
+  conv('QLinearConv', qlinear, {
+    domain: contribDomain,
+    infer: (context) => {
+      if (intAttribute(context.node, 'channels_last', 0) !== 0) return inferChannelsLast(context, qlinear);
+      return [known(dtypeAt(context, 7) ?? dtypeAt(context, 0), convShape(context, qlinear))];
+    },
+    settings: [1, 2, 4, 5, 6, 7],
   }),
+  conv('Conv', plain, { domain: nchwcDomain }),
+  ...['ConvTranspose', 'ConvTransposeWithDynamicPads'].map((name) =>
+    onnx(name, 'convolution', inferConvTranspose, {
+      domain: name === 'ConvTranspose' ? '' : contribDomain,
+      cost: convTransposeCost,
+      weights: transposeWeights,
+    }),
+  ),
 ];

@@ -96,6 +96,12 @@ function inferUnique(context: OpContext): readonly Known[] {
   return [values, counts, known('int64', [places]), counts];
 }
 
+/** com.microsoft Unique: distinct values, where each element went, and how often each occurs. */
+function inferContribUnique(context: OpContext): readonly Known[] {
+  const [values = {}, , places = {}, counts = {}] = inferUnique(context);
+  return [values, places, counts];
+}
+
 /** Rows (batch, class, box); how many survive depends on the scores. */
 const inferSuppression = (): readonly Known[] => [known('int64', [null, 3])];
 
@@ -140,7 +146,7 @@ export const indexingOperators: readonly Operator[] = [
       formula: 'unknown: the work depends on the scores',
     }),
   }),
-  onnx('Unique', 'reduction', inferUnique, { domain: contribDomain, cost: perOutput(1) }),
+  onnx('Unique', 'reduction', inferContribUnique, { domain: contribDomain, cost: perOutput(1) }),
   onnx('GatherND', 'movement', inferGatherND, { domain: contribDomain }),
   onnx('GatherBlockQuantized', 'movement', inferBlockGather, {
     domain: contribDomain,

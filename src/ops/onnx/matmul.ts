@@ -6,6 +6,7 @@ import { known } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
 import { weightDims } from '../weightDims.ts';
 import { contribDomain, dtypeAt, has, macs, onnx, outputCount, unknownCost, outputsText } from './kit.ts';
+import { dtypeAttribute } from './shape.ts';
 
 /** NumPy matmul: 1-D operands get a dimension that the result loses again; leading dimensions broadcast. */
 function matmulShape(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
@@ -71,10 +72,12 @@ const fusedLeft = (context: OpContext) =>
 const fusedRight = (context: OpContext) =>
   swapLast(context.shape(1), intAttribute(context.node, 'transB', 0) !== 0);
 
-/** Weights quantized in blocks (MatMulNBits): the shape is in the attributes N and K. */
+/** Weights packed in blocks: the shape is in the attributes N and K, or in a third input (MatMulFpQ4). */
 function inferNBits(context: OpContext): readonly Known[] {
   const a = context.shape(0);
-  return [known(dtypeAt(context, 0), a && [...a.slice(0, -1), intAttribute(context.node, 'N', 0)])];
+  const listed = context.node.op === 'MatMulFpQ4' ? (context.input(2).content?.[1] ?? null) : undefined;
+  const columns = listed === undefined ? intAttribute(context.node, 'N', 0) : listed;
+  return [known(dtypeAt(context, 0), a && [...a.slice(0, -1), columns])];
 }
 
 interface Equation {
@@ -213,7 +216,7 @@ export const matmulOperators: readonly Operator[] = [
       settings: [1, 2, 4, 5, 7, 8],
     },
   ),
-  ...['FusedMatMul', 'TransposeMatMul'].map((name) =>
+  ...['FusedMatMul', 'FusedMatMulActivation', 'TransposeMatMul'].map((name) =>
     onnx(
       name,
       'matmul',
@@ -229,11 +232,48 @@ export const matmulOperators: readonly Operator[] = [
       },
     ),
   ),
-  onnx('MatMulNBits', 'matmul', inferNBits, {
-    domain: contribDomain,
-    cost: (context) => matmulCost(context, context.shape(0)),
-    weights: () => [{ input: 1, kind: 'matmul', outputAxis: 0, inputAxis: 1, bias: 5, activation: 0 }],
-    settings: [2, 3, 4],
-  }),
+  ...['MatMulNBits', 'MatMulBnb4', 'MatMulFpQ4'].map((name) =>
+    onnx(name, 'matmul', inferNBits, {
+      domain: contribDomain,
+      cost: (context) => matmulCost(context, context.shape(0)),
+      weights: () => [
+        {
+          input: 1,
+          kind: 'matmul',
+          outputAxis: 0,
+          inputAxis: 1,
+          activation: 0,
+          ...(name === 'MatMulNBits' && { bias: 5 }),
+        },
+      ],
+      settings: [2, 3, 4],
+    }),
+  ),
+  onnx(
+    'MatMulInteger16',
+    'matmul',
+    (context) => [known('int32', matmulShape(context.shape(0), context.shape(1)))],
+    {
+      domain: contribDomain,
+      cost: (context) => matmulCost(context, context.shape(0)),
+      weights: rightWeight(1, 0),
+    },
+  ),
+  onnx(
+    'GemmFastGelu',
+    'matmul',
+    (context) => [known(dtypeAt(context, 0), matmulShape(context.shape(0), context.shape(1)))],
+    {
+      domain: contribDomain,
+      cost: (context) => matmulCost(context, context.shape(0)),
+      weights: rightWeight(1, 0, 2),
+    },
+  ),
+  onnx(
+    'GemmFloat8',
+    'matmul',
+    (context) => [known(dtypeAttribute(context, 'dtype', 'float32'), gemmShape(context, 0, 1))],
+    { domain: contribDomain, cost: gemmCost, weights: gemmWeights, settings: [3, 4, 5] },
+  ),
   onnx('Einsum', 'matmul', inferEinsum, { cost: einsumCost }),
 ];

@@ -190,17 +190,22 @@ export const movementOperators: readonly Operator[] = [
     domain: contribDomain,
   }),
   onnx('Pad', 'movement', inferPad, { settings: [2] }),
+  onnx('Pad', 'movement', inferPad, { settings: [2], domain: contribDomain }),
   onnx('Tile', 'movement', inferTile),
   onnx('DepthToSpace', 'movement', inferDepthToSpace),
   onnx('SpaceToDepth', 'movement', inferSpaceToDepth),
   onnx('ReverseSequence', 'movement', sameShape),
   onnx('Trilu', 'movement', sameShape),
+  onnx('Trilu', 'movement', sameShape, { domain: contribDomain }),
   onnx('Col2Im', 'movement', inferCol2Im),
   onnx('CenterCropPad', 'movement', inferCropPad),
   onnx('AffineGrid', 'movement', inferAffineGrid),
   onnx('ReorderInput', 'movement', sameShape, { domain: nchwcDomain }),
   onnx('ReorderOutput', 'movement', inferReorderOutput, { domain: nchwcDomain }),
-  onnx('GridSample', 'movement', inferGridSample, {
-    cost: (context) => gridCost(context, stringAttribute(context.node, 'mode', 'linear')),
-  }),
+  ...['', contribDomain].map((domain) =>
+    onnx('GridSample', 'movement', inferGridSample, {
+      domain,
+      cost: (context) => gridCost(context, stringAttribute(context.node, 'mode', 'linear')),
+    }),
+  ),
 ];

@@ -1,6 +1,7 @@
 import { attr } from '../../../../src/ir/attribute.ts';
 import { numberTensor } from '../../../../src/ir/numbers.ts';
 import type { OperatorCase } from './build.ts';
+import { contribCases } from './contribCases.ts';
 import { f32, fed, filled, floats, ints, scalar } from './build.ts';
 
 const microsoft = 'com.microsoft';
@@ -518,4 +519,5 @@ export const cases: readonly OperatorCase[] = [
   ...recurrent,
   ...quantization,
   ...attention,
+  ...contribCases,
 ];
