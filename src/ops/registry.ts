@@ -3,6 +3,8 @@ import { activationOperators } from './onnx/activation.ts';
 import { attentionOperators } from './onnx/attention.ts';
 import { classicalOperators } from './onnx/classical.ts';
 import { constantOperators } from './onnx/constant.ts';
+import { contribOperators } from './onnx/contrib.ts';
+import { contribAttentionOperators } from './onnx/contribAttention.ts';
 import { controlOperators } from './onnx/control.ts';
 import { convolutionOperators } from './onnx/convolution.ts';
 import { elementwiseOperators } from './onnx/elementwise.ts';
@@ -28,6 +30,8 @@ const all: readonly (readonly Operator[])[] = [
   attentionOperators,
   classicalOperators,
   constantOperators,
+  contribOperators,
+  contribAttentionOperators,
   controlOperators,
   convolutionOperators,
   elementwiseOperators,
