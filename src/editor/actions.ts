@@ -54,8 +54,12 @@ export async function stepOf(
     ...(call.layers === undefined ? {} : { layers: call.layers }),
   };
   if (info.calibration === 'none') return step;
-  requireTrust();
-  const data = await datasetFor(services.settings, document);
+  if (info.calibration === 'required') requireTrust();
+  // Nobody is asked for what a pass can do without.
+  const data =
+    info.calibration === 'optional'
+      ? services.settings.data(document.uri)
+      : await datasetFor(services.settings, document);
   return data === null ? step : { ...step, data };
 }
 

@@ -7,14 +7,15 @@ import type { Held } from './store.ts';
 
 export const defaultSeed = 1;
 
-/** The calibrator that a step's pass needs; `undefined` when it needs none. */
+/** The calibrator that a step's pass needs; `undefined` when it needs none, or could do with data but has none. */
 export function calibratorFor(
   held: Held,
   pass: Pass,
   step: RecipeStep,
   job: JobContext,
 ): Calibrator | undefined {
-  if (pass.calibration === 'none') return undefined;
+  if (pass.calibration === 'none' || (pass.calibration === 'optional' && step.data === undefined))
+    return undefined;
   return createCalibrator(startRunner, held.model, {
     seed: step.seed ?? defaultSeed,
     ...(step.data !== undefined && { data: step.data }),

@@ -116,7 +116,7 @@ export interface Calibrator {
 export interface PassContext {
   /** Only these layers, when given. */
   readonly layers?: ReadonlySet<NodeId>;
-  /** Present when the pass declares `calibration`. */
+  /** Present when the pass requires calibration, or takes it and there are data. */
   readonly calibrator?: Calibrator;
   readonly seed: number;
   /** Reports progress (0..1) and lets a cancellation through: throws `KerfError('cancelled')`. */
@@ -142,7 +142,8 @@ export interface Pass {
   readonly refusal?: string;
   /** Whether results stay the same up to floating-point rounding. */
   readonly exact: boolean;
-  readonly calibration: 'none' | 'required';
+  /** `optional`: works without data, and better with them. */
+  readonly calibration: 'none' | 'optional' | 'required';
   readonly options: readonly PassOption[];
   /** Whether the pass can do something to this node on its own; absent when it only makes sense for whole models. */
   appliesTo?(node: Node, model: Model): boolean;

@@ -35,15 +35,7 @@ export function passForm(app: App, pass: PassInfo, options: { readonly layer?: s
   const scope = options.layer === undefined ? 'Apply to the model' : 'Apply to this layer';
   const data = app.document.get()?.data;
   const note =
-    pass.calibration === 'required'
-      ? h('p', {
-          class: 'muted',
-          text:
-            data === null || data === undefined
-              ? 'Needs sample data: you are asked for a dataset.'
-              : `Calibrated with ${fileName(data)}.`,
-        })
-      : null;
+    pass.calibration === 'none' ? null : h('p', { class: 'muted', text: dataNote(pass.calibration, data) });
   return passCard(
     pass,
     summary,
@@ -52,6 +44,13 @@ export function passForm(app: App, pass: PassInfo, options: { readonly layer?: s
     problem,
     button({ text: scope, icon: 'play', onClick: run }).element,
   );
+}
+
+function dataNote(calibration: 'optional' | 'required', data: string | null | undefined): string {
+  if (data !== null && data !== undefined) return `Calibrated with ${fileName(data)}.`;
+  return calibration === 'required'
+    ? 'Needs sample data: you are asked for a dataset.'
+    : 'Better with sample data: choose a dataset first.';
 }
 
 function start(app: App, pass: PassInfo, options: OptionValues, layer: string | undefined): void {
