@@ -12,6 +12,7 @@ import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding } from '../support/quantization.ts';
 import { splitHardSwish } from '../prepare/hardSwish.ts';
+import { widenDepthwise } from '../prepare/widenDepthwise.ts';
 import { meanToPool } from './meanToPool.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
@@ -40,7 +41,8 @@ export async function quantizeOnnx(
     throw new KerfError('unsupported', `opset ${raisedOpset} is needed: ${raised.refusal}`);
   }
   const pooled = meanToPool(raised.model, factsOf(raised.model), allowed);
-  const start = splitHardSwish(pooled, allowed);
+  const split = splitHardSwish(pooled, allowed);
+  const start = widenDepthwise(split, factsOf(split), 16, allowed).model;
   const facts = factsOf(start);
   const draft = planOnnx(start, facts, allowed, () => true);
   const wanted = rootsOf(draft);
