@@ -12,6 +12,7 @@ import { quantizationOperators } from './quantization.ts';
 import { recurrentOperators } from './recurrent.ts';
 import { reductionOperators } from './reduction.ts';
 import { shapeOperators } from './shape.ts';
+import { stablehloOperators } from './stablehlo.ts';
 
 /** Every TFLite operator that Kerf understands. */
 export const tfliteOperators: readonly Operator[] = [
@@ -29,4 +30,5 @@ export const tfliteOperators: readonly Operator[] = [
   ...reductionOperators,
   ...shapeOperators,
   ...signalOperators,
+  ...stablehloOperators,
 ];
