@@ -7,6 +7,13 @@ import { pruneMagnitude } from './pruneMagnitude.ts';
 import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
 import { quantizeWeights } from './quantizeWeights/quantizeWeights.ts';
+import { extract } from './surgery/extract.ts';
+import { ioTypes } from './surgery/ioTypes.ts';
+import { postprocess } from './surgery/postprocess.ts';
+import { preprocess } from './surgery/preprocess.ts';
+import { removeLayers } from './surgery/removeLayers.ts';
+import { rename } from './surgery/rename.ts';
+import { setShape } from './surgery/setShape.ts';
 import { simplify } from './simplify/simplify.ts';
 
 /** Every transformation there is, in the order in which people usually apply them. */
@@ -20,6 +27,13 @@ export const passes: readonly Pass[] = [
   pruneMagnitude,
   lowRank,
   cluster,
+  removeLayers,
+  extract,
+  rename,
+  setShape,
+  ioTypes,
+  preprocess,
+  postprocess,
 ];
 
 /** The pass with this id, or `undefined`. */
