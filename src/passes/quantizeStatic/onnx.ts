@@ -12,11 +12,13 @@ import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding } from '../support/quantization.ts';
 import { splitHardSwish } from '../prepare/hardSwish.ts';
-import { widenDepthwise } from '../prepare/widenDepthwise.ts';
+import { widenChannels } from '../prepare/widenChannels.ts';
 import { meanToPool } from './meanToPool.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
 import { planOnnx } from './onnxPlan.ts';
+
+const lanes = { depthwise: 16, leastOutputs: 16, outputs: 4 };
 
 export interface OnnxStaticOptions {
   /** Type of the activations: uint8 for x86, int8 for ARM (facts: fusion table of ONNX Runtime 1.30). */
@@ -42,7 +44,7 @@ export async function quantizeOnnx(
   }
   const pooled = meanToPool(raised.model, factsOf(raised.model), allowed);
   const split = splitHardSwish(pooled, allowed);
-  const start = widenDepthwise(split, factsOf(split), 16, allowed).model;
+  const start = widenChannels(split, factsOf(split), lanes, allowed).model;
   const facts = factsOf(start);
   const draft = planOnnx(start, facts, allowed, () => true);
   const wanted = rootsOf(draft);

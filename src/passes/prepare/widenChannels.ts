@@ -1,6 +1,6 @@
 import { intAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
+import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { floatTensor, readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
@@ -24,8 +24,21 @@ const channelwise = new Set([
   'GlobalAveragePool',
 ]);
 
-/** Channels beyond this share of the ones there are would cost more than the faster kernel gives. */
+/** How many channels a runtime's kernels take at once; see `layout` in `devices/targets`. */
+export interface Lanes {
+  /** Depthwise convolutions: whole multiples of this. */
+  readonly depthwise: number;
+  /** Other convolutions: at least this many outputs, */
+  readonly leastOutputs: number;
+  /** and whole multiples of this. */
+  readonly outputs: number;
+}
+
+/** Depthwise channels beyond this share of the ones there are would cost more than the faster kernel gives. */
 const mostGrowth = 1 / 3;
+
+/** Other convolutions are widened where it adds fewer weights than this: the squeeze of squeeze and excitation. */
+const mostWeights = 8192;
 
 /** Layers that hold the same channels: from the convolutions that make them to those that read them. */
 interface Region {
@@ -40,39 +53,64 @@ interface Region {
 
 export interface Widened {
   readonly model: OnnxModel;
-  /** Depthwise convolutions that were widened, and the channels that came with them. */
+  /** Convolutions that were widened. */
   readonly layers: number;
-  readonly channels: number;
 }
 
 /**
- * Widens depthwise convolutions to whole multiples of `lanes` channels, because the runtime's vector kernel takes no others.
- * The added channels come from filters of zeros and are read with weights of zero, so that results stay the same. Only
- * channels that live between convolutions are widened.
+ * Widens convolutions to channel counts that the runtime's vector kernels take. The added channels come from filters of
+ * zeros and are read with weights of zero, so that results stay the same. Only channels that live between convolutions are
+ * widened.
  */
-export function widenDepthwise(
+export function widenChannels(
   model: OnnxModel,
   facts: Facts,
-  lanes: number,
+  lanes: Lanes,
   allowed: (node: Node) => boolean,
 ): Widened {
-  const graph = model.graphs[0];
-  const editor = new GraphEditor(graph, model);
-  const seen = new Set<NodeId>();
+  let graph = model.graphs[0];
   let layers = 0;
-  let channels = 0;
-  for (const node of graph.nodes) {
-    const width = depthwiseChannels(graph, node);
-    if (width === undefined || seen.has(node.id)) continue;
-    const more = Math.ceil(width / lanes) * lanes - width;
-    const region = more === 0 || more > mostGrowth * width ? undefined : regionOf(graph, facts, node, width);
-    for (const each of region?.depthwise ?? [node]) seen.add(each.id);
+  for (const { id } of graph.nodes) {
+    // The next region may end at a convolution that the last one changed.
+    const node = indexOf(graph).node.get(id);
+    const wanted = node && wantedChannels(graph, node, lanes);
+    if (node === undefined || wanted === undefined) continue;
+    const starts = wanted.isDepthwise ? [node.inputs[0], node.outputs[0]] : [node.outputs[0]];
+    const region = regionOf(graph, facts, starts, wanted.from);
     if (region === undefined || ![...touched(region)].every(allowed)) continue;
-    widen(graph, editor, region, width, width + more);
-    layers += region.depthwise.size;
-    channels += region.depthwise.size * more;
+    if (!wanted.isDepthwise && addedWeights(graph, region, wanted) > mostWeights) continue;
+    const editor = new GraphEditor(graph, withMainGraph(model, graph));
+    widen(graph, editor, region, wanted.from, wanted.to);
+    graph = editor.finish();
+    layers += wanted.isDepthwise ? region.depthwise.size : region.makers.size;
   }
-  return { model: withMainGraph(model, editor.finish()), layers, channels };
+  return { model: withMainGraph(model, graph), layers };
+}
+
+interface Wanted {
+  readonly isDepthwise: boolean;
+  readonly from: number;
+  readonly to: number;
+}
+
+function wantedChannels(graph: Graph, node: Node, lanes: Lanes): Wanted | undefined {
+  const depthwise = depthwiseChannels(graph, node);
+  const from = depthwise ?? plainConv(graph, node)?.[0];
+  const isDepthwise = depthwise !== undefined;
+  if (from === undefined || (!isDepthwise && intAttribute(node, 'group', 1) !== 1)) return undefined;
+  const unit = isDepthwise ? lanes.depthwise : lanes.outputs;
+  const to = Math.max(Math.ceil(from / unit) * unit, isDepthwise ? unit : lanes.leastOutputs);
+  if (to === from || (isDepthwise && to - from > mostGrowth * from)) return undefined;
+  return { isDepthwise, from, to };
+}
+
+function addedWeights(graph: Graph, region: Region, { from, to }: Wanted): number {
+  let added = 0;
+  for (const node of touched(region)) {
+    const size = (plainConv(graph, node) ?? []).reduce((product, dim) => product * dim, 1);
+    added += (size / from) * (to - from);
+  }
+  return added;
 }
 
 function touched({ makers, depthwise, readers }: Region): Set<Node> {
@@ -96,7 +134,12 @@ function plainConv(graph: Graph, node: Node): readonly number[] | undefined {
 }
 
 /** The region around a depthwise convolution, or `undefined` where its channels leave what can be widened. */
-function regionOf(graph: Graph, facts: Facts, start: Node, width: number): Region | undefined {
+function regionOf(
+  graph: Graph,
+  facts: Facts,
+  starts: readonly (ValueId | null | undefined)[],
+  width: number,
+): Region | undefined {
   const { producer, uses, isOutput } = indexOf(graph);
   const region: Region = {
     values: new Set(),
@@ -104,15 +147,15 @@ function regionOf(graph: Graph, facts: Facts, start: Node, width: number): Regio
     depthwise: new Set(),
     readers: new Set(),
   };
-  const waiting: (ValueId | null | undefined)[] = [start.inputs[0], start.outputs[0]];
+  const waiting = [...starts];
   while (waiting.length > 0) {
     const id = waiting.pop();
     if (id == null) return undefined;
     if (region.values.has(id)) continue;
     region.values.add(id);
     const maker = producer.get(id);
-    const shape = facts.typeOf(id)?.shape;
-    if (maker === undefined || isOutput.has(id) || shape?.[1] !== width) return undefined;
+    const channels = facts.typeOf(id)?.shape?.[1];
+    if (maker === undefined || isOutput.has(id) || channels !== width) return undefined;
     for (const [node, made] of [
       [maker, true] as const,
       ...(uses.get(id) ?? []).map((use) => [use.index < 0 ? undefined : use.node, false] as const),
