@@ -1,7 +1,8 @@
 import type { DocumentState, PageMethod, PageParams, PageResult, Tab } from '../src/editor/pageProtocol.ts';
 import type { GraphView } from '../src/engine/view.ts';
 import type { Host } from './host.ts';
-import { type Resource, resource } from './resource.ts';
+import type { Change, Comparison } from './compare/comparison.ts';
+import { type Loaded, type Resource, resource } from './resource.ts';
 import { type Signal, signal } from './signal.ts';
 import { type ViewState, readViewState } from './viewState.ts';
 import type { OverlayId } from './graph/overlay.ts';
@@ -26,6 +27,12 @@ export interface LoadedGraph {
   readonly indexOf: ReadonlyMap<string, number>;
 }
 
+/** A layer's id in the model; in the view it may have several, one for each run of its body. */
+export function layerOf({ value }: Loaded<LoadedGraph>, id: string): string {
+  const index = value?.indexOf.get(id);
+  return index === undefined ? id : value!.view.strings[value!.view.layer[index]!]!;
+}
+
 /** What the parts of the page share. */
 export interface App {
   readonly host: Host;
@@ -40,6 +47,10 @@ export interface App {
   readonly failed: Signal<string | undefined>;
   /** What a screen reader should hear of the graph; not shown. */
   readonly heard: Signal<string>;
+  /** The model beside this one. */
+  readonly comparison: Signal<Comparison | undefined>;
+  /** How layers of this graph differ from those of the other one, by id. */
+  readonly changes: Signal<ReadonlyMap<string, Change> | undefined>;
   /** Milliseconds per layer id of the last benchmark of this model. */
   readonly measured: Signal<ReadonlyMap<string, number> | undefined>;
   readonly graph: Resource<LoadedGraph>;
@@ -50,6 +61,8 @@ export interface App {
   readonly passes: Resource<PageResult<'passes'>>;
   readonly devices: Resource<PageResult<'devices'>>;
   readonly viewState: ViewState;
+  /** Brings a layer on screen; set by the graph. */
+  readonly show: Signal<((id: string) => void) | undefined>;
   /** Runs a job with progress and Cancel; an error is shown, and the answer is `undefined`. */
   run<M extends PageMethod>(
     title: string,
@@ -86,6 +99,8 @@ export function createApp(host: Host): App {
     said,
     failed: signal<string | undefined>(undefined),
     heard: signal(''),
+    comparison: signal<Comparison | undefined>(undefined),
+    changes: signal<ReadonlyMap<string, Change> | undefined>(undefined),
     measured: signal<ReadonlyMap<string, number> | undefined>(undefined),
     graph: resource(revision, async () => loadedGraph(await host.call('graph', {}))),
     inspect: resource(revision, () => host.call('inspect', {})),
@@ -97,6 +112,7 @@ export function createApp(host: Host): App {
     passes: resource(once, () => host.call('passes', {})),
     devices: resource(once, () => host.call('devices', {})),
     viewState,
+    show: signal<((id: string) => void) | undefined>(undefined),
     run: (title, method, params) => runJob({ host, job, say }, title, method, params),
     tell(method, params) {
       host.call(method, params).catch((error: unknown) => {
@@ -108,7 +124,7 @@ export function createApp(host: Host): App {
   };
 }
 
-function loadedGraph(view: GraphView): LoadedGraph {
+export function loadedGraph(view: GraphView): LoadedGraph {
   const indexOf = new Map<string, number>();
   for (let v = 0; v < view.nodeCount; v++) indexOf.set(view.strings[view.id[v]!]!, v);
   return { view, indexOf };

@@ -1,5 +1,7 @@
 import type { Notice } from '../src/editor/pageProtocol.ts';
-import type { App } from './app.ts';
+import { type App, layerOf } from './app.ts';
+import { keepComparisonFresh, openComparison } from './compare/open.ts';
+import { createSideBySide } from './compare/sideBySide.ts';
 import { h } from './dom.ts';
 import { createGraphPane } from './graph/graphPane.ts';
 import { createBottom } from './panels/bottom.ts';
@@ -16,6 +18,7 @@ export function createPage(app: App, workerUri: string): HTMLElement {
   const graph = createGraphPane(app, workerUri, (place, item, scene) =>
     menu.open(place, item, scene, graph.model),
   );
+  app.show.set((id) => graph.showLayer(id));
   const bottom = createBottom(app, graph);
   const room = signal<Room>({ width: window.innerWidth, height: window.innerHeight });
   const details = createPane(app, room, {
@@ -46,7 +49,7 @@ export function createPage(app: App, workerUri: string): HTMLElement {
   const status = createStatus(app);
 
   app.selection.onChange((selection) => {
-    app.tell('select', { layer: layerOf(app, selection) });
+    app.tell('select', { layer: layerForHost(app, selection) });
   });
   app.host.onNotice((notice) => onNotice(app, notice, show));
   app.graph.watch(({ value }) => {
@@ -55,12 +58,18 @@ export function createPage(app: App, workerUri: string): HTMLElement {
     if (value === undefined || selection?.kind !== 'layer') return;
     if (!value.indexOf.has(selection.id)) app.selection.set(undefined);
   });
+  keepComparisonFresh(app);
   void greet(app);
   const element = h(
     'main',
     { class: 'page' },
     strip,
-    h('div', { class: 'room' }, h('div', { class: 'middle' }, graph.element, details.element), below.element),
+    h(
+      'div',
+      { class: 'room' },
+      h('div', { class: 'middle' }, createSideBySide(app, graph, workerUri), details.element),
+      below.element,
+    ),
     status,
     menu.element,
   );
@@ -73,11 +82,13 @@ export function createPage(app: App, workerUri: string): HTMLElement {
 }
 
 /** The host knows layers only; groups, inputs and outputs of the graph are the page's own. */
-function layerOf(app: App, selection: ReturnType<App['selection']['get']>): string | null {
+function layerForHost(app: App, selection: ReturnType<App['selection']['get']>): string | null {
   if (selection?.kind !== 'layer') return null;
   const loaded = app.graph.get().value;
   const index = loaded?.indexOf.get(selection.id);
-  return index !== undefined && loaded?.view.kind[index] !== 0 ? null : selection.id;
+  return index !== undefined && loaded?.view.kind[index] !== 0
+    ? null
+    : layerOf(app.graph.get(), selection.id);
 }
 
 /** The handshake; a page that comes back says it again. */
@@ -124,6 +135,8 @@ function onNotice(
     }
     case 'show':
       return show(notice.tab, notice.run);
+    case 'compare':
+      return void openComparison(app, notice.against);
     case 'job':
       return app.job.set(notice.job === null ? undefined : { ...notice.job, cancel: undefined });
   }

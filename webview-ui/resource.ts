@@ -52,3 +52,9 @@ export function resource<T>(key: () => unknown, load: () => Promise<T>): Resourc
     refresh,
   };
 }
+
+/** A value that is there already and stays. */
+export function settled<T>(value: T): Resource<T> {
+  const state = signal<Loaded<T>>({ value, error: undefined, loading: false });
+  return { get: state.get, watch: (listener) => state.watch(listener), refresh: () => undefined };
+}

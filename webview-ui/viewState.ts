@@ -1,4 +1,4 @@
-import type { Tab } from '../src/editor/pageProtocol.ts';
+import type { Against, Tab } from '../src/editor/pageProtocol.ts';
 import type { Selection } from './app.ts';
 import type { Camera } from './graph/camera.ts';
 import { type Shown, nothingShown } from './graph/hiding.ts';
@@ -17,6 +17,8 @@ interface Remembered {
   readonly overlay: OverlayId;
   readonly tab: Tab;
   readonly panes: Readonly<Record<string, { readonly size: number; readonly open: boolean }>>;
+  /** What the model is compared with, side by side. */
+  readonly against: Against | undefined;
   readonly sort: { readonly column: string; readonly down: boolean };
 }
 
@@ -29,6 +31,7 @@ const initial: Remembered = {
   overlay: 'none',
   tab: 'layers',
   panes: {},
+  against: undefined,
   sort: { column: 'index', down: false },
 };
 
@@ -61,6 +64,17 @@ export function readViewState(host: { getState(): unknown; setState(state: unkno
     set(key, value) {
       state = { ...state, [key]: value };
       timer ??= setTimeout(write, writeAfterMs);
+    },
+  };
+}
+
+/** A view that nobody comes back to. */
+export function forgetfulViewState(): ViewState {
+  let state = initial;
+  return {
+    get: (key) => state[key],
+    set(key, value) {
+      state = { ...state, [key]: value };
     },
   };
 }

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CallOptions, Handle, InspectReport } from '../engine/protocol.ts';
-import { compareWithOriginal } from './actions.ts';
 import type { ModelDocument } from './document.ts';
 import type { Against, HostCall, OtherModel, PageHandlers, PageInspect } from './pageProtocol.ts';
 import type { Services } from './services.ts';
@@ -12,14 +11,9 @@ import { pickModel } from './targets.ts';
 export function pageComparison(
   services: Services,
   document: ModelDocument,
-): Pick<PageHandlers, 'compare' | 'other' | 'pickOther' | 'compareTexts' | 'history'> {
+): Pick<PageHandlers, 'other' | 'pickOther' | 'compareTexts' | 'history'> {
   const { engine } = services;
   return {
-    async compare(_, call) {
-      const { before, after, diff } = await compareWithOriginal(services, document, options(call));
-      return { before: withoutRows(before), after: withoutRows(after), diff };
-    },
-
     async other({ against }, call) {
       if (against.kind === 'steps') {
         const handle = await document.handleBefore(against.count);

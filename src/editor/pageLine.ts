@@ -30,7 +30,6 @@ const reads: ReadonlySet<PageMethod> = new Set([
   'estimate',
   'bench',
   'evaluate',
-  'compare',
   'other',
   'history',
   'optimize',

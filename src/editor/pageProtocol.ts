@@ -141,8 +141,6 @@ export interface PageApi {
   bench(p: { options: BenchOptions; original: boolean }): BenchReport;
   /** Against labels where the dataset has some, and against the file on disk. Without `data` the host asks for it. */
   evaluate(p: { data?: string }): EvalReport;
-  /** The edited model against the file on disk. */
-  compare(p: None): { before: PageInspect; after: PageInspect; diff: DiffReport };
   /** The model to show beside this one. */
   other(p: { against: Against }): OtherModel;
   /** Asks which file to compare with; null when the question is dismissed. */

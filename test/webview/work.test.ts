@@ -94,20 +94,6 @@ describe('work', () => {
     await picture('benchmark');
   });
 
-  it('compare shows two numbers, an arrow and a percentage', async () => {
-    page = await open();
-    await tab('compare');
-    expect(await page.locator('#view-compare').textContent()).toContain('Nothing has been changed yet');
-    await press('Quantize to int8: about', '.details');
-    await page.waitForFunction(() =>
-      document.querySelector('#view-compare')?.textContent?.includes('Compare the edited model'),
-    );
-    await press('Compare', '#view-compare');
-    await page.waitForSelector('#view-compare .before-after');
-    await picture('compare');
-    expect(await page.locator('#view-compare').textContent()).toContain('1 layer changed');
-  });
-
   it('optimize asks for a device, then offers candidates that can be taken', async () => {
     page = await open();
     await press('Optimize for device');

@@ -1,3 +1,4 @@
+import type { Change } from '../compare/comparison.ts';
 import type { Box, Camera, Size } from './camera.ts';
 import type { Scene } from './scene.ts';
 import type { Theme } from './theme.ts';
@@ -18,6 +19,8 @@ export interface Decor {
   readonly hoveredEdge: number;
   readonly matches: Uint8Array;
   readonly currentMatch: number;
+  /** How each item differs from the model beside this one; `undefined` when there is none. */
+  readonly changes: readonly (Change | undefined)[] | undefined;
   /** The canvas has the keyboard. */
   readonly focused: boolean;
 }

@@ -9,6 +9,13 @@ import { type Visible, openingLevel, unfoldedAt, visibleGraph } from './visible.
 /** What a new scene should keep in place on the screen. */
 export type Anchor = { readonly key: string } | 'restore' | 'fit';
 
+/** Level, kinds with cards of their own, and the keys of groups toggled against the level. */
+export interface Folding {
+  readonly level: number;
+  readonly shown: Shown;
+  readonly toggled: readonly string[];
+}
+
 export interface Levels {
   readonly current: number;
   readonly deepest: number;
@@ -24,6 +31,9 @@ export interface GraphModel {
   /** Level `deepest` shows every layer; `shown` says which kinds folded into cards have cards of their own. */
   readonly levels: Signal<Levels>;
   setLevel(level: number, shown?: Shown): void;
+  /** Everything about folds, for a graph that follows another one. */
+  readonly folds: Signal<Folding>;
+  takeFolds(folds: Folding): void;
   toggle(group: number): void;
   /** Folds the group around an item. */
   foldAround(item: number): void;
@@ -53,6 +63,11 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     deepest: 0,
     shown: app.viewState.get('shown'),
     hidden: { constants: 0, shapes: 0, pairs: 0 },
+  });
+  const folds = signal<Folding>({
+    level: 0,
+    shown: levels.get().shown,
+    toggled: app.viewState.get('toggled'),
   });
   let loaded: LoadedGraph | undefined;
   let tree: FoldTree = noTree;
@@ -104,7 +119,10 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     );
   };
 
-  const remember = () => app.viewState.set('toggled', [...toggled]);
+  const remember = () => {
+    app.viewState.set('toggled', [...toggled]);
+    folds.set({ level: levels.get().current, shown: levels.get().shown, toggled: [...toggled] });
+  };
 
   const flip = (group: number) => {
     const { key } = tree.groups[group]!;
@@ -126,6 +144,12 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     scene,
     working,
     levels,
+    folds,
+    takeFolds({ level, shown, toggled: keys }) {
+      toggled = new Set(keys);
+      levels.set({ ...levels.get(), current: Math.min(level, tree.depth), shown });
+      void relayout(selectionAnchor());
+    },
     setLevel(level, shown = levels.get().shown) {
       if (level !== levels.get().current) toggled = new Set();
       levels.set({ ...levels.get(), current: level, shown });
@@ -200,6 +224,7 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
       deepest: tree.depth,
       hidden: countHidden(tree.hosts),
     });
+    remember();
     void relayout('restore');
   });
 

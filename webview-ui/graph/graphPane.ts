@@ -16,6 +16,7 @@ import { type Tooltip, createTooltip } from './tooltip.ts';
 export interface GraphPane {
   readonly element: HTMLElement;
   readonly model: GraphModel;
+  readonly stage: Stage;
   /** Marks boxes that hold these layers; the current one gets a stronger mark. */
   setMatches(layers: readonly number[], current: number): void;
   /** Brings a layer on screen, unfolding what hides it. */
@@ -35,15 +36,19 @@ interface Context {
 }
 
 /** Canvas, minimap, legend and tooltip, with mouse and keyboard. */
-export function createGraphPane(app: App, workerUri: string, openMenu: OpenMenu): GraphPane {
+export function createGraphPane(
+  app: App,
+  workerUri: string,
+  openMenu: OpenMenu,
+  name = 'Model graph',
+): GraphPane {
   const model = createGraphModel(app, workerUri);
   const canvas = h('canvas', {
     class: 'graph-canvas',
     attributes: {
       tabindex: 0,
       role: 'application',
-      'aria-label':
-        'Model graph. Arrow keys follow edges, Enter opens a group, Backspace folds it. The Layers table holds the same as text.',
+      'aria-label': `${name}. Arrow keys follow edges, Enter opens a group, Backspace folds it. The Layers table holds the same as text.`,
     },
   });
   const minimap = createMinimap((change) => stage.moveTo(change(stage.camera(), stage.screen())));
@@ -59,12 +64,26 @@ export function createGraphPane(app: App, workerUri: string, openMenu: OpenMenu)
     tooltip.element,
     notice,
   );
+  let moved = () => undefined as void;
   const stage = createStage(app, model, {
     canvas,
     minimap,
     legend,
-    onMove: () => tooltip.hide(),
+    onMove: () => {
+      tooltip.hide();
+      moved();
+    },
     onScene: (scene) => void (element.dataset['boxes'] = String(scene.visible.count)),
+  });
+  // What tests and assistive scripts can ask of a canvas.
+  const reflect = () => {
+    const { x, y, zoom } = stage.camera();
+    element.dataset['camera'] = `${x.toFixed(1)} ${y.toFixed(1)} ${zoom.toFixed(3)}`;
+  };
+  moved = reflect;
+  app.selection.watch((selection) => {
+    element.dataset['selected'] =
+      selection === undefined ? '' : selection.kind === 'layer' ? selection.id : selection.key;
   });
   const context: Context = { app, model, stage, canvas, tooltip, openMenu };
   listenToPointer(canvas, gesturesOf(context));
@@ -79,6 +98,7 @@ export function createGraphPane(app: App, workerUri: string, openMenu: OpenMenu)
   return {
     element,
     model,
+    stage,
     setMatches: stage.mark,
     showLayer(id) {
       model.unfoldTo(id);

@@ -1,3 +1,4 @@
+import type { Change } from '../compare/comparison.ts';
 import { type Frame, windowOf } from './frame.ts';
 import { fitText } from './text.ts';
 import { shortPrecision } from './overlay.ts';
@@ -14,8 +15,10 @@ export function paintBoxes(frame: Frame): void {
   scene.boxes.query(view.left, view.top, view.right, view.bottom, (i) => void near.push(i));
   if (camera.zoom < boxZoom) paintSpecks(frame, near);
   else for (const i of near) paintBox(frame, i);
+  paintChanges(frame, near);
   paintMatches(frame, near);
   paintRing(frame);
+  if (camera.zoom >= cardZoom) paintSigns(frame, near);
   if (camera.zoom >= cardZoom) for (const i of near) paintBadge(frame, i);
 }
 
@@ -48,6 +51,8 @@ export function speckColour(
   { scene, theme, decor }: Pick<Frame, 'scene' | 'theme' | 'decor'>,
   i: number,
 ): string {
+  const change = decor.changes?.[i];
+  if (change !== undefined) return theme.change[change];
   const heat = decor.heat[i]!;
   if (heat >= 0) return (decor.heatKind === 'ramp' ? theme.strongRamp : theme.kinds)[heat]!;
   const mix = scene.mixes[i];
@@ -250,6 +255,40 @@ function paintBadge({ context, scene, theme }: Frame, i: number): void {
   context.textBaseline = 'middle';
   context.fillText(text, right - w / 2 + 5, top + 2);
   context.textAlign = 'left';
+}
+
+const changeSigns: Readonly<Record<Change, string>> = { added: '+', changed: '~', removed: '−' };
+
+/** What differs from the model beside this one. */
+function paintChanges({ context, scene, theme, camera, decor }: Frame, near: readonly number[]): void {
+  const { changes } = decor;
+  if (changes === undefined) return;
+  const line = Math.max(2, 1.5 / camera.zoom);
+  for (const i of near) {
+    const change = changes[i];
+    if (change === undefined) continue;
+    ring(context, scene, i, theme.change[change], line, 0);
+  }
+}
+
+/** The kind of a difference in a sign, so that colour is not alone. */
+function paintSigns({ context, scene, theme, decor }: Frame, near: readonly number[]): void {
+  for (const i of near) {
+    const change = decor.changes?.[i];
+    if (change === undefined) continue;
+    const left = scene.layout.x[i]! - scene.input.width[i]! / 2;
+    const top = scene.layout.y[i]! - scene.input.height[i]! / 2;
+    context.beginPath();
+    context.roundRect(left - 8, top - 7, 16, 15, 4);
+    context.fillStyle = theme.change[change];
+    context.fill();
+    context.fillStyle = theme.background;
+    context.font = `700 12px ${theme.font}`;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.fillText(changeSigns[change], left, top + 1);
+    context.textAlign = 'left';
+  }
 }
 
 function paintMatches({ context, scene, theme, camera, decor }: Frame, near: readonly number[]): void {

@@ -1,4 +1,5 @@
 import type { App } from '../app.ts';
+import type { Change } from '../compare/comparison.ts';
 import { type Held, cameraHolding, hold } from './anchor.ts';
 import * as cameras from './camera.ts';
 import { type Measures, measure } from './decor.ts';
@@ -23,6 +24,10 @@ export interface Stage {
   words(): readonly string[];
   selected(): number;
   moveTo(camera: cameras.Camera): void;
+  /** Called after every move that `follow` did not make. */
+  onCamera(listener: () => void): () => void;
+  /** Moves without telling those who follow. */
+  follow(camera: cameras.Camera): void;
   reveal(item: number): void;
   point(at: { readonly item: number; readonly edge: number }): void;
   mark(layers: readonly number[], current: number): void;
@@ -50,6 +55,7 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
   let pointed = { item: -1, edge: -1 };
   let scheduled = false;
   let staleMinimap = true;
+  const followers = new Set<() => void>();
 
   const selected = () => (scene === undefined ? -1 : model.itemOfSelection(scene));
 
@@ -82,15 +88,21 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
     hovered: pointed.item,
     hoveredEdge: pointed.edge,
     matches,
+    changes: changesOf(app, now),
     currentMatch: marks.current < 0 ? -1 : (now.visible.itemOf[marks.current] ?? -1),
     focused: document.activeElement === canvas,
   });
 
-  const moveTo = (next: cameras.Camera) => {
+  const follow = (next: cameras.Camera) => {
     camera = next;
     app.viewState.set('camera', camera);
     parts.onMove();
     schedule();
+  };
+
+  const moveTo = (next: cameras.Camera) => {
+    follow(next);
+    for (const listener of followers) listener();
   };
 
   const remeasure = () => {
@@ -153,6 +165,10 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
   app.overlay.onChange(remeasure);
   app.measured.onChange(remeasure);
   app.selection.onChange(schedule);
+  app.changes.onChange(() => {
+    staleMinimap = true;
+    schedule();
+  });
   canvas.addEventListener('focus', schedule);
   canvas.addEventListener('blur', schedule);
   onThemeChange(() => {
@@ -170,6 +186,11 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
     words: () => measures?.words ?? [],
     selected,
     moveTo,
+    follow,
+    onCamera(listener) {
+      followers.add(listener);
+      return () => void followers.delete(listener);
+    },
     reveal(item) {
       if (scene !== undefined && item >= 0) moveTo(cameras.revealed(camera, boxOf(scene, item), screen));
     },
@@ -182,6 +203,31 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
       remark();
     },
   };
+}
+
+const changesByScene = new WeakMap<Scene, { of: unknown; items: readonly (Change | undefined)[] }>();
+
+/** How each item differs from the model beside this one; a tile that holds several kinds counts as changed. */
+function changesOf(app: App, scene: Scene): readonly (Change | undefined)[] | undefined {
+  const changes = app.changes.get();
+  if (changes === undefined) return undefined;
+  const known = changesByScene.get(scene);
+  if (known?.of === changes) return known.items;
+  const { view, visible } = scene;
+  const items = scene.members.map((members, i) => {
+    const kinds = new Set(members.map((v) => changes.get(view.strings[view.id[v]!]!)));
+    if (visible.group[i]! < 0)
+      return changes.get(view.strings[view.id[visible.node[i]!]!]!) ?? hiddenChange(kinds);
+    const [only] = kinds;
+    return kinds.size === 1 ? only : 'changed';
+  });
+  changesByScene.set(scene, { of: changes, items });
+  return items;
+}
+
+/** Something folded into a card differs. */
+function hiddenChange(kinds: ReadonlySet<Change | undefined>): Change | undefined {
+  return [...kinds].some((kind) => kind !== undefined) ? 'changed' : undefined;
 }
 
 /** Measured milliseconds by layer; NaN where nothing was measured. */

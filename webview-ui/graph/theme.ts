@@ -1,3 +1,5 @@
+import type { Change } from '../compare/comparison.ts';
+
 /** Colours of the canvas, all taken from VS Code's tokens. */
 export interface Theme {
   readonly background: string;
@@ -16,6 +18,8 @@ export interface Theme {
     warning: string,
     error: string,
   ];
+  /** Colours of differences between two models. */
+  readonly change: Readonly<Record<Change, string>>;
   /** Colour of each operator family. */
   readonly family: Readonly<Record<string, string>>;
   /** 17 steps from "little" to "much", readable under text; and the same at full strength. */
@@ -68,6 +72,11 @@ export function readTheme(): Theme {
       token('editorWarning-foreground', 'charts-yellow'),
       token('editorError-foreground', 'charts-red'),
     ],
+    change: {
+      added: token('gitDecoration-addedResourceForeground', 'charts-green'),
+      changed: token('gitDecoration-modifiedResourceForeground', 'charts-yellow'),
+      removed: token('gitDecoration-deletedResourceForeground', 'charts-red'),
+    },
     family: {
       convolution: chart('blue'),
       matmul: chart('purple'),

@@ -1,123 +1,195 @@
-import type { PageResult } from '../../src/editor/pageProtocol.ts';
+import type { PageInspect } from '../../src/editor/pageProtocol.ts';
 import type { App } from '../app.ts';
+import { type Comparison, type Difference, differencesOf } from '../compare/comparison.ts';
+import { compareWithFile, openComparison } from '../compare/open.ts';
 import { h } from '../dom.ts';
-import { bytes, count, digits, fileName, macs, percent, plural } from '../format.ts';
+import { bytes, count, digits, fileName, macs, percent, plural, time } from '../format.ts';
 import { button } from '../ui/controls.ts';
-import { beforeAfter, empty, facts, link, section } from './parts.ts';
+import { beforeAfter, empty, facts, section } from './parts.ts';
+import { type Column, virtualTable } from './virtualTable.ts';
 
-/** The edited model against the file on disk: numbers, layers, and on request the answers it gives. */
+/** The model against what it was or against another file: numbers, every layer that differs, and the answers it gives. */
 export function createCompareTab(app: App): { readonly element: HTMLElement; run(): void } {
-  const result = h('div', { class: 'result' });
+  const numbers = h('div', { class: 'compare-facts' });
   const answers = h('div');
-  let shown: string | undefined;
-  const run = async () => {
-    const report = await app.run('Compare', 'compare', {});
-    if (report === undefined) return;
-    shown = app.document.get()?.model;
-    answers.replaceChildren();
-    result.replaceChildren(view(app, report), answers);
-  };
-  const evaluate = async () => {
-    const data = app.document.get()?.data;
-    const report = await app.run('Evaluate', 'evaluate', data === null || data === undefined ? {} : { data });
-    if (report === undefined) return;
-    const rows: (readonly [string, string])[] = [
-      ['Samples', `${report.samples} from ${fileName(report.data)}`],
-    ];
-    if (report.top1 !== undefined) rows.push(['Top-1', percent(report.top1)]);
-    if (report.top5 !== undefined) rows.push(['Top-5', percent(report.top5)]);
-    if (report.reference !== undefined) {
-      const { agreement, sqnrDb, cosine } = report.reference;
-      rows.push(['Agreement with the original', percent(agreement)]);
-      rows.push(['Signal to noise', sqnrDb === null ? 'identical outputs' : `${digits(sqnrDb)} dB`]);
-      rows.push(['Cosine', digits(cosine)]);
-    }
-    answers.replaceChildren(section('Answers', { open: true }, facts(rows)));
-    app.say(`Evaluate: ${plural(report.samples, 'sample')}.`);
-  };
-  const compare = button({ text: 'Compare', icon: 'diff', look: 'primary', onClick: () => void run() });
-  const measure = button({ text: 'Evaluate on data…', icon: 'beaker', onClick: () => void evaluate() });
+  const nothing = h('div', { class: 'result' });
+  const table = differenceTable(app);
+  const split = h(
+    'div',
+    { class: 'compare-split' },
+    h('div', { class: 'scroll' }, numbers, answers),
+    table.element,
+  );
+  const run = () => void openComparison(app, { kind: 'steps', count: 0 });
+  const compare = button({ text: 'Compare with original', icon: 'diff', look: 'primary', onClick: run });
+  const file = button({
+    text: 'With another file…',
+    icon: 'files',
+    onClick: () => void compareWithFile(app),
+  });
+  const measure = button({
+    text: 'Evaluate on data…',
+    icon: 'beaker',
+    onClick: () => void evaluate(app, answers),
+  });
   const showState = () => {
     const state = app.document.get();
     const busy = app.job.get() !== undefined;
     const edited = (state?.steps.length ?? 0) > 0;
     compare.enable(edited && !busy);
+    file.enable(!busy);
     measure.enable(state?.trusted === true && !busy);
-    if (!edited)
-      result.replaceChildren(
-        empty('Nothing has been changed yet. Apply a pass, then compare the result with the original here.'),
-      );
-    else if (shown !== state?.model)
-      result.replaceChildren(empty('Compare the edited model with the file as it is on disk.'));
+    const comparison = app.comparison.get();
+    split.hidden = comparison === undefined;
+    nothing.hidden = comparison !== undefined;
+    nothing.replaceChildren(
+      empty(
+        edited
+          ? 'Compare the edited model with the file as it was opened, or with another file: both graphs side by side, and every layer that differs here.'
+          : 'Nothing has been changed yet. Apply a pass and compare the result with the original, or compare with another file.',
+      ),
+    );
   };
+  app.comparison.watch((comparison) => {
+    showState();
+    answers.replaceChildren();
+    if (comparison === undefined) return;
+    numbers.replaceChildren(
+      headline(comparison),
+      ...comparison.diff.notCovered.map((text) => h('p', { class: 'muted', text: `Not compared: ${text}.` })),
+    );
+    table.show(comparison);
+  });
+  app.graph.watch(() => {
+    const comparison = app.comparison.get();
+    if (comparison !== undefined) table.show(comparison);
+  });
   app.document.watch(showState);
   app.job.onChange(showState);
   const element = h(
     'div',
     { class: 'tab-body' },
-    h('div', { class: 'toolbar' }, compare.element, measure.element),
-    result,
+    h('div', { class: 'toolbar' }, compare.element, file.element, measure.element),
+    nothing,
+    split,
   );
-  return { element, run: () => void run() };
+  return { element, run };
 }
 
-function view(app: App, { before, after, diff }: PageResult<'compare'>): HTMLElement {
-  const row = (title: string, a: number | null, b: number | null, format: (value: number | null) => string) =>
-    [title, beforeAfter(a, b, format, 'less')] as const;
-  const names = (ids: readonly string[], there: boolean) =>
-    ids
-      .slice(0, 100)
-      .map((id) =>
-        there
-          ? link(id, 'Select this layer', () => app.selection.set({ kind: 'layer', id }))
-          : h('code', { text: id }),
-      );
-  const list = (title: string, items: readonly HTMLElement[], total: number) =>
-    total === 0
-      ? null
-      : section(
-          `${plural(total, 'layer')} ${title}`,
-          { open: total <= 20 },
-          h(
-            'div',
-            { class: 'names' },
-            ...items,
-            total > items.length ? `and ${total - items.length} more` : null,
-          ),
-        );
-  const changed = diff.changed.slice(0, 100).map(({ id, classes }) =>
-    h(
-      'span',
-      {},
-      link(id, 'Select this layer', () => app.selection.set({ kind: 'layer', id })),
-      h('span', { class: 'muted', text: ` ${classes.join(', ')}` }),
+function headline({ before, after, diff }: Comparison): HTMLElement {
+  const row = (
+    title: string,
+    of: (report: PageInspect) => number | null,
+    format: (value: number | null) => string,
+  ) => [title, beforeAfter(of(before), of(after), format, 'less')] as const;
+  return facts([
+    row('File', (report) => report.fileBytes, bytes),
+    row('Weights', (report) => report.weightBytes, bytes),
+    row('Parameters', (report) => report.params, count),
+    row('Work', (report) => report.macs, macs),
+    row('Peak activations', (report) => report.peakActivationBytes, bytes),
+    row(
+      'Layers',
+      (report) => report.layerCount,
+      (value) => (value === null ? 'unknown' : String(value)),
     ),
+    ['Differences', differenceWords(diff)],
+  ]);
+}
+
+function differenceWords({ changed, added, removed, unchanged }: Comparison['diff']): string {
+  return `${plural(changed.length, 'layer')} changed, ${added.length} added, ${removed.length} removed, ${unchanged} unchanged`;
+}
+
+/** Costs of a layer on both sides; NaN where it is not, or where the cost is unknown. */
+type Numbers = 'params' | 'weightBytes' | 'macs' | 'activationBytes' | 'estimateMs';
+
+function differenceTable(app: App): { readonly element: HTMLElement; show(comparison: Comparison): void } {
+  let shown: Comparison | undefined;
+  const at = (row: Difference, side: 'before' | 'after', column: Numbers): number => {
+    const view = side === 'before' ? shown?.other.view : app.graph.get().value?.view;
+    const index = row[side];
+    return view === undefined || index < 0 ? Number.NaN : view[column][index]!;
+  };
+  const nameOf = (row: Difference) => {
+    const side = row.after >= 0 ? app.graph.get().value?.view : shown?.other.view;
+    const index = row.after >= 0 ? row.after : row.before;
+    return side === undefined || index < 0 ? row.id : side.strings[side.name[index]!]!;
+  };
+  const opOf = (row: Difference) => {
+    const side = row.after >= 0 ? app.graph.get().value?.view : shown?.other.view;
+    const index = row.after >= 0 ? row.after : row.before;
+    return side === undefined || index < 0 ? '' : side.strings[side.op[index]!]!;
+  };
+  const numeric = (id: Numbers, title: string, format: (value: number) => string): Column<Difference> => ({
+    id,
+    title,
+    width: 138,
+    numeric: true,
+    text: (row) => bothSides(at(row, 'before', id), at(row, 'after', id), format),
+    order: (row) => Math.abs((at(row, 'after', id) || 0) - (at(row, 'before', id) || 0)),
+  });
+  const table = virtualTable<Difference>({
+    label: 'Differences',
+    columns: [
+      {
+        id: 'change',
+        title: 'Change',
+        width: 76,
+        text: (row) => row.change,
+        tone: (row) => `change-${row.change}`,
+      },
+      { id: 'op', title: 'Operator', width: 120, grow: 1, text: opOf },
+      { id: 'name', title: 'Layer', width: 160, grow: 3, text: nameOf },
+      { id: 'classes', title: 'What', width: 120, grow: 1, text: (row) => row.classes.join(', ') },
+      numeric('weightBytes', 'Weights', bytes),
+      numeric('macs', 'MACs', macs),
+      numeric('activationBytes', 'Activations', bytes),
+      { ...numeric('estimateMs', 'Estimated', time), hidden: () => app.document.get()?.device === null },
+    ],
+    sort: { column: 'change', down: false },
+    onSort: () => undefined,
+    onSelect: ({ id, after }) => after >= 0 && app.selection.set({ kind: 'layer', id }),
+    onOpen: ({ id, after }) => after >= 0 && app.show.get()?.(id),
+  });
+  let rows: readonly Difference[] = [];
+  app.selection.onChange((selection) =>
+    table.select(selection?.kind === 'layer' ? rows.find(({ id }) => id === selection.id) : undefined),
   );
-  return h(
-    'div',
-    { class: 'columns' },
-    h(
-      'div',
-      {},
-      facts([
-        row('File', before.fileBytes, after.fileBytes, bytes),
-        row('Weights', before.weightBytes, after.weightBytes, bytes),
-        row('Parameters', before.params, after.params, count),
-        row('Work', before.macs, after.macs, macs),
-        row('Peak activations', before.peakActivationBytes, after.peakActivationBytes, bytes),
-        row('Layers', before.layerCount, after.layerCount, (value) =>
-          value === null ? 'unknown' : String(value),
-        ),
-      ]),
-      ...diff.notCovered.map((text) => h('p', { class: 'muted', text })),
-    ),
-    h(
-      'div',
-      {},
-      list('changed', changed, diff.changed.length),
-      list('added', names(diff.added, true), diff.added.length),
-      list('removed', names(diff.removed, false), diff.removed.length),
-      h('p', { class: 'muted', text: `${plural(diff.unchanged, 'layer')} unchanged.` }),
-    ),
-  );
+  return {
+    element: table.element,
+    show(comparison) {
+      shown = comparison;
+      const graph = app.graph.get().value;
+      rows = graph === undefined ? [] : differencesOf(comparison, graph);
+      table.setRows(rows);
+    },
+  };
+}
+
+/** "2.3 kB → 580 B", one number where nothing changed or where there is one side only. */
+function bothSides(before: number, after: number, format: (value: number) => string): string {
+  if (Number.isNaN(before)) return Number.isNaN(after) ? '' : format(after);
+  if (Number.isNaN(after)) return format(before);
+  if (before === after) return format(after);
+  return `${format(before)} → ${format(after)}`;
+}
+
+async function evaluate(app: App, answers: HTMLElement): Promise<void> {
+  const data = app.document.get()?.data;
+  const report = await app.run('Evaluate', 'evaluate', data === null || data === undefined ? {} : { data });
+  if (report === undefined) return;
+  const rows: (readonly [string, string])[] = [
+    ['Samples', `${report.samples} from ${fileName(report.data)}`],
+  ];
+  if (report.top1 !== undefined) rows.push(['Top-1', percent(report.top1)]);
+  if (report.top5 !== undefined) rows.push(['Top-5', percent(report.top5)]);
+  if (report.reference !== undefined) {
+    const { agreement, sqnrDb, cosine } = report.reference;
+    rows.push(['Agreement with the original', percent(agreement)]);
+    rows.push(['Signal to noise', sqnrDb === null ? 'identical outputs' : `${digits(sqnrDb)} dB`]);
+    rows.push(['Cosine', digits(cosine)]);
+  }
+  answers.replaceChildren(section('Answers', { open: true }, facts(rows)));
+  app.say(`Evaluate: ${plural(report.samples, 'sample')}.`);
 }

@@ -1,5 +1,5 @@
 import type { NodeDetails, ValueDetails } from '../../src/engine/protocol.ts';
-import type { App } from '../app.ts';
+import { type App, layerOf } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, count, macs, plural, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
@@ -34,7 +34,8 @@ export function createDetails(app: App, graph: GraphPane): HTMLElement {
       return element.replaceChildren(portDetails(app, index!));
     }
     try {
-      const details = await app.host.call('node', { id: selection.id });
+      const layer = layerOf(app.graph.get(), selection.id);
+      const details = await app.host.call('node', { id: layer });
       if (mine !== call) return;
       const top = shownFor === selection.id ? element.scrollTop : 0;
       element.replaceChildren(layerDetails(app, graph, details));

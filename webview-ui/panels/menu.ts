@@ -75,7 +75,7 @@ export function createMenu(app: App, showTable: () => void): Menu {
     open(place, item, scene, model) {
       opener = document.activeElement as HTMLElement | null;
       const group = scene.visible.group[item]!;
-      const id = scene.view.strings[scene.view.id[scene.visible.node[item]!]!]!;
+      const id = scene.view.strings[scene.view.layer[scene.visible.node[item]!]!]!;
       const operator = group < 0 && scene.view.kind[scene.visible.node[item]!] === 0;
       const looks = looksOf({ app, scene, model, showTable }, item, id);
       const mine = ++call;

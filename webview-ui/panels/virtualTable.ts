@@ -13,6 +13,8 @@ export interface Column<Row> {
   readonly text: (row: Row) => string;
   /** What the column sorts by; the text when absent. Unknown (NaN) goes last either way. */
   readonly order?: (row: Row) => number;
+  /** A class for the cell. */
+  readonly tone?: (row: Row) => string;
   /** Share of the column's largest value, drawn behind the number. */
   readonly share?: (row: Row) => number;
 }
@@ -205,7 +207,7 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
 function cellElement<Row>(column: Column<Row>, row: Row): HTMLElement {
   const text = column.text(row);
   const cell = h('div', {
-    class: column.numeric === true ? 'cell numeric' : 'cell',
+    class: `cell${column.numeric === true ? ' numeric' : ''} ${column.tone?.(row) ?? ''}`,
     attributes: { role: 'gridcell' },
   });
   const share = column.share?.(row) ?? 0;

@@ -85,7 +85,7 @@ function state(): DocumentState {
   return {
     revision,
     model: JSON.stringify(steps),
-    file: file ?? 'network.onnx',
+    file: file?.slice(file.lastIndexOf('/') + 1) ?? 'network.onnx',
     format: file?.endsWith('.tflite') === true ? 'tflite' : 'onnx',
     dirty: steps.length > 0,
     trusted: address.get('trusted') !== 'no',
@@ -216,7 +216,6 @@ const handlers: PageHandlers = {
     top1: 0.973,
     reference: { agreement: 0.99, sqnrDb: 38.2, cosine: 0.9993, klDiv: 0.0004 },
   }),
-  compare: async () => sideBySide(original),
   other: async ({ against }) => {
     const former =
       against.kind === 'file' ? resnetLike(2) : steps.slice(0, against.count).reduce(applyStep, original);

@@ -112,15 +112,20 @@ export function optimizeOf(device: string, nodes: Nodes, maxDrop: number): Optim
 export function comparisonOf(original: Nodes, nodes: Nodes) {
   const [before, after] = [inspectOf(original), inspectOf(nodes)];
   const headline = ({ fileBytes, params, macs }: typeof before) => ({ fileBytes, params, macs });
-  const changed = changedOf(original, nodes);
+  const [formerly, now] = [idsOf(original), idsOf(nodes)];
+  const changed = changedOf(
+    original,
+    nodes.filter(({ id }) => formerly.has(id)),
+  );
+  const added = before.layers.length === 0 ? [] : [...now.keys()].filter((id) => !formerly.has(id));
   return {
     before,
     after,
     diff: {
-      added: [],
-      removed: [],
+      added,
+      removed: [...formerly.keys()].filter((id) => !now.has(id)),
       changed: changed.map((id) => ({ id, classes: ['type', 'weights'] as const })),
-      unchanged: before.layers.length - changed.length,
+      unchanged: now.size - changed.length - added.length,
       renamed: [],
       before: headline(before),
       after: headline(after),
@@ -129,10 +134,15 @@ export function comparisonOf(original: Nodes, nodes: Nodes) {
   };
 }
 
+function idsOf(nodes: Nodes): ReadonlyMap<string, Nodes[number]> {
+  return new Map(nodes.filter(isLayer).map((node) => [node.id, node]));
+}
+
 /** Layers whose precision differs. */
 export function changedOf(before: Nodes, after: Nodes): readonly string[] {
+  const formerly = idsOf(before);
   return after
-    .filter((node, i) => isLayer(node) && node.precision !== before[i]!.precision)
+    .filter((node) => isLayer(node) && node.precision !== formerly.get(node.id)?.precision)
     .map(({ id }) => id);
 }
 

@@ -69,7 +69,7 @@ export function startPerson(): Person {
       await dropdown.locator('vscode-option', { hasText: text }).first().click();
     },
     async focusStem() {
-      await page.locator('.graph-canvas').focus();
+      await page.locator('.graph-canvas').last().focus();
       await page.keyboard.press('Home');
       await page.keyboard.press('ArrowDown');
       await waitForDetails('Conv');

@@ -48,7 +48,6 @@ export function realHandlers({ file, steps, device }: Now): Partial<PageHandlers
     tensorPage: async (at) => engine('tensorPage', { handle: await handle(), ...at }),
     channels: async (at) => engine('channels', { handle: await handle(), ...at }),
     sparsity: async () => engine('sparsity', { handle: await handle() }),
-    compare: async () => compared((await engine('open', { path: file })).handle),
     other: async ({ against }) => {
       const path = against.kind === 'file' ? against.path : file;
       const before = against.kind === 'file' ? [] : steps().slice(0, against.count);
