@@ -1,4 +1,6 @@
 import type { Dialect, Model, Node } from '../ir/model.ts';
+import { onnxFlows } from './flow/onnx.ts';
+import { tfliteFlows } from './flow/tflite.ts';
 import { activationOperators } from './onnx/activation.ts';
 import { attentionOperators } from './onnx/attention.ts';
 import { classicalOperators } from './onnx/classical.ts';
@@ -10,6 +12,7 @@ import { convolutionOperators } from './onnx/convolution.ts';
 import { elementwiseOperators } from './onnx/elementwise.ts';
 import { indexingOperators } from './onnx/indexing.ts';
 import { linearAttentionOperators } from './onnx/linearAttention.ts';
+import { contribDomain } from './onnx/kit.ts';
 import { matmulOperators } from './onnx/matmul.ts';
 import { movementOperators } from './onnx/movement.ts';
 import { normalizationOperators } from './onnx/normalization.ts';
@@ -61,7 +64,14 @@ for (const operator of all.flat()) {
   const domains = table[operator.dialect];
   const names = domains.get(operator.domain) ?? new Map<string, Operator>();
   domains.set(operator.domain, names);
-  names.set(operator.name, operator);
+  names.set(operator.name, withChannels(operator));
+}
+
+/** Channels flow alike through an operator of the default domain and its contributed namesakes. */
+function withChannels(operator: Operator): Operator {
+  const known = operator.domain === '' || operator.domain === contribDomain;
+  const channels = known ? (operator.dialect === 'onnx' ? onnxFlows : tfliteFlows)[operator.name] : undefined;
+  return channels === undefined ? operator : { ...operator, channels };
 }
 
 /** ONNX spells its default domain both '' and 'ai.onnx'. */

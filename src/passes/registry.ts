@@ -3,6 +3,7 @@ import { fp16 } from './fp16/fp16.ts';
 import { fuse } from './fuse/fuse.ts';
 import { lowRank } from './lowRank/lowRank.ts';
 import type { Pass } from './pass.ts';
+import { pruneChannels } from './pruneChannels/pruneChannels.ts';
 import { pruneMagnitude } from './pruneMagnitude.ts';
 import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
@@ -24,6 +25,7 @@ export const passes: readonly Pass[] = [
   quantizeDynamic,
   quantizeWeights,
   quantizeStatic,
+  pruneChannels,
   pruneMagnitude,
   lowRank,
   cluster,

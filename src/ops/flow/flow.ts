@@ -125,7 +125,9 @@ export function holdNode(context: FlowContext): void {
 }
 
 /** The first output follows the first input axis by axis; other operands are parameters without channels. */
-export function unary(held: (context: FlowContext, rank: number) => ReadonlySet<number> = () => new Set()): ChannelFlow {
+export function unary(
+  held: (context: FlowContext, rank: number) => ReadonlySet<number> = () => new Set(),
+): ChannelFlow {
   return {
     flow(context) {
       const [x] = inputsOf(context.node);

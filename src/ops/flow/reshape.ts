@@ -28,9 +28,15 @@ export function tieReshape(context: FlowContext, x: ValueId, y: ValueId): void {
     if (left.length === 1 && right.length === 1 && one !== undefined && other !== undefined)
       context.tie(at(x, one), at(y, other));
     else if (left.length === 1 && one !== undefined)
-      context.product(at(x, one), right.map((axis) => at(y, axis)));
+      context.product(
+        at(x, one),
+        right.map((axis) => at(y, axis)),
+      );
     else if (right.length === 1 && other !== undefined)
-      context.product(at(y, other), left.map((axis) => at(x, axis)));
+      context.product(
+        at(y, other),
+        left.map((axis) => at(x, axis)),
+      );
     else {
       for (const axis of left) context.hold(at(x, axis));
       for (const axis of right) context.hold(at(y, axis));
@@ -81,7 +87,11 @@ function nextBlock(from: readonly Dim[], to: readonly Dim[], i: number, j: numbe
  * A target shape that says `shape`: sizes that are numbers, 0 for a size copied from the input at the same place, one
  * -1. `undefined` when that does not suffice.
  */
-export function targetOf(shape: readonly Dim[], input: readonly Dim[] | undefined, zeroCopies: boolean): number[] | undefined {
+export function targetOf(
+  shape: readonly Dim[],
+  input: readonly Dim[] | undefined,
+  zeroCopies: boolean,
+): number[] | undefined {
   let open = false;
   const target: number[] = [];
   for (const [axis, dim] of shape.entries()) {
