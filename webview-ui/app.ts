@@ -63,6 +63,8 @@ export interface App {
   readonly viewState: ViewState;
   /** Brings a layer on screen; set by the graph. */
   readonly show: Signal<((id: string) => void) | undefined>;
+  /** Shows a tab and the pane it is in; set by the page. */
+  readonly showTab: Signal<((tab: Tab) => void) | undefined>;
   /** Runs a job with progress and Cancel; an error is shown, and the answer is `undefined`. */
   run<M extends PageMethod>(
     title: string,
@@ -113,6 +115,7 @@ export function createApp(host: Host): App {
     devices: resource(once, () => host.call('devices', {})),
     viewState,
     show: signal<((id: string) => void) | undefined>(undefined),
+    showTab: signal<((tab: Tab) => void) | undefined>(undefined),
     run: (title, method, params) => runJob({ host, job, say }, title, method, params),
     tell(method, params) {
       host.call(method, params).catch((error: unknown) => {

@@ -45,6 +45,7 @@ export function createPage(app: App, workerUri: string): HTMLElement {
     app.tab.set(tab);
     if (run) bottom.run(tab);
   };
+  app.showTab.set((tab) => show(tab, false));
   const strip = createStrip(app, graph, { details, below, show });
   const status = createStatus(app);
 

@@ -25,6 +25,8 @@ export interface Theme {
   /** 17 steps from "little" to "much", readable under text; and the same at full strength. */
   readonly ramp: readonly string[];
   readonly strongRamp: readonly string[];
+  /** The other way from zero. */
+  readonly coldRamp: readonly string[];
   /** Colours of kinds: precisions. */
   readonly kinds: readonly string[];
   readonly font: string;
@@ -99,6 +101,9 @@ export function readTheme(): Theme {
     ),
     strongRamp: Array.from({ length: rampSteps }, (_, i) =>
       mixed(background, hot, 0.12 + 0.88 * (i / (rampSteps - 1))),
+    ),
+    coldRamp: Array.from({ length: rampSteps }, (_, i) =>
+      mixed(background, chart('blue'), 0.12 + 0.88 * (i / (rampSteps - 1))),
     ),
     kinds: ['blue', 'green', 'orange', 'purple', 'yellow', 'red'].map(chart),
     font: style.getPropertyValue('--vscode-font-family').trim() || 'sans-serif',

@@ -121,7 +121,11 @@ function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLEle
     section('Outputs', { open: true }, ...details.outputs.map((value) => valueCard(app, value, 'to'))),
     constants.length === 0
       ? null
-      : section('Weights', { open: true }, ...constants.map((value) => weightCard(app, value))),
+      : section(
+          'Weights',
+          { open: true },
+          ...constants.map((value) => weightCard(app, value, details.graph)),
+        ),
     section(
       'Passes',
       { open: true },
@@ -164,12 +168,13 @@ function valueCard(app: App, value: ValueDetails, way: 'from' | 'to'): HTMLEleme
   );
 }
 
-function weightCard(app: App, value: ValueDetails): HTMLElement {
+function weightCard(app: App, value: ValueDetails, graph: number): HTMLElement {
   return h(
     'div',
     { class: 'value' },
     h('div', {}, h('span', { class: 'role', text: value.role }), h('code', { text: value.name })),
-    tensorStats(app, value.value),
+    tensorStats(app, value.value, graph),
+    link('Values and channels', 'Show in the Weights tab', () => app.showTab.get()?.('weights')),
   );
 }
 

@@ -5,12 +5,12 @@ import { count, digits, percent } from '../format.ts';
 import { facts, link } from './parts.ts';
 
 /** A link that becomes the statistics of a constant; weights are read only when somebody asks. */
-export function tensorStats(app: App, value: string): HTMLElement {
+export function tensorStats(app: App, value: string, graph: number): HTMLElement {
   const element = h('div', { class: 'tensor' });
   const ask = async () => {
     element.replaceChildren(h('span', { class: 'muted', text: 'Reading the weights…' }));
     try {
-      element.replaceChildren(view(await app.host.call('tensor', { value })));
+      element.replaceChildren(statistics(await app.host.call('tensor', { value, graph })));
     } catch (error) {
       element.replaceChildren(h('span', { class: 'problem', text: (error as Error).message }));
     }
@@ -19,7 +19,8 @@ export function tensorStats(app: App, value: string): HTMLElement {
   return element;
 }
 
-function view(stats: TensorStatistics): HTMLElement {
+/** Histogram and numbers of a constant. */
+export function statistics(stats: TensorStatistics): HTMLElement {
   const number = (value: number | null) => (value === null ? 'unknown' : digits(value));
   return h(
     'div',
