@@ -16,6 +16,8 @@ export interface Bytes {
   slice(offset: number, length: number): Bytes;
   /** Why the bytes cannot be read, when that is already known. */
   readonly missing?: string;
+  /** Where they begin in their file, when they are a range of one. */
+  readonly start?: number;
 }
 
 class MemoryBytes implements Bytes {

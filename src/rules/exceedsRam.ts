@@ -23,7 +23,7 @@ channels of the layers around the peak, which the Memory tab shows. A runtime ne
     const fit = fitOf(used, device.ramBytes);
     if (fit === 'fits' || fit === 'unknown') return [];
     const sizes = `${bytesText(used)} of ${bytesText(device.ramBytes)}`;
-    const fixes = constantBytes(context, 'float32') === 0 ? [] : [quantize(used, context)];
+    const fixes = constantBytes(context, 'float32') === 0 ? [] : [quantize(context)];
     return fit === 'tight'
       ? onModel(
           { id: 'exceeds-ram', severity: 'warning' },
@@ -34,7 +34,7 @@ channels of the layers around the peak, which the Memory tab shows. A runtime ne
   },
 };
 
-function quantize(used: number, context: RuleContext): Fix {
-  const title = `Quantize to int8 with calibration: about ${bytesText(used / 4)} of activations`;
+function quantize(context: RuleContext): Fix {
+  const title = 'Quantize to int8 with calibration';
   return { pass: 'quantize-static', options: quantizeOptions(context), title };
 }

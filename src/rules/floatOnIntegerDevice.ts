@@ -1,6 +1,6 @@
 import { workOf } from '../devices/work.ts';
 import type { Rule } from './rule.ts';
-import { bytesText, constantBytes, onLayers, quantizeOptions } from './support.ts';
+import { onLayers, quantizeOptions } from './support.ts';
 
 export const floatOnIntegerDevice: Rule = {
   id: 'float-on-integer-device',
@@ -18,8 +18,7 @@ floating point. Edge TPU, Ethos-U and most NPUs refuse such layers or send them 
     const layers = workOf(model, analysis).filter(
       (work) => work.precision !== 'int8' && work.class !== 'free' && work.class !== 'other',
     );
-    const saved = bytesText(constantBytes(context, 'float32') * 0.75);
-    const title = `Quantize to int8 with calibration: runs on ${device.name}, about ${saved} less`;
+    const title = 'Quantize to int8 with calibration';
     return onLayers(
       floatOnIntegerDevice,
       layers.map((work) => work.id),

@@ -1,41 +1,114 @@
 import { missingWeights } from './missingWeights.ts';
+import { nonFiniteWeights } from './nonFiniteWeights.ts';
+import { opsetAboveRuntime } from './opsetAboveRuntime.ts';
+import { opsetTooOld } from './opsetTooOld.ts';
 import { exceedsFlash } from './exceedsFlash.ts';
 import { exceedsRam } from './exceedsRam.ts';
 import { exceedsAcceleratorMemory } from './exceedsAcceleratorMemory.ts';
 import { unsupportedOperator } from './unsupportedOperator.ts';
+import { delegateCut } from './delegateCut.ts';
 import { floatOnIntegerDevice } from './floatOnIntegerDevice.ts';
 import { hybridOnMicrocontroller } from './hybridOnMicrocontroller.ts';
+import { halfPrecisionOnCpu } from './halfPrecisionOnCpu.ts';
+import { signedActivationsOnX86 } from './signedActivationsOnX86.ts';
 import { dynamicShape } from './dynamicShape.ts';
+import { fixedBatch } from './fixedBatch.ts';
+import { boundaryTranspose } from './boundaryTranspose.ts';
+import { floatInputOutput } from './floatInputOutput.ts';
+import { preprocessingOutside } from './preprocessingOutside.ts';
 import { layerTooLarge } from './layerTooLarge.ts';
+import { layerTooSlow } from './layerTooSlow.ts';
+import { memoryPeak } from './memoryPeak.ts';
 import { float32WeightsLarge } from './float32WeightsLarge.ts';
 import { batchNormNotFolded } from './batchNormNotFolded.ts';
-import { unusedWeights } from './unusedWeights.ts';
+import { affineNotFolded } from './affineNotFolded.ts';
+import { padNotFolded } from './padNotFolded.ts';
+import { activationNotFused } from './activationNotFused.ts';
+import { noOperation } from './noOperation.ts';
+import { wastedTranspose } from './wastedTranspose.ts';
+import { wastedCast } from './wastedCast.ts';
 import { redundantQuantizePair } from './redundantQuantizePair.ts';
+import { unusedWeights } from './unusedWeights.ts';
+import { duplicateWeights } from './duplicateWeights.ts';
+import { constantFilled } from './constantFilled.ts';
+import { deadChannels } from './deadChannels.ts';
+import { outlierChannels } from './outlierChannels.ts';
+import { saturatedWeights } from './saturatedWeights.ts';
+import { reducedWeightRange } from './reducedWeightRange.ts';
+import { unusedQuantizationRange } from './unusedQuantizationRange.ts';
 import { quantizedConvWithoutOutput } from './quantizedConvWithoutOutput.ts';
+import { weightOnlyConvolution } from './weightOnlyConvolution.ts';
+import { floatIsland } from './floatIsland.ts';
+import { invalidQuantization } from './invalidQuantization.ts';
 import { nonzeroWeightZeroPoint } from './nonzeroWeightZeroPoint.ts';
+import { biasScaleMismatch } from './biasScaleMismatch.ts';
 import { tfliteBiasAxis } from './tfliteBiasAxis.ts';
+import { sameScaleRequired } from './sameScaleRequired.ts';
+import { fixedScaleRequired } from './fixedScaleRequired.ts';
+import { misalignedWeights } from './misalignedWeights.ts';
+import { nonDeterministicOperator } from './nonDeterministicOperator.ts';
+import { trainingMode } from './trainingMode.ts';
+import { clashingNames } from './clashingNames.ts';
+import { unnamedLayers } from './unnamedLayers.ts';
 import { unresolvedOperator } from './unresolvedOperator.ts';
 import { overFileBudget, overLatencyBudget, overMacsBudget, overRamBudget } from './budget.ts';
+import { withGains } from './gain.ts';
 import type { Finding, Rule, RuleContext, Severity } from './rule.ts';
 
 /** Every rule, in the order of the manual. */
 export const rules: readonly Rule[] = [
   missingWeights,
+  nonFiniteWeights,
+  opsetAboveRuntime,
+  opsetTooOld,
   exceedsFlash,
   exceedsRam,
   exceedsAcceleratorMemory,
   unsupportedOperator,
+  delegateCut,
   floatOnIntegerDevice,
   hybridOnMicrocontroller,
+  halfPrecisionOnCpu,
+  signedActivationsOnX86,
   dynamicShape,
+  fixedBatch,
+  boundaryTranspose,
+  floatInputOutput,
+  preprocessingOutside,
   layerTooLarge,
+  layerTooSlow,
+  memoryPeak,
   float32WeightsLarge,
   batchNormNotFolded,
-  unusedWeights,
+  affineNotFolded,
+  padNotFolded,
+  activationNotFused,
+  noOperation,
+  wastedTranspose,
+  wastedCast,
   redundantQuantizePair,
+  unusedWeights,
+  duplicateWeights,
+  constantFilled,
+  deadChannels,
+  outlierChannels,
+  saturatedWeights,
+  reducedWeightRange,
+  unusedQuantizationRange,
   quantizedConvWithoutOutput,
+  weightOnlyConvolution,
+  floatIsland,
+  invalidQuantization,
   nonzeroWeightZeroPoint,
+  biasScaleMismatch,
   tfliteBiasAxis,
+  sameScaleRequired,
+  fixedScaleRequired,
+  misalignedWeights,
+  nonDeterministicOperator,
+  trainingMode,
+  clashingNames,
+  unnamedLayers,
   unresolvedOperator,
   overFileBudget,
   overRamBudget,
@@ -54,7 +127,12 @@ const weight: Record<Severity, number> = { error: 0, warning: 1, information: 2,
  * names it, and the others are heard.
  */
 export function checkModel(context: RuleContext, among: readonly Rule[] = rules): readonly Finding[] {
-  const findings = among.flatMap((rule) => guarded(rule, context));
+  const findings = [
+    ...withGains(
+      context,
+      among.flatMap((rule) => guarded(rule, context)),
+    ),
+  ];
   return findings.sort((a, b) => weight[a.severity] - weight[b.severity]);
 }
 

@@ -10,8 +10,20 @@ export interface Fix {
   readonly pass: string;
   readonly options: OptionValues;
   readonly layers?: readonly NodeId[];
-  /** With the predicted gain: "Quantize to int8: about 3.1 MB less". */
+  /** What it does; rules leave the gain to the registry, which adds it: "Quantize to int8: 3.1 MB less". */
   readonly title: string;
+  /** What it should gain, predicted from shapes and the device profile. */
+  readonly gain?: Gain;
+}
+
+/** What a fix should change. Positive is less than now; what nobody can tell is absent. */
+export interface Gain {
+  readonly fileBytes?: number;
+  /** Of the activation arena. */
+  readonly ramBytes?: number;
+  readonly macs?: number;
+  /** On the chosen device, both estimated; `before` is null when the model does not run there now. */
+  readonly latencyMs?: { readonly before: number | null; readonly after: number };
 }
 
 export interface Finding {

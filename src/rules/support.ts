@@ -2,10 +2,10 @@ import { byteSize } from '../ir/dtype.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { NodeId } from '../ir/model.ts';
 import { graphsOf } from '../ir/walk.ts';
-import { fp16 } from '../passes/fp16/fp16.ts';
-import type { OptionValues, Pass } from '../passes/pass.ts';
-import { quantizeDynamic } from '../passes/quantizeDynamic/quantizeDynamic.ts';
-import { quantizeStatic } from '../passes/quantizeStatic/quantizeStatic.ts';
+import type { DeviceProfile } from '../devices/profile.ts';
+import type { OptionValues } from '../passes/pass.ts';
+import { passById } from '../passes/registry.ts';
+import { predictBytes } from './gainBytes.ts';
 import type { Finding, Fix, Rule, RuleContext } from './rule.ts';
 
 /** Bytes for people: "864 B", "1.73 kB", "12.4 MB". */
@@ -67,57 +67,36 @@ export function constantBytes(context: RuleContext, dtype: DType): number {
 /** Options of `quantize-static` that suit the device: Arm kernels want signed activations in ONNX models. */
 export function quantizeOptions({ model, device }: Pick<RuleContext, 'model' | 'device'>): OptionValues {
   if (model.dialect !== 'onnx' || device === undefined) return {};
-  return /cortex|arm|oryon|apple/i.test(device.cpu) ? { target: 'arm' } : {};
+  return isArm(device) ? { target: 'arm' } : {};
 }
 
-interface Cure {
-  readonly pass: Pass;
-  readonly options: OptionValues;
-  readonly title: string;
-  /** Share of the weights' bytes that goes. */
-  readonly saves: number;
+export function isArm({ cpu }: Pick<DeviceProfile, 'cpu'>): boolean {
+  return /cortex|arm|oryon|apple/i.test(cpu);
 }
 
-/**
- * The cures for weights that take too much room, best first, each with what it would save: only the layers that the pass
- * can work on count, and a pass that reaches none of them is not offered.
- */
+/** Ways to make weights smaller, best first. Those that a target cannot run are left out. */
+const cures: readonly { readonly pass: string; readonly title: string }[] = [
+  { pass: 'quantize-static', title: 'Quantize to int8 with calibration' },
+  { pass: 'quantize-dynamic', title: 'Quantize the weights to int8' },
+  { pass: 'fp16', title: 'Convert to float16' },
+];
+
+/** A cure that takes less than this share of the bytes in question is none. */
+const worthwhile = 0.02;
+
+/** The cures for weights that take too much room; what a pass hardly makes smaller is not offered it. */
 export function shrinkingFixes(context: RuleContext, floatBytes: number, layers?: readonly NodeId[]): Fix[] {
   const { device, model } = context;
-  const cures: Cure[] = [
-    {
-      pass: quantizeStatic,
-      options: quantizeOptions(context),
-      title: 'Quantize to int8 with calibration',
-      saves: 0.75,
-    },
-    { pass: quantizeDynamic, options: {}, title: 'Quantize the weights to int8', saves: 0.75 },
-    { pass: fp16, options: {}, title: 'Convert to float16', saves: 0.5 },
-  ];
-  const refused = (pass: Pass) =>
-    !pass.dialects.includes(model.dialect) ||
-    (device?.integerOnly === true && pass !== quantizeStatic) ||
-    (device?.class === 'mcu' && pass === quantizeDynamic) ||
-    (device?.unsupported.includes('*:float16') === true && pass === fp16);
+  const refused = (pass: string) =>
+    passById(pass)?.dialects.includes(model.dialect) !== true ||
+    (device?.integerOnly === true && pass !== 'quantize-static') ||
+    (device?.class === 'mcu' && pass === 'quantize-dynamic') ||
+    (device?.unsupported.includes('*:float16') === true && pass === 'fp16');
   return cures
     .filter(({ pass }) => !refused(pass))
-    .flatMap(({ pass, options, title, saves }) => {
-      const bytes = Math.min(floatBytes, reachableBytes(context, pass, layers)) * saves;
-      if (bytes < 1) return [];
-      const only = layers === undefined ? {} : { layers };
-      return [{ pass: pass.id, options, ...only, title: `${title}: about ${bytesText(bytes)} less` }];
+    .flatMap(({ pass, title }) => {
+      const options = pass === 'quantize-static' ? quantizeOptions(context) : {};
+      const fix = { pass, options, title, ...(layers !== undefined && { layers }) };
+      return (predictBytes(context, fix, []) ?? 0) < worthwhile * floatBytes ? [] : [fix];
     });
-}
-
-/** Weight bytes of the layers that a pass can work on. */
-function reachableBytes({ analysis, model }: RuleContext, pass: Pass, layers?: readonly NodeId[]): number {
-  const wanted = layers === undefined ? undefined : new Set(layers);
-  const nodes = new Map(model.graphs.flatMap((graph) => graph.nodes.map((node) => [node.id, node])));
-  let bytes = 0;
-  for (const layer of analysis.layers) {
-    const node = nodes.get(layer.id);
-    if (node === undefined || layer.weightBytes === 0 || wanted?.has(layer.id) === false) continue;
-    if (pass.appliesTo?.(node, model) === true) bytes += layer.weightBytes;
-  }
-  return bytes;
 }

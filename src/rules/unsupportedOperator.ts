@@ -31,6 +31,6 @@ back to the processor, which often costs more than everything else; a microcontr
 };
 
 /** Layers refused for their precision alone have rules of their own: float-on-integer-device, hybrid-on-microcontroller. */
-function isPrecision(reason: string): boolean {
+export function isPrecision(reason: string): boolean {
   return reason.includes(' does not run ') || reason.endsWith('against float activations');
 }

@@ -32,10 +32,10 @@ function unusedConstants(graph: Graph): readonly Finding[] {
     (value) => value.constant !== undefined && !uses.has(value.id) && !isOutput.has(value.id),
   );
   if (unused.length === 0) return [];
-  const size = bytesText(unused.reduce((sum, value) => sum + bytes(value), 0));
+  const fileBytes = unused.reduce((sum, value) => sum + bytes(value), 0);
   const names = unused.length === 1 ? `“${unused[0]?.name}” is` : `${unused.length} constants are`;
-  return onModel(unusedWeights, `${names} never read (${size}).`, [
-    { pass: 'simplify', options: {}, title: `Remove what is unused: ${size} less` },
+  return onModel(unusedWeights, `${names} never read (${bytesText(fileBytes)}).`, [
+    { pass: 'simplify', options: {}, title: 'Remove what is unused', gain: { fileBytes } },
   ]);
 }
 

@@ -55,6 +55,19 @@ export function foldAffines(
   return report;
 }
 
+/** The chains that `foldAffines` would fold, without looking at the weights of the layers before them. */
+export function affineChains(
+  model: Model,
+  graph: Graph,
+  facts: Facts,
+): readonly { readonly layer: Node; readonly nodes: readonly Node[] }[] {
+  return graph.nodes.flatMap((node) => {
+    const layer = foldableLayer(model, graph, facts, node);
+    const chain = layer && chainAfter(model, graph, facts, layer, () => true);
+    return chain === undefined || layer === undefined ? [] : [{ layer: layer.node, nodes: chain.nodes }];
+  });
+}
+
 function foldableLayer(model: Model, graph: Graph, facts: Facts, node: Node): Foldable | undefined {
   const roles = operatorOf(model, node)?.weights?.(node, model) ?? [];
   const [role] = roles;

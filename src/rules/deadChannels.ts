@@ -1,0 +1,37 @@
+import type { Finding, Rule } from './rule.ts';
+import { weightsOf } from './places.ts';
+import { channelMaxima, livingChannels } from './survey.ts';
+
+/** Share of the channels from which it is more than a footnote. */
+const remarkable = 0.05;
+
+export const deadChannels: Rule = {
+  id: 'dead-channels',
+  severity: 'warning',
+  title: 'Output channels with nothing but zero weights',
+  manual: `Every weight of these output channels is zero, or so small (1e-12 of the largest) that it is lost in rounding: whatever the
+input, they give their bias. They are computed, stored and
+passed on all the same. Pruning leaves such channels behind, and so does training with a strong weight decay.
+
+**Example.** 12 of the 64 filters of a convolution are all zero.
+
+**Remedy.** Remove the channels (\`prune-channels\`); the bias of a removed channel moves into the layers that read it.`,
+  check({ model }) {
+    const findings: Finding[] = [];
+    for (const { node, tensor, role, graph, value } of weightsOf(model)) {
+      const zeros = graph.values.get(value)?.quantization?.zeroPoint ?? [];
+      if (zeros.length > 1 && zeros.some((zero) => zero !== zeros[0])) continue;
+      const largest = channelMaxima(tensor, role.outputAxis, zeros[0] ?? 0);
+      if (largest === undefined) continue;
+      const dead = largest.length - livingChannels(largest).length;
+      if (dead === 0) continue;
+      const all = dead === largest.length;
+      const message = all
+        ? `All ${dead} output channels have only zero weights: the layer gives its bias.`
+        : `${dead} of ${largest.length} output channels have only zero weights, or next to zero.`;
+      const severity = dead > remarkable * largest.length ? 'warning' : 'information';
+      findings.push({ rule: 'dead-channels', severity, layer: node.id, message, fixes: [] });
+    }
+    return findings;
+  },
+};
