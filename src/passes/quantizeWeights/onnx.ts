@@ -3,9 +3,10 @@ import { GraphEditor } from '../../ir/edit.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
-import { floatTensor, sizeOf } from '../../ir/numbers.ts';
+import { floatTensor, numberTensor, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { tensorType } from '../../ir/types.ts';
+import { indexOf } from '../../ir/walk.ts';
 import type { PassContext, PassResult } from '../pass.ts';
 import { readableConstant, transposed } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
@@ -13,14 +14,19 @@ import { factsOf } from '../support/facts.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf, soleReader } from '../support/graph.ts';
 import { blockedOpset, raisedOpset, raiseOpset } from '../support/opset.ts';
 import { prepared } from '../support/prepare.ts';
-import { byBlock, byChannel, encodeWeight } from '../support/weightCodes.ts';
+import { storedOrder } from '../support/refit.ts';
+import type { RoundedLayer } from '../support/roundLayers.ts';
+import type { WeightBits, WeightCodes } from '../support/weightCodes.ts';
+import { byBlock, byChannel, codeType, encodeWeight } from '../support/weightCodes.ts';
 import type { WeightOptions } from './quantizeWeights.ts';
+import type { DataAware } from './rounded.ts';
+import { roundedByData } from './rounded.ts';
 
 interface Emitter {
   readonly graph: Graph;
   readonly editor: GraphEditor;
-  readonly facts: Facts;
   readonly options: WeightOptions;
+  readonly data: DataAware<OnnxModel>;
   /** Codes and scales of a weight, shared by the layers that read it the same way. */
   readonly stored: Map<string, readonly [codes: ValueId, scales: ValueId]>;
 }
@@ -38,16 +44,13 @@ export async function quantizeWeightsOnnx(
   const needed = options.bits < 8 || options.block > 0 ? blockedOpset : raisedOpset;
   const raised = raiseOpset(ready.model, needed);
   if ('refusal' in raised) throw new KerfError('unsupported', `opset ${needed} is needed: ${raised.refusal}`);
-  const start = raised.model;
+  const { chosen, remarks } = chooseLayers(raised.model, options, context);
+  const data = await roundedByData(raised.model, chosen, options, context);
+  const start = data.model;
   const graph = start.graphs[0];
-  const emitter: Emitter = {
-    graph,
-    editor: new GraphEditor(graph, start),
-    facts: factsOf(start),
-    options,
-    stored: new Map(),
-  };
-  const { done, remarks } = await emitAll(emitter, context);
+  const emitter: Emitter = { graph, editor: new GraphEditor(graph, start), options, data, stored: new Map() };
+  const done = chosen.length;
+  await emitAll(emitter, chosen, context);
   // What was prepared is dropped as well, so nothing may be said of it.
   if (done === 0) return resultOf(model, model, [], ['there is no weight to quantize', ...remarks]);
   const notes = [...ready.notes];
@@ -56,41 +59,56 @@ export async function quantizeWeightsOnnx(
     `weights of ${done} ${done === 1 ? 'layer' : 'layers'} in ${options.bits} bits, activations in float`,
   );
   notes.push(
+    ...(options.bits < 4 ? [storageNote(options.bits)] : []),
     'fast for one row at a time; for many rows at once, slower than float on ONNX Runtime',
+    ...data.notes,
     ...remarks,
   );
   const result = emitter.editor.finish();
   return resultOf(model, withMainGraph(start, result), changedNodes(model.graphs[0], result), notes);
 }
 
-async function emitAll(emitter: Emitter, context: PassContext) {
-  const { graph, options } = emitter;
-  let done = 0;
+/** What the reader must know of codes that are narrower than their storage. */
+export function storageNote(bits: WeightBits): string {
+  return `stored in 4 bits each, as the runtime reads them; a compressed file holds about ${bits === 1 ? '1 bit' : `${bits} bits`}`;
+}
+
+function chooseLayers(model: OnnxModel, options: WeightOptions, context: PassContext) {
+  const [graph] = model.graphs;
+  const facts = factsOf(model);
+  const chosen: Node[] = [];
   let small = 0;
   let convolutions = 0;
-  for (const [index, node] of graph.nodes.entries()) {
+  for (const node of graph.nodes) {
     if (context.layers !== undefined && !context.layers.has(node.id)) continue;
-    const weight = quantizable(emitter, node);
+    const weight = quantizable(graph, facts, node);
     if (weight === undefined) continue;
     if (node.op === 'Conv' && !options.conv) convolutions += 1;
     else if (sizeOf(weight) < options.smallest) small += 1;
-    else {
-      await context.step(index / graph.nodes.length, `quantizing ${node.id}`);
-      if (node.op === 'Conv') emitConv(emitter, node, weight);
-      else emitMatrix(emitter, node, weight);
-      done += 1;
-    }
+    else chosen.push(node);
   }
   const remarks: string[] = [];
   if (convolutions > 0) {
     remarks.push(`${convolutions} Conv left float: unpacking weights at every run is slower (option conv)`);
   }
   if (small > 0) remarks.push(`${small} layers with fewer than ${options.smallest} weights left float`);
-  return { done, remarks };
+  return { chosen, remarks };
+}
+
+/** Layers keep their ids while they are rounded. */
+async function emitAll(emitter: Emitter, chosen: readonly Node[], context: PassContext): Promise<void> {
+  const { node: nodes } = indexOf(emitter.graph);
+  for (const [index, { id }] of chosen.entries()) {
+    await context.step(index / chosen.length, `quantizing ${id}`);
+    const node = nodes.get(id) as Node;
+    const weight = readableConstant(emitter.graph, node.inputs[1]) as Tensor;
+    if (node.op === 'Conv') emitConv(emitter, node, weight);
+    else emitMatrix(emitter, node, weight);
+  }
 }
 
 /** The weight of a layer that the runtime can join with DequantizeLinear, or of a Conv. */
-function quantizable({ graph, facts }: Emitter, node: Node): Tensor | undefined {
+function quantizable(graph: Graph, facts: Facts, node: Node): Tensor | undefined {
   if (!isOnnxOp(node, 'MatMul', 'Gemm', 'Conv') || node.inputs[0] == null) return undefined;
   const weight = readableConstant(graph, node.inputs[1]);
   if (weight?.dtype !== 'float32' || facts.dtypeOf(node.inputs[0]) !== 'float32') return undefined;
@@ -103,15 +121,17 @@ function quantizable({ graph, facts }: Emitter, node: Node): Tensor | undefined 
 
 /** The kernel wants [K, N], so a Gemm that stores its weight the other way round is turned. */
 function emitMatrix(emitter: Emitter, node: Node, weight: Tensor): void {
-  const { block, bits } = emitter.options;
+  const { block } = emitter.options;
+  const bits = emitter.data.bitsOf(node);
   const turned = node.op === 'Gemm' && intAttribute(node, 'transB', 0) !== 0;
   const axis = block === 0 ? 1 : 0;
   const id = node.inputs[1] as ValueId;
   const stored = once(emitter, `${id}|${turned}`, id, () => {
+    const rounded = emitter.data.rounded.get(node.id);
+    if (rounded !== undefined) return storedCodes({ ...rounded, outputsFirst: false }, block, bits);
     const matrix = turned ? transposed(weight, [1, 0]) : weight;
     const dims = matrix.dims as readonly [number, number];
-    const grouping = block === 0 ? byChannel(dims, 1) : byBlock(dims, block);
-    return { ...encodeWeight(matrix, grouping, bits), scaleDims: grouping.dims };
+    return encodeWeight(matrix, block === 0 ? byChannel(dims, 1) : byBlock(dims, block), bits);
   });
   const attributes = turned ? new Map(node.attributes).set('transB', attr.int(0)) : node.attributes;
   emitDequantized(emitter, { ...node, attributes }, stored, axis, block);
@@ -119,27 +139,42 @@ function emitMatrix(emitter: Emitter, node: Node, weight: Tensor): void {
 
 function emitConv(emitter: Emitter, node: Node, weight: Tensor): void {
   const id = node.inputs[1] as ValueId;
-  const grouping = byChannel(weight.dims, 0);
-  const stored = once(emitter, `${id}|conv`, id, () => ({
-    ...encodeWeight(weight, grouping, emitter.options.bits),
-    scaleDims: grouping.dims,
-  }));
+  const bits = emitter.data.bitsOf(node);
+  const stored = once(emitter, `${id}|conv`, id, () => {
+    const rounded = emitter.data.rounded.get(node.id);
+    if (rounded !== undefined) return storedCodes({ ...rounded, outputsFirst: true }, 0, bits);
+    return encodeWeight(weight, byChannel(weight.dims, 0), bits);
+  });
   emitDequantized(emitter, node, stored, 0, 0);
+}
+
+/** Codes of a rounded layer as the operator stores them: a matrix inputs first. */
+function storedCodes(
+  { layer, codes, scales, outputsFirst }: RoundedLayer & { readonly outputsFirst: boolean },
+  block: number,
+  bits: WeightBits,
+): WeightCodes {
+  const { outputs, inputs, weight } = layer;
+  const dims = outputsFirst ? weight.dims : [inputs, outputs];
+  const ordered = storedOrder({ outputs, inputs, outputsFirst }, codes);
+  const blocks = scales.length / outputs;
+  const grid = storedOrder({ outputs, inputs: blocks, outputsFirst: false }, scales);
+  return {
+    codes: numberTensor(codeType(bits), dims, ordered),
+    scales: floatTensor(block === 0 ? [outputs] : [blocks, outputs], Float32Array.from(grid)),
+  };
 }
 
 function once(
   { editor, stored }: Emitter,
   key: string,
   id: ValueId,
-  encode: () => { codes: Tensor; scales: Float32Array; scaleDims: readonly number[] },
+  encode: () => WeightCodes,
 ): readonly [ValueId, ValueId] {
   let found = stored.get(key);
   if (found === undefined) {
-    const { codes, scales, scaleDims } = encode();
-    found = [
-      editor.addConstant(`${id}_${codes.dtype}`, codes),
-      editor.addConstant(`${id}_scale`, floatTensor(scaleDims, scales)),
-    ];
+    const { codes, scales } = encode();
+    found = [editor.addConstant(`${id}_${codes.dtype}`, codes), editor.addConstant(`${id}_scale`, scales)];
     stored.set(key, found);
   }
   return found;

@@ -89,7 +89,7 @@ export function reshaped(tensor: Tensor, dims: readonly number[]): Tensor {
 }
 
 /** Results above this size are made when somebody reads them, and may be forgotten again. */
-const eagerBytes = 1 << 20;
+export const eagerBytes = 1 << 20;
 
 /** Moves elements without looking at them: output axis `i` is input axis `perm[i]`. Byte-sized types only. */
 export function transposed(tensor: Tensor, perm: readonly number[]): Tensor {
@@ -99,9 +99,17 @@ export function transposed(tensor: Tensor, perm: readonly number[]): Tensor {
   return {
     dtype: tensor.dtype,
     dims,
-    data: length > eagerBytes ? new MadeBytes(length, make) : memoryBytes(make()),
+    data: length > eagerBytes ? madeBytes(length, make) : memoryBytes(make()),
   };
 }
+
+/** Bytes that are computed when they are read; only the last ones that were computed stay in memory. */
+export function madeBytes(length: number, make: () => Uint8Array): Bytes {
+  return new MadeBytes(length, make);
+}
+
+/** Whoever reads piece by piece waits in between, which is when a weak reference would be cleared. */
+const lastMade: { bytes?: Uint8Array } = {};
 
 /** Bytes that are computed when they are read, so that a folded model does not hold all its weights in memory. */
 class MadeBytes implements Bytes {
@@ -117,6 +125,7 @@ class MadeBytes implements Bytes {
     if (bytes === undefined) {
       bytes = this.#make();
       this.#made = new WeakRef(bytes);
+      lastMade.bytes = bytes;
     }
     return bytes.subarray(offset, offset + length);
   }

@@ -1,21 +1,30 @@
-import { readFloats, numberTensor } from '../../ir/numbers.ts';
+import type { Bytes } from '../../ir/bytes.ts';
+import { memoryBytes } from '../../ir/bytes.ts';
+import { byteSize } from '../../ir/dtype.ts';
+import { encodeNumbers, readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import { roundHalfEven } from './quantization.ts';
-import { stridesOf } from './constants.ts';
+import { eagerBytes, madeBytes, stridesOf } from './constants.ts';
+import type { Levels } from './roundingRow.ts';
 
-/** Which elements of a weight share a scale. */
+/**
+ * Which elements of a weight share a scale. Row-major, a weight is `outer` times `channels` times `inner` elements, and
+ * one at (o, c, i) has the scale number `first(o) + c`.
+ */
 export interface Grouping {
   /** The scales' dimensions. */
   readonly dims: readonly number[];
-  /** Index of the scale of element `index`. */
-  groupOf(index: number): number;
+  readonly outer: number;
+  readonly channels: number;
+  readonly inner: number;
+  first(outer: number): number;
 }
 
 /** One scale per index of `axis`. */
 export function byChannel(dims: readonly number[], axis: number): Grouping {
   const channels = dims[axis] as number;
-  const stride = stridesOf(dims)[axis] as number;
-  return { dims: [channels], groupOf: (index) => Math.floor(index / stride) % channels };
+  const inner = stridesOf(dims)[axis] as number;
+  const outer = dims.slice(0, axis).reduce((product, dim) => product * dim, 1);
+  return { dims: [channels], outer, channels, inner, first: () => 0 };
 }
 
 /** One scale per column and `block` rows of a matrix; the last block of a column may be shorter. */
@@ -23,68 +32,196 @@ export function byBlock(dims: readonly [rows: number, columns: number], block: n
   const [rows, columns] = dims;
   return {
     dims: [Math.ceil(rows / block), columns],
-    groupOf: (index) => Math.floor(index / columns / block) * columns + (index % columns),
+    outer: rows,
+    channels: columns,
+    inner: 1,
+    first: (outer) => Math.floor(outer / block) * columns,
   };
 }
 
-export type WeightBits = 4 | 8;
+export type WeightBits = 1 | 2 | 3 | 4 | 8;
+
+/**
+ * Sets of at most 2 to the power of `bits` evenly spaced codes that int8 (8 bits) or int4 (fewer) can store. Below 4
+ * bits every code counts: odd numbers are symmetric without a zero, and two sets that have one are not symmetric.
+ */
+export function levelsOf(bits: WeightBits): readonly Levels[] {
+  switch (bits) {
+    case 8:
+      return [{ low: -127, step: 1, high: 127 }];
+    case 4:
+      return [{ low: -7, step: 1, high: 7 }];
+    case 3:
+      return [
+        { low: -7, step: 2, high: 7 },
+        { low: -4, step: 1, high: 3 },
+        { low: -3, step: 1, high: 4 },
+      ];
+    case 2:
+      return [
+        { low: -3, step: 2, high: 3 },
+        { low: -2, step: 1, high: 1 },
+        { low: -1, step: 1, high: 2 },
+      ];
+    case 1:
+      return [{ low: -1, step: 2, high: 1 }];
+  }
+}
+
+/** The type in which codes of so many bits are stored. */
+export function codeType(bits: WeightBits): 'int8' | 'int4' {
+  return bits === 8 ? 'int8' : 'int4';
+}
 
 export interface WeightCodes {
-  /** int8 in [-127, 127] or int4 in [-7, 7]. */
+  /** int8 or int4; large ones are made when somebody reads them. */
   readonly codes: Tensor;
-  readonly scales: Float32Array;
+  /** float32 of the grouping's dimensions; made with the codes. */
+  readonly scales: Tensor;
+}
+
+/**
+ * Codes with one scale per group, without calibration data. At 8 bits the largest magnitude of a group is its largest
+ * code; below, each group takes the set of codes and the share of its largest magnitude that leave the least squared
+ * error. A group of zeros gets the scale 1.
+ */
+export function encodeWeight(tensor: Tensor, grouping: Grouping, bits: WeightBits): WeightCodes {
+  const dtype = codeType(bits);
+  const groups = grouping.dims.reduce((product, dim) => product * dim, 1);
+  const count = tensor.dims.reduce((product, dim) => product * dim, 1);
+  const length = byteSize(dtype, count) as number;
+  let scales: Uint8Array | undefined;
+  const make = () => {
+    const made = codesOf(readFloats(tensor), grouping, groups, bits);
+    scales = new Uint8Array(made.scales.buffer);
+    return dtype === 'int8' ? new Uint8Array(made.codes.buffer) : encodeNumbers(dtype, made.codes);
+  };
+  const codes = lazily(length, make);
+  const scaleBytes = lazily(4 * groups, () => {
+    // Reading any of the codes makes the scales.
+    if (scales === undefined) codes.read(0, 1);
+    return scales as Uint8Array;
+  });
+  return {
+    codes: { dtype, dims: tensor.dims, data: codes },
+    scales: { dtype: 'float32', dims: grouping.dims, data: scaleBytes },
+  };
+
+  function lazily(size: number, bytes: () => Uint8Array): Bytes {
+    return tensor.data.length > eagerBytes ? madeBytes(size, bytes) : memoryBytes(bytes());
+  }
 }
 
 /** Shares of the largest magnitude that the largest code may stand for, when clipping may pay. */
 const clippings = [1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6];
+/** With few codes the best shares are small. */
+const deepClippings = [...clippings, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2];
+/** Elements of a group, at least, by which its share is chosen. */
+const enoughElements = 512;
 
-/**
- * Symmetric codes with one scale per group. At 8 bits the largest magnitude of a group is its largest code; at 4 bits
- * each group takes the share of it that leaves the least squared error. A group of zeros gets the scale 1.
- */
-export function encodeWeight(tensor: Tensor, grouping: Grouping, bits: WeightBits): WeightCodes {
-  const values = readFloats(tensor);
-  const top = 2 ** (bits - 1) - 1;
-  const groups = grouping.dims.reduce((product, dim) => product * dim, 1);
-  const largest = new Float64Array(groups);
-  for (let i = 0; i < values.length; i += 1) {
-    const group = grouping.groupOf(i);
-    const size = Math.abs(values[i] as number);
-    if (size > (largest[group] as number)) largest[group] = size;
-  }
-  const scales = new Float32Array(groups);
-  // Below the smallest normal float32 the division would lose its precision.
-  for (const [group, size] of largest.entries()) scales[group] = size / top > 1.2e-38 ? size / top : 1;
-  if (bits < 8) clip(values, grouping, scales, top);
+function codesOf(values: Float32Array, grouping: Grouping, groups: number, bits: WeightBits) {
+  const largest = largestOf(values, grouping, groups);
+  const sets = levelsOf(bits);
+  const chosen = new Uint8Array(groups);
+  const scales =
+    bits === 8
+      ? largest.map((size) => usableScale(size / 127))
+      : bestScales(values, grouping, largest, sets, bits === 4 ? clippings : deepClippings, chosen);
+  const { outer, channels, inner } = grouping;
   const codes = new Int8Array(values.length);
-  for (let i = 0; i < values.length; i += 1) {
-    codes[i] = codeOf(values[i] as number, scales[grouping.groupOf(i)] as number, top);
-  }
-  return { codes: numberTensor(bits === 8 ? 'int8' : 'int4', tensor.dims, codes), scales };
-}
-
-function codeOf(value: number, scale: number, top: number): number {
-  const code = roundHalfEven(value / scale);
-  return code > top ? top : code < -top ? -top : code;
-}
-
-/** Lowers each scale to the share of itself that leaves the least squared error in its group. */
-function clip(values: Float32Array, grouping: Grouping, scales: Float32Array, top: number): void {
-  const whole = scales.slice();
-  const least = new Float64Array(scales.length).fill(Number.POSITIVE_INFINITY);
-  for (const share of clippings) {
-    const errors = new Float64Array(scales.length);
-    for (let i = 0; i < values.length; i += 1) {
-      const group = grouping.groupOf(i);
-      const value = values[i] as number;
-      const scale = Math.fround((whole[group] as number) * share);
-      const error = value - scale * codeOf(value, scale, top);
-      errors[group] = (errors[group] as number) + error * error;
-    }
-    for (const [group, error] of errors.entries()) {
-      if (error >= (least[group] as number)) continue;
-      least[group] = error;
-      scales[group] = (whole[group] as number) * share;
+  for (let o = 0, at = 0; o < outer; o += 1) {
+    const first = grouping.first(o);
+    for (let c = 0; c < channels; c += 1) {
+      const scale = scales[first + c] as number;
+      const set = sets[chosen[first + c] as number] as Levels;
+      for (const end = at + inner; at < end; at += 1)
+        codes[at] = nearestIn(set, (values[at] as number) / scale);
     }
   }
+  return { codes, scales };
+}
+
+/** Adding and taking away 1.5 x 2^23 in float32 rounds to the nearest integer, ties to even, as QuantizeLinear does. */
+const roundingBias = 12_582_912;
+
+function nearestInteger(value: number): number {
+  return Math.fround(Math.fround(value) + roundingBias) - roundingBias;
+}
+
+function nearestIn({ low, step, high }: Levels, value: number): number {
+  const code = step === 1 ? nearestInteger(value) : low + step * Math.round((value - low) / step);
+  return code < low ? low : code > high ? high : code;
+}
+
+function largestOf(values: Float32Array, grouping: Grouping, groups: number): Float32Array {
+  const { outer, channels, inner } = grouping;
+  const largest = new Float32Array(groups);
+  for (let o = 0, at = 0; o < outer; o += 1) {
+    const first = grouping.first(o);
+    for (let c = 0; c < channels; c += 1) {
+      let most = largest[first + c] as number;
+      for (const end = at + inner; at < end; at += 1) {
+        const size = Math.abs(values[at] as number);
+        if (size > most) most = size;
+      }
+      largest[first + c] = most;
+    }
+  }
+  return largest;
+}
+
+/** Below the smallest normal float32 the division would lose its precision. */
+function usableScale(scale: number): number {
+  return scale > 1.2e-38 ? scale : 1;
+}
+
+/** The scale, and the set of codes, that leaves the least squared error in each group; writes the sets to `chosen`. */
+function bestScales(
+  values: Float32Array,
+  grouping: Grouping,
+  largest: Float32Array,
+  sets: readonly Levels[],
+  shares: readonly number[],
+  chosen: Uint8Array,
+): Float32Array {
+  const least = new Float64Array(largest.length).fill(Number.POSITIVE_INFINITY);
+  const best = new Float32Array(largest.length);
+  for (const [index, set] of sets.entries()) {
+    const top = Math.max(Math.abs(set.low), Math.abs(set.high));
+    for (const share of shares) {
+      const scales = largest.map((size) => usableScale((share * size) / top));
+      const errors = errorsOf(values, grouping, scales, set);
+      for (let g = 0; g < best.length; g += 1) {
+        if ((errors[g] as number) >= (least[g] as number)) continue;
+        least[g] = errors[g] as number;
+        best[g] = scales[g] as number;
+        chosen[g] = index;
+      }
+    }
+  }
+  return best;
+}
+
+/** Squared error per group; of large groups, over evenly spread elements. */
+function errorsOf(values: Float32Array, grouping: Grouping, scales: Float32Array, set: Levels): Float64Array {
+  const { outer, channels, inner } = grouping;
+  const errors = new Float64Array(scales.length);
+  const rows = (outer * channels) / scales.length;
+  const along = Math.max(1, Math.floor(inner / enoughElements));
+  const across = inner > 1 ? 1 : Math.max(1, Math.floor(rows / enoughElements));
+  for (let o = 0; o < outer; o += across) {
+    const first = grouping.first(o);
+    for (let c = 0; c < channels; c += 1) {
+      const scale = scales[first + c] as number;
+      const start = (o * channels + c) * inner;
+      let sum = 0;
+      for (let at = start; at < start + inner; at += along) {
+        const value = values[at] as number;
+        const error = value - scale * nearestIn(set, value / scale);
+        sum += error * error;
+      }
+      errors[first + c] = (errors[first + c] as number) + sum;
+    }
+  }
+  return errors;
 }
