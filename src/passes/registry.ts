@@ -1,6 +1,7 @@
 import { cluster } from './cluster.ts';
 import { fp16 } from './fp16/fp16.ts';
 import { fuse } from './fuse/fuse.ts';
+import { layout } from './layout/layout.ts';
 import { lowRank } from './lowRank/lowRank.ts';
 import type { Pass } from './pass.ts';
 import { pruneChannels } from './pruneChannels/pruneChannels.ts';
@@ -21,6 +22,7 @@ import { simplify } from './simplify/simplify.ts';
 export const passes: readonly Pass[] = [
   simplify,
   fuse,
+  layout,
   fp16,
   quantizeDynamic,
   quantizeWeights,
