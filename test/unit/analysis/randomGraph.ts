@@ -138,9 +138,7 @@ function draftOf({ choose, wires, name }: Growth): Draft | undefined {
     }
     case 4:
       if (x.dtype !== 'float32' || rank === 0) return undefined;
-      return one(reductions[choose(reductions.length)] as string, [x.id], {
-        ...(choose(2) === 0 ? { keepdims: 0 } : {}),
-      });
+      return one(reductions[choose(reductions.length)] as string, [x.id], { keepdims: choose(2) });
     case 5:
       return rank === 0
         ? undefined
