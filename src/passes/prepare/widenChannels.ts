@@ -28,7 +28,7 @@ const channelwise = new Set([
 export interface Lanes {
   /** Depthwise convolutions: whole multiples of this. */
   readonly depthwise: number;
-  /** Other convolutions: at least this many outputs, */
+  /** Squeezes: at least this many outputs, */
   readonly leastOutputs: number;
   /** and whole multiples of this. */
   readonly outputs: number;
@@ -37,7 +37,7 @@ export interface Lanes {
 /** Depthwise channels beyond this share of the ones there are would cost more than the faster kernel gives. */
 const mostGrowth = 1 / 3;
 
-/** Other convolutions are widened where it adds fewer weights than this: the squeeze of squeeze and excitation. */
+/** The squeeze of squeeze and excitation is widened where that adds fewer weights than this. */
 const mostWeights = 8192;
 
 /** Layers that hold the same channels: from the convolutions that make them to those that read them. */
@@ -73,7 +73,7 @@ export function widenChannels(
   for (const { id } of graph.nodes) {
     // The next region may end at a convolution that the last one changed.
     const node = indexOf(graph).node.get(id);
-    const wanted = node && wantedChannels(graph, node, lanes);
+    const wanted = node && wantedChannels(graph, facts, node, lanes);
     if (node === undefined || wanted === undefined) continue;
     const starts = wanted.isDepthwise ? [node.inputs[0], node.outputs[0]] : [node.outputs[0]];
     const region = regionOf(graph, facts, starts, wanted.from);
@@ -93,15 +93,23 @@ interface Wanted {
   readonly to: number;
 }
 
-function wantedChannels(graph: Graph, node: Node, lanes: Lanes): Wanted | undefined {
+function wantedChannels(graph: Graph, facts: Facts, node: Node, lanes: Lanes): Wanted | undefined {
   const depthwise = depthwiseChannels(graph, node);
   const from = depthwise ?? plainConv(graph, node)?.[0];
   const isDepthwise = depthwise !== undefined;
-  if (from === undefined || (!isDepthwise && intAttribute(node, 'group', 1) !== 1)) return undefined;
+  if (from === undefined || (!isDepthwise && !isSqueeze(facts, node))) return undefined;
   const unit = isDepthwise ? lanes.depthwise : lanes.outputs;
   const to = Math.max(Math.ceil(from / unit) * unit, isDepthwise ? unit : lanes.leastOutputs);
   if (to === from || (isDepthwise && to - from > mostGrowth * from)) return undefined;
   return { isDepthwise, from, to };
+}
+
+/** A convolution of one position, as squeeze and excitation has them. */
+function isSqueeze(facts: Facts, node: Node): boolean {
+  const shape = facts.typeOf(node.outputs[0])?.shape;
+  return (
+    intAttribute(node, 'group', 1) === 1 && shape !== undefined && shape.slice(2).every((dim) => dim === 1)
+  );
 }
 
 function addedWeights(graph: Graph, region: Region, { from, to }: Wanted): number {

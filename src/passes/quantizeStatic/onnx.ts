@@ -1,3 +1,4 @@
+import type { TargetRules } from '../../devices/targets/target.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Graph, Model, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
@@ -10,19 +11,14 @@ import type { RangeChoice } from '../support/observe.ts';
 import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
-import { activationEncoding } from '../support/quantization.ts';
-import { splitHardSwish } from '../prepare/hardSwish.ts';
-import { widenChannels } from '../prepare/widenChannels.ts';
-import { meanToPool } from './meanToPool.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
-import { planOnnx } from './onnxPlan.ts';
-
-const lanes = { depthwise: 16, leastOutputs: 16, outputs: 4 };
+import { activationType, planOnnx } from './onnxPlan.ts';
+import { targetEncoding } from './targetEncoding.ts';
+import { targetForm } from './targetForm.ts';
 
 export interface OnnxStaticOptions {
-  /** Type of the activations: uint8 for x86, int8 for ARM (facts: fusion table of ONNX Runtime 1.30). */
-  readonly activations: 'uint8' | 'int8';
+  readonly rules: TargetRules;
   readonly perChannel: boolean;
   readonly ranges: RangeChoice;
 }
@@ -42,21 +38,20 @@ export async function quantizeOnnx(
   if ('refusal' in raised) {
     throw new KerfError('unsupported', `opset ${raisedOpset} is needed: ${raised.refusal}`);
   }
-  const pooled = meanToPool(raised.model, factsOf(raised.model), allowed);
-  const split = splitHardSwish(pooled, allowed);
-  const start = widenChannels(split, factsOf(split), lanes, allowed).model;
+  const { rules } = options;
+  const { model: start, notes: forms } = targetForm(raised.model, rules, allowed);
   const facts = factsOf(start);
-  const draft = planOnnx(start, facts, allowed, () => true);
+  const draft = planOnnx(start, facts, rules, allowed, () => true);
   const wanted = rootsOf(draft);
   await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
   const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges);
   await context.step(0.8, 'writing quantized weights');
   const usable = (id: ValueId) => isUsable(ranges.get(id));
-  const plan = planOnnx(start, facts, allowed, usable);
+  const plan = planOnnx(start, facts, rules, allowed, usable);
   if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);
-  const graph = emitOnnx(start, plan, encodingsOf(plan, ranges, options.activations), options.perChannel);
+  const graph = emitOnnx(start, plan, encodingsOf(plan, ranges, rules), rules, options.perChannel);
   const result = withMainGraph(start, graph);
-  const notes = [...ready.notes];
+  const notes = [...ready.notes, ...forms];
   if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
   notes.push(...planNotes(start, plan, context.calibrator));
   return resultOf(model, result, changedNodes(model.graphs[0], graph), notes);
@@ -75,14 +70,15 @@ function rootsOf(plan: OnnxPlan): ValueId[] {
 function encodingsOf(
   plan: OnnxPlan,
   ranges: ReadonlyMap<ValueId, ObservedRange>,
-  dtype: 'uint8' | 'int8',
+  rules: TargetRules,
 ): ReadonlyMap<ValueId, Encoding> {
   const encodings = new Map<ValueId, Encoding>();
+  const dtype = activationType(rules);
   for (const { root, cap, fixed } of plan.values.values()) {
     if (encodings.has(root)) continue;
     const lowest = dtype === 'uint8' ? 0 : -128;
     if (fixed !== undefined) encodings.set(root, { scale: fixed, zeroPoint: lowest, dtype });
-    else encodings.set(root, activationEncoding(ranges.get(root) as ObservedRange, dtype, cap));
+    else encodings.set(root, targetEncoding(ranges.get(root) as ObservedRange, rules, cap));
   }
   return encodings;
 }

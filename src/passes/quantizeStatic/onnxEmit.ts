@@ -1,3 +1,5 @@
+import type { TargetRules } from '../../devices/targets/target.ts';
+import { operatorRule } from '../../devices/targets/target.ts';
 import type { Attribute } from '../../ir/attribute.ts';
 import { attr, floatAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
@@ -16,6 +18,8 @@ import {
   rangeOf,
   smallestScales,
 } from '../support/quantization.ts';
+import { activationType } from './onnxPlan.ts';
+import { targetEncoding } from './targetEncoding.ts';
 import type { NodePlan, OnCodes, OnnxPlan } from './onnxPlan.ts';
 
 interface Emitter {
@@ -25,6 +29,7 @@ interface Emitter {
   readonly editor: GraphEditor;
   readonly plan: OnnxPlan;
   readonly encodings: ReadonlyMap<ValueId, Encoding>;
+  readonly rules: TargetRules;
   readonly perChannel: boolean;
   /** The state of nodes that were replaced so far. */
   readonly current: Map<NodeId, Node>;
@@ -42,6 +47,7 @@ export function emitOnnx(
   model: OnnxModel,
   plan: OnnxPlan,
   encodings: ReadonlyMap<ValueId, Encoding>,
+  rules: TargetRules,
   perChannel: boolean,
 ): Graph {
   const graph = model.graphs[0];
@@ -50,6 +56,7 @@ export function emitOnnx(
     editor: new GraphEditor(graph, model),
     plan,
     encodings,
+    rules,
     perChannel,
     codes: new Map(),
     current: new Map(),
@@ -207,15 +214,17 @@ function rewire(emitter: Emitter, plan: NodePlan, dequantized: ReadonlyMap<Value
     inputs[index] = dequantized.get(id) ?? id;
   }
   if (onCodes !== undefined) before.push(...changedCodes(emitter, plan, onCodes, inputs));
-  if (node.op === 'HardSigmoid') {
+  if (
+    operatorRule(emitter.rules, now.op, activationType(emitter.rules))?.kind === 'known' &&
+    now.op === 'HardSigmoid'
+  ) {
     update(emitter, ...hardSigmoid(emitter, now));
     return;
   }
   for (const index of constants) {
     const id = node.inputs[index] as ValueId;
     const tensor = readableConstant(graph, id) as Tensor;
-    const dtype = emitter.encodings.values().next().value?.dtype ?? 'uint8';
-    const encoding = activationEncoding(rangeOf(tensor), dtype);
+    const encoding = targetEncoding(rangeOf(tensor), emitter.rules);
     const [scale, zeroPoint] = storeEncoding(editor, id, encoding);
     const codes = editor.addConstant(`${id}_quantized`, quantizeConstant(tensor, encoding));
     const result = editor.freshValue(`${id}_dq`);
@@ -240,7 +249,7 @@ function weightNodes(
   const biasId = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
   const bias = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
   const channels = onCodes?.op === 'Pad' ? onCodes.to : undefined;
-  const stored = storeWeight(emitter, id, role, bias && smallestScales(bias, inputScale), channels);
+  const stored = storeWeight(emitter, node, role, bias && smallestScales(bias, inputScale), channels);
   const result = editor.freshValue(`${id}_dq`);
   const axis = stored.scales.length > 1 ? new Map([['axis', attr.int(role.outputAxis)]]) : undefined;
   const nodes = [qdq(editor, 'DequantizeLinear', stored.ids, result, id, axis)];
@@ -263,19 +272,27 @@ function weightNodes(
 /** A weight read by several layers is stored once, unless a bias needs larger scales than its codes have. */
 function storeWeight(
   emitter: Emitter,
-  id: ValueId,
+  node: Node,
   role: WeightRole,
   atLeast: Float64Array | undefined,
   channels?: number,
 ): StoredWeight {
-  const { editor, graph, weights, perChannel } = emitter;
-  const key = `${id}|${role.outputAxis}|${channels}`;
+  const { editor, graph, weights, rules } = emitter;
+  const id = node.inputs[role.input] as ValueId;
+  const perChannel = emitter.perChannel && rules.weights.perChannel.includes(node.op);
+  const largest = 2 ** ((rules.weights.bits ?? 8) - 1) - 1;
+  const key = `${id}|${perChannel ? role.outputAxis : ''}|${channels}`;
   const known = weights.get(key);
   if (known !== undefined && !(atLeast?.some((least, c) => least > scaleOf(known, c)) ?? false)) return known;
   const own = readableConstant(graph, id) as Tensor;
   const tensor = channels === undefined ? own : withChannels(own, channels);
   const floor = perChannel || atLeast === undefined ? atLeast : [Math.max(...atLeast)];
-  const { tensor: codes, scales } = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
+  const { tensor: codes, scales } = quantizeWeight(
+    tensor,
+    perChannel ? role.outputAxis : undefined,
+    floor,
+    largest,
+  );
   const dims = perChannel ? [scales.length] : [];
   const zeros = Array.from({ length: scales.length }, () => 0);
   const stored: StoredWeight = {

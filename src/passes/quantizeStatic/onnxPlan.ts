@@ -1,3 +1,5 @@
+import type { OperatorRule, TargetRules } from '../../devices/targets/target.ts';
+import { operatorRule } from '../../devices/targets/target.ts';
 import { floatAttribute, intAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { readFloats } from '../../ir/numbers.ts';
@@ -48,48 +50,10 @@ export interface OnnxPlan {
   readonly values: ReadonlyMap<ValueId, ValuePlan>;
 }
 
-/** Operators with an integer kernel for which all inputs must be encoded (facts: fusion table of ONNX Runtime 1.30). */
-const surrounded = new Set([
-  'Add',
-  'Mul',
-  'Concat',
-  'AveragePool',
-  'GlobalAveragePool',
-  'Sigmoid',
-  'HardSigmoid',
-  'LeakyRelu',
-  'Softmax',
-]);
-
-/**
- * Scales of results whose range is known: the runtimes' own for Softmax; for HardSigmoid the largest code is 1, because
- * its upper bound is the saturation of the codes.
- */
-const fixedScales: ReadonlyMap<string, number> = new Map([
-  ['Softmax', 1 / 256],
-  ['HardSigmoid', 1 / 255],
-]);
-
-/** Operators that run on codes as they are, so that scale and zero point pass from input to output. */
-const sameScale = new Set([
-  'MaxPool',
-  'Reshape',
-  'Flatten',
-  'Transpose',
-  'Squeeze',
-  'Unsqueeze',
-  'Slice',
-  'Gather',
-  'Expand',
-  'Tile',
-  'ReduceMax',
-  'ReduceMin',
-  'DepthToSpace',
-  'Resize',
-  'Split',
-]);
-
 interface Planner {
+  readonly rules: TargetRules;
+  /** Nodes that the runtime merges into the layer before. */
+  readonly absorbed: Set<NodeId>;
   readonly model: OnnxModel;
   readonly graph: Graph;
   readonly facts: Facts;
@@ -100,27 +64,44 @@ interface Planner {
 }
 
 /**
- * Decides what runs on integers, following what ONNX Runtime fuses into integer kernels: weighted layers always, other
- * operators only between encoded values, everything else stays float.
+ * Decides what runs on integers, following the rules of the target: weighted layers always; other operators only between
+ * encoded values, or wherever it is possible; everything else stays float.
  */
 export function planOnnx(
   model: OnnxModel,
   facts: Facts,
+  rules: TargetRules,
   allowed: (node: Node) => boolean,
   encodable: (id: ValueId) => boolean,
 ): OnnxPlan {
   const graph = model.graphs[0];
-  const planner: Planner = { model, graph, facts, values: new Map(), nodes: new Map(), encodable };
+  const planner: Planner = {
+    ...{ model, graph, facts, rules, encodable },
+    values: new Map(),
+    nodes: new Map(),
+    absorbed: new Set(),
+  };
   for (const node of graph.nodes) {
-    if (!allowed(node) || !isBuiltin(node)) continue;
-    if (facts.dtypeOf(node.outputs[0]) !== 'float32') continue;
-    const weight = weightedLayer(planner, node);
-    if (weight !== undefined) planWeighted(planner, node, weight);
-    else if (node.op === 'MatMul' || surrounded.has(node.op)) planSurrounded(planner, node);
-    else if (sameScale.has(node.op)) planSameScale(planner, node);
+    if (!allowed(node) || !isBuiltin(node) || planner.absorbed.has(node.id)) continue;
+    if (facts.dtypeOf(node.outputs[0]) === 'float32') planNode(planner, node);
   }
-  dropUnread(planner);
+  if (rules.placement === 'kernels') dropUnread(planner);
   return { nodes: planner.nodes, values: planner.values };
+}
+
+function planNode(planner: Planner, node: Node): void {
+  const rule = operatorRule(planner.rules, node.op, activationType(planner.rules));
+  if (rule === undefined) return;
+  const weight = rule.kind === 'weighted' ? weightedLayer(planner, node) : undefined;
+  if (weight !== undefined) planWeighted(planner, node, weight);
+  else if (rule.kind === 'same') planSameScale(planner, node);
+  else if (rule.kind === 'residual') planResidual(planner, node);
+  else if (rule.kind !== 'weighted' || node.op === 'MatMul') planSurrounded(planner, node, rule);
+}
+
+/** The type in which the quantizer writes activations. */
+export function activationType({ activations }: TargetRules): 'uint8' | 'int8' {
+  return activations.types[0] === 'int8' ? 'int8' : 'uint8';
 }
 
 /** The weight of a layer that has an integer kernel here, when it is a readable float constant of a usable form. */
@@ -128,13 +109,14 @@ export function weightedLayer(
   { model, graph }: { readonly model: OnnxModel; readonly graph: Graph },
   node: Node,
 ): WeightRole | undefined {
-  if (!isOnnxOp(node, 'Conv', 'Gemm', 'MatMul')) return undefined;
+  if (!isOnnxOp(node, 'Conv', 'ConvTranspose', 'Gemm', 'MatMul')) return undefined;
   const role = operatorOf(model, node)
     ?.weights?.(node, model)
     .find((each) => each.input === 1);
   const tensor = role && readableConstant(graph, node.inputs[role.input]);
   if (role === undefined || tensor === undefined || tensor.dtype !== 'float32') return undefined;
-  if (node.op !== 'Conv' && tensor.dims.length !== 2) return undefined;
+  if (!node.op.startsWith('Conv') && tensor.dims.length !== 2) return undefined;
+  if (node.op === 'ConvTranspose' && intAttribute(node, 'group', 1) !== 1) return undefined;
   if (node.op === 'MatMul') return role;
   const bias = node.inputs[2];
   if (bias != null) {
@@ -154,39 +136,59 @@ function planWeighted(planner: Planner, node: Node, weight: WeightRole): void {
   const [output] = node.outputs;
   if (input == null || output == null || readableConstant(planner.graph, input) !== undefined) return;
   const carrier = carrierOf(planner.graph, output);
-  // A convolution without a quantized result falls back to float; Gemm and MatMul may give floats.
-  const required = node.op === 'Conv';
+  // On some runtimes a convolution without a quantized result falls back to float, while Gemm and MatMul may give floats.
+  const required = planner.rules.quantizedResult.includes(node.op);
   if (required && !planner.values.has(carrier.value) && !planner.encodable(carrier.value)) return;
   if (!encodeInput(planner, input)) return;
   const results = required ? [carrier.value] : [];
   const onCodes = paddedInput(planner, node);
   planner.nodes.set(node.id, { node, weight, activations: [0], constants: [], results, ...onCodes });
-  if (required) encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier) });
+  if (!required) return;
+  absorb(planner, carrier);
+  encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier) });
 }
 
-function planSurrounded(planner: Planner, node: Node): void {
-  const { graph, values, facts } = planner;
+/** The sum of a layer's result and another value: the other one is encoded, the result goes on into the sum. */
+function planResidual(planner: Planner, node: Node): void {
+  const { graph, nodes } = planner;
+  const { producer } = indexOf(graph);
+  const flowing = [...node.inputs.keys()].filter((index) => {
+    const id = node.inputs[index];
+    return id != null && readableConstant(graph, id) === undefined;
+  });
+  const others = flowing.filter((index) => {
+    const maker = producer.get(node.inputs[index] as ValueId);
+    return maker === undefined || nodes.get(maker.id)?.weight === undefined;
+  });
+  const [only] = others;
+  if (flowing.length !== 2 || others.length !== 1 || only === undefined) return;
+  if (!encodeInput(planner, node.inputs[only] as ValueId)) return;
+  nodes.set(node.id, { node, activations: [only], constants: [], results: [] });
+}
+
+function planSurrounded(planner: Planner, node: Node, rule: OperatorRule): void {
+  const { graph, facts } = planner;
   const [output] = node.outputs;
   if (output == null) return;
   const activations: number[] = [];
   const constants: number[] = [];
   for (const [index, id] of node.inputs.entries()) {
-    if (id === null) return;
-    const constant = readableConstant(graph, id);
-    if (values.has(id)) activations.push(index);
-    else if (constant?.dtype === 'float32') constants.push(index);
+    if (id === null || facts.dtypeOf(id) !== 'float32' || (node.op === 'Clip' && index > 0)) continue;
+    if (readableConstant(graph, id) !== undefined) constants.push(index);
+    else if (encodedInput(planner, id)) activations.push(index);
     else return;
-    if (facts.dtypeOf(id) !== 'float32') return;
   }
   if (activations.length === 0) return;
   const head = node.op === 'Softmax' || node.op === 'Sigmoid' || node.op === 'HardSigmoid';
-  // A probability that leaves the model keeps its precision; the runtime gains nothing there.
-  if (head && indexOf(graph).isOutput.has(output)) return;
+  // A probability that leaves the model keeps its precision where the runtime gains nothing by codes.
+  if (planner.rules.placement === 'kernels' && head && indexOf(graph).isOutput.has(output)) return;
   if (node.op === 'MatMul' && constants.length > 0) return;
   if (node.op === 'AveragePool' && intAttribute(node, 'ceil_mode', 0) !== 0) return;
   const carrier = head ? { value: output } : carrierOf(graph, output);
-  const fixed = fixedScales.get(node.op);
+  const fixed = rule.kind === 'known' ? rule.scale : undefined;
   if (fixed === undefined && !planner.encodable(carrier.value)) return;
+  if (planner.values.has(carrier.value)) return;
+  absorb(planner, carrier);
   const onCodes = tiledInput(planner, node, activations);
   planner.nodes.set(node.id, { node, activations, constants, results: [carrier.value], ...onCodes });
   const known = fixed === undefined ? {} : { fixed };
@@ -197,33 +199,29 @@ function planSurrounded(planner: Planner, node: Node): void {
  * The direct convolution kernel of x86 reads four input channels at a time; images of one to three take a detour through
  * a copy of every window, unless they are padded. The weights of the added channels are zeros.
  */
-function paddedInput({ graph }: Planner, node: Node): { readonly onCodes?: OnCodes } {
+function paddedInput({ graph, rules }: Planner, node: Node): { readonly onCodes?: OnCodes } {
   const dims = graph.values.get(node.inputs[1] ?? '')?.constant?.dims;
-  if (node.op !== 'Conv' || dims === undefined || intAttribute(node, 'group', 1) !== 1) return {};
-  const [outputs = 0, channels = 0] = dims;
-  if (channels >= directInputs || outputs < directOutputs || outputs % directInputs !== 0) return {};
-  return { onCodes: { input: 0, op: 'Pad', to: directInputs } };
+  const { layout } = rules;
+  if (layout === undefined || node.op !== 'Conv' || intAttribute(node, 'group', 1) !== 1) return {};
+  const [outputs = 0, channels = layout.inputs] = dims ?? [];
+  if (channels >= layout.inputs || outputs < layout.leastOutputs || outputs % layout.outputs !== 0) return {};
+  return { onCodes: { input: 0, op: 'Pad', to: layout.inputs } };
 }
-
-const directInputs = 4;
-const directOutputs = 16;
-
-/** Channels from which a pixel's own run is long enough. */
-const longRun = 448;
 
 /**
  * Scales per channel, as squeeze and excitation has them, meet a feature map pixel by pixel: in the runtime's channels-last
  * layout that is one short run of channels after the other. Repeated over a row, a run is as long as a row.
  */
 function tiledInput(
-  { facts }: Planner,
+  { facts, rules }: Planner,
   node: Node,
   activations: readonly number[],
 ): { readonly onCodes?: OnCodes } {
   const dims = facts.typeOf(node.outputs[0])?.shape;
   const width = dims?.[3];
   if (node.op !== 'Mul' || activations.length !== 2 || dims?.length !== 4) return {};
-  if (typeof width !== 'number' || width === 1 || Number(dims[1] ?? 0) >= longRun) return {};
+  if (typeof width !== 'number' || width === 1 || rules.layout === undefined) return {};
+  if (Number(dims[1] ?? 0) >= rules.layout.rows) return {};
   for (const input of activations) {
     const own = facts.typeOf(node.inputs[input])?.shape;
     if (own?.length === 4 && own[1] === dims[1] && own[2] === 1 && own[3] === 1) {
@@ -235,6 +233,9 @@ function tiledInput(
 
 function planSameScale(planner: Planner, node: Node): void {
   const [input] = node.inputs;
+  if (input != null && planner.rules.placement === 'whole' && !readableConstant(planner.graph, input)) {
+    encodeInput(planner, input);
+  }
   const plan = input == null ? undefined : planner.values.get(input);
   if (plan === undefined || node.outputs.some((id) => id !== null && planner.values.has(id))) return;
   if (node.op === 'Resize' && stringAttribute(node, 'mode', 'nearest') !== 'nearest') return;
@@ -261,6 +262,11 @@ function dropUnread({ graph, nodes, values }: Planner): void {
   }
 }
 
+/** Whether an input is there as codes; where the whole graph is quantized, it is made so. */
+function encodedInput(planner: Planner, id: ValueId): boolean {
+  return planner.values.has(id) || (planner.rules.placement === 'whole' && encodeInput(planner, id));
+}
+
 function encodeInput(planner: Planner, id: ValueId): boolean {
   if (planner.values.has(id)) return true;
   if (planner.facts.dtypeOf(id) !== 'float32' || !planner.encodable(id)) return false;
@@ -276,7 +282,13 @@ function encode(planner: Planner, id: ValueId, plan: ValuePlan): void {
 
 interface Carrier {
   readonly value: ValueId;
+  /** The operator that follows, when the value is its result. */
+  readonly merged?: Node;
   readonly cap?: number;
+}
+
+function absorb({ absorbed }: Planner, { merged }: Carrier): void {
+  if (merged !== undefined) absorbed.add(merged.id);
 }
 
 function capOf({ cap }: Carrier): { readonly cap?: number } {
@@ -288,9 +300,9 @@ function carrierOf(graph: Graph, output: ValueId): Carrier {
   const reader = soleReader(graph, output);
   const after = reader?.outputs[0];
   if (reader === undefined || after == null || reader.inputs[0] !== output) return { value: output };
-  if (isOnnxOp(reader, 'Relu')) return { value: after };
+  if (isOnnxOp(reader, 'Relu')) return { value: after, merged: reader };
   const cap = upperBound(graph, reader);
-  return cap === undefined ? { value: output } : { value: after, cap };
+  return cap === undefined ? { value: output } : { value: after, cap, merged: reader };
 }
 
 /** The upper bound of a Clip from 0 to a constant. */

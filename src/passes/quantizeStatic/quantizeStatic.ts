@@ -1,3 +1,4 @@
+import { targetFor, targetNames } from '../../devices/targets/registry.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, Node } from '../../ir/model.ts';
 import { operatorOf } from '../../ops/registry.ts';
@@ -27,10 +28,10 @@ export const quantizeStatic: Pass = {
     },
     {
       name: 'target',
-      title: 'Processor the activations are typed for (ONNX): uint8 on x86, int8 on ARM',
+      title: 'What it will run on: types, scales and operators follow its rules',
       type: 'choice',
       default: 'x86',
-      choices: ['x86', 'arm'],
+      choices: targetNames,
     },
     {
       name: 'ranges',
@@ -85,16 +86,19 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
     percentile: options.number('percentile'),
   };
   if (model.dialect === 'onnx') {
-    const activations = options.choice('target') === 'arm' ? 'int8' : 'uint8';
-    return quantizeOnnx(model, { activations, perChannel, ranges }, { ...context, calibrator });
+    const rules = targetFor(options.choice('target'), 'onnx');
+    return quantizeOnnx(model, { rules, perChannel, ranges }, { ...context, calibrator });
   }
+  const rules = targetFor(options.choice('target'), 'tflite');
   return quantizeTflite(
     model,
     {
-      floatBorder: options.choice('io') === 'float',
+      rules,
+      floatBorder: options.choice('io') === 'float' && rules.border !== 'integer',
       perChannel,
       ranges,
-      perChannelDense: options.boolean('perChannelDense'),
+      perChannelDense:
+        options.boolean('perChannelDense') && rules.weights.perChannel.includes('FULLY_CONNECTED'),
     },
     { ...context, calibrator },
   );

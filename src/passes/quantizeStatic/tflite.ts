@@ -1,3 +1,4 @@
+import type { TargetRules } from '../../devices/targets/target.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Node, TfliteModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
@@ -14,6 +15,7 @@ import type { Group, TflitePlan } from './tflitePlan.ts';
 import { groupRoot, planTflite } from './tflitePlan.ts';
 
 export interface TfliteStaticOptions {
+  readonly rules: TargetRules;
   readonly floatBorder: boolean;
   readonly perChannel: boolean;
   readonly perChannelDense: boolean;
@@ -30,7 +32,7 @@ export async function quantizeTflite(
   const ready = await prepared(model, context);
   const start = ready.model;
   const facts = factsOf(start);
-  const draft = planTflite(start, facts, allowed, () => true);
+  const draft = planTflite(start, facts, options.rules, allowed, () => true);
   const wanted = [...draft.groups.keys()];
   if (wanted.length === 0) {
     throw new KerfError('unsupported', 'there is no float operator with an integer kernel in this model');
@@ -38,7 +40,7 @@ export async function quantizeTflite(
   await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
   const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges);
   await context.step(0.8, 'writing quantized weights');
-  const plan = planTflite(start, facts, allowed, (id) => isUsable(ranges.get(id)));
+  const plan = planTflite(start, facts, options.rules, allowed, (id) => isUsable(ranges.get(id)));
   if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);
   const encodings = new Map<Group, Encoding>();
   const encodingOf = (group: Group): Encoding => {

@@ -1,3 +1,5 @@
+import type { OperatorRule, TargetRules } from '../../devices/targets/target.ts';
+import { operatorRule } from '../../devices/targets/target.ts';
 import type { Graph, Node, NodeId, TfliteModel, ValueId } from '../../ir/model.ts';
 import { feedsOf } from '../../ir/model.ts';
 import type { WeightRole } from '../../ops/operator.ts';
@@ -6,7 +8,6 @@ import type { ObservedRange } from '../pass.ts';
 import { readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { rangeOf } from '../support/quantization.ts';
-import { tfliteRule } from './tfliteRules.ts';
 
 /** Values of one group share scale and zero point. */
 export interface Group {
@@ -43,6 +44,7 @@ interface Planner {
   readonly model: TfliteModel;
   readonly graph: Graph;
   readonly facts: Facts;
+  readonly rules: TargetRules;
   readonly groups: Map<ValueId, Group>;
   readonly nodes: Map<NodeId, TfliteNodePlan>;
   readonly made: Set<ValueId>;
@@ -54,6 +56,7 @@ interface Planner {
 export function planTflite(
   model: TfliteModel,
   facts: Facts,
+  rules: TargetRules,
   allowed: (node: Node) => boolean,
   encodable: (id: ValueId) => boolean,
 ): TflitePlan {
@@ -62,6 +65,7 @@ export function planTflite(
     model,
     graph,
     facts,
+    rules,
     groups: new Map(),
     nodes: new Map(),
     made: new Set(),
@@ -73,7 +77,7 @@ export function planTflite(
 }
 
 function planNode(planner: Planner, node: Node): void {
-  const rule = tfliteRule(node.op);
+  const rule = operatorRule(planner.rules, node.op, 'int8');
   if (rule === undefined || node.intermediates !== undefined) return;
   const weight = rule.kind === 'weighted' ? weightRole(planner, node) : undefined;
   if (rule.kind === 'weighted' && weight === undefined) return;
@@ -98,7 +102,7 @@ function planNode(planner: Planner, node: Node): void {
 
 function planOutputs(
   planner: Planner,
-  rule: NonNullable<ReturnType<typeof tfliteRule>>,
+  rule: OperatorRule,
   outputs: readonly ValueId[],
   inputs: Map<number, Group>,
   lead: number,

@@ -49,13 +49,14 @@ export interface QuantizedWeight {
 }
 
 /**
- * Symmetric int8 in [-127, 127], per tensor or along `axis`. A channel of zeros gets the scale 1. `atLeast` raises
- * scales from below (for biases that would overflow otherwise).
+ * Symmetric int8 in [-`largest`, `largest`], per tensor or along `axis`. A channel of zeros gets the scale 1. `atLeast`
+ * raises scales from below (for biases that would overflow otherwise).
  */
 export function quantizeWeight(
   tensor: Tensor,
   axis: number | undefined,
   atLeast?: ArrayLike<number>,
+  largest = 127,
 ): QuantizedWeight {
   const values = readFloats(tensor);
   const channels = axis === undefined ? 1 : (tensor.dims[axis] as number);
@@ -66,14 +67,14 @@ export function quantizeWeight(
     if (size > (scales[c] as number)) scales[c] = size;
   });
   for (let c = 0; c < channels; c += 1) {
-    const scale = (scales[c] as number) / 127;
+    const scale = (scales[c] as number) / largest;
     // Below the smallest normal float32 the division would lose its precision.
     scales[c] = Math.max(scale > 1.2e-38 ? scale : 1, atLeast?.[c] ?? 0);
   }
   const codes = new Int8Array(values.length);
   forEachChannel(values.length, inner, channels, (i, c) => {
     const code = roundHalfEven((values[i] as number) / (scales[c] as number));
-    codes[i] = Math.min(127, Math.max(-127, code));
+    codes[i] = Math.min(largest, Math.max(-largest, code));
   });
   return { tensor: int8Tensor(tensor.dims, codes), scales };
 }

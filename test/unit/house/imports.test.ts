@@ -14,7 +14,7 @@ const allowed: Record<string, readonly string[]> = {
   ops: ['ir'],
   analysis: ['ir', 'formats', 'ops'],
   devices: ['ir', 'formats', 'ops', 'analysis'],
-  passes: ['ir', 'formats', 'ops', 'analysis'],
+  passes: ['ir', 'formats', 'ops', 'analysis', 'devices'],
   rules: ['ir', 'formats', 'ops', 'analysis', 'devices', 'passes'],
   runtime: ['ir', 'formats'],
   optimize: ['ir', 'formats', 'ops', 'analysis', 'devices', 'passes', 'rules'],

@@ -5,7 +5,8 @@ import { GraphEditor } from '../../../src/ir/edit.ts';
 import type { Graph, Model, Node, TfliteModel, Value } from '../../../src/ir/model.ts';
 import { withMainGraph } from '../../../src/ir/model.ts';
 import { readIntegers } from '../../../src/ir/numbers.ts';
-import { tfliteRule } from '../../../src/passes/quantizeStatic/tfliteRules.ts';
+import { targetFor } from '../../../src/devices/targets/registry.ts';
+import { operatorRule } from '../../../src/devices/targets/target.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { runPass } from './build.ts';
@@ -26,7 +27,7 @@ function breaches(graph: Graph): string[] {
     const inputs = values(node.inputs);
     const [output] = values(node.outputs);
     if (dtype(output) !== 'int8' || node.op === 'QUANTIZE') continue;
-    const rule = tfliteRule(node.op);
+    const rule = operatorRule(targetFor('xnnpack', 'tflite'), node.op, 'int8');
     const encoding = (value: Value | undefined) =>
       `${value?.quantization?.scale.join()} ${value?.quantization?.zeroPoint.join()}`;
     if (output?.quantization?.scale.length !== 1) report('the result has no encoding of its own');
