@@ -42,18 +42,67 @@ export interface OptimizeReport {
   readonly out: string | null;
 }
 
+/** How far the outputs move when one layer changes. */
+export interface SensitivityFigures {
+  /** Signal to noise of the outputs against the original's, dB; null when they are identical. */
+  readonly sqnrDb: number | null;
+  readonly cosine: number;
+  /** Kullback-Leibler divergence from the original's distribution, nats. */
+  readonly klDiv: number;
+  /** Share of samples whose arg-max agrees. */
+  readonly agreement: number;
+  /** Accuracy, where the data has labels. */
+  readonly top1?: number;
+  /** Samples it was measured on. */
+  readonly samples: number;
+}
+
+export interface LayerSensitivity extends Partial<SensitivityFigures> {
+  readonly id: NodeId;
+  readonly name: string;
+  readonly op: string;
+  /** Measured, or what the chosen method takes for it; lower hurts more. Null: no effect. */
+  readonly sqnrDb: number | null;
+  /** Signal to noise of the weights themselves, without data. */
+  readonly weightSqnrDb?: number | null;
+  /** Kurtosis of the weights: 3 for a normal distribution, more with outliers. */
+  readonly kurtosis?: number;
+  /** Signal to noise of the layer's own outputs, from the moments of its inputs. */
+  readonly localSqnrDb?: number | null;
+  /** The change of the weights alone, and of the activations alone. */
+  readonly weights?: SensitivityFigures;
+  readonly activations?: SensitivityFigures;
+}
+
+export interface CumulativePoint {
+  /** The least sensitive layers, this many of them, changed together. */
+  readonly layers: number;
+  /** As if the layers' errors were independent. */
+  readonly predictedSqnrDb: number | null;
+  readonly measured?: SensitivityFigures;
+}
+
+export type SensitivityMethod = 'measured' | 'gram' | 'weights';
+
 export interface SensitivityReport {
   readonly scheme: string;
+  readonly step: RecipeStep;
+  readonly method: SensitivityMethod;
   readonly metric: string;
   readonly data: string;
-  readonly layers: readonly {
-    readonly id: NodeId;
-    readonly name: string;
-    readonly sqnrDb: number | null;
-    readonly agreement: number;
-  }[];
+  /** Most sensitive first. */
+  readonly layers: readonly LayerSensitivity[];
+  readonly cumulative: readonly CumulativePoint[];
+  /** Samples of the analysis; layers near the inputs may have been measured on fewer. */
+  readonly samples: number;
+  /** Accuracy of the original on these samples, where there are labels. */
+  readonly top1?: number;
+  /** Work of all runs, calibration included, in whole inferences of the original for one sample. */
   readonly inferences: number;
+  /** Layers x samples, what one whole inference per layer and sample would be. */
+  readonly naiveInferences: number;
   readonly seconds: number;
+  /** What one inference of the original takes, for comparison. */
   readonly baselineInferenceSeconds: number;
   readonly notCovered: readonly string[];
 }

@@ -9,22 +9,22 @@ import { optimizeMarkdown } from '../../optimize/report.ts';
 import type { OptimizePorts } from '../../optimize/search.ts';
 import { searchRecipes } from '../../optimize/search.ts';
 import { randomSamplesFor } from '../../optimize/samples.ts';
-import { sensitivityOf, stepOfScheme } from '../../optimize/sensitivity.ts';
 import { evaluate } from '../../runtime/evaluate.ts';
 import { quickLatency } from '../../runtime/latency.ts';
 import { startRunner } from '../../runtime/launch.ts';
+import { checkBindings } from '../bindings.ts';
 import { compressedLength } from '../compress.ts';
 import type { JobContext } from '../context.ts';
 import { quietly } from '../context.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from '../methods.ts';
 import { recipeText } from '../recipeFiles.ts';
-import { applyStep, findPass } from '../steps.ts';
+import { sensitivityReport } from '../sensitivity/report.ts';
+import { applyStep } from '../steps.ts';
 import type { Held, ModelStore } from '../store.ts';
 
 /** Enough to tell candidates apart within a point, little enough to wait for. */
 const scoredSamples = 512;
-const sensitivitySamples = 64;
 
 export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize' | 'sensitivity'> {
   return {
@@ -55,41 +55,10 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
       return done;
     },
 
-    async sensitivity({ handle, data, scheme }, job) {
+    sensitivity({ handle, ...request }, job) {
       const held = store.get(handle);
-      const step = stepOfScheme(scheme, data);
-      const pass = findPass(step.pass);
-      const nodes = held.model.graphs[0].nodes.filter((node) => pass.appliesTo?.(node, held.model) === true);
-      if (nodes.length === 0)
-        throw new KerfError('unsupported', `no layer of the model can take '${scheme}'`, { file: held.path });
-      const file = await store.fileOf(held);
-      const latency = await quickLatency(startRunner, file, { ...(data && { data }), signal: job.signal });
-      const layers = nodes.map((node) => ({ id: node.id, name: node.name === '' ? node.id : node.name }));
-      const ports = {
-        apply: async (subject: Held, each: Parameters<typeof applyStep>[2]) =>
-          (await applyStep(store, subject, each, quietly(job))).held,
-        compare: async (changed: Held) => {
-          const report = await evaluate(startRunner, {
-            model: await store.fileOf(changed),
-            reference: file,
-            samples: sensitivitySamples,
-            signal: job.signal,
-            ...(data !== undefined && { data }),
-          });
-          const { sqnrDb, agreement } = required(report.reference);
-          // The original runs on the same samples.
-          return { sqnrDb, agreement, inferences: 2 * report.samples };
-        },
-        progress: job.step,
-        now: () => performance.now(),
-      };
-      const options = {
-        scheme,
-        step,
-        data: data ?? 'seeded random inputs',
-        baselineInferenceSeconds: latency.medianMs / 1000,
-      };
-      return sensitivityOf(held, layers, ports, options);
+      checkBindings(request.bind, [held.model]);
+      return sensitivityReport(store, held, request, job);
     },
   };
 }

@@ -12,7 +12,6 @@ import { optimizeMarkdown } from '../../../src/optimize/report.ts';
 import type { OptimizePorts, Score } from '../../../src/optimize/search.ts';
 import { searchRecipes } from '../../../src/optimize/search.ts';
 import { randomSamplesFor } from '../../../src/optimize/samples.ts';
-import { sensitivityOf, stepOfScheme } from '../../../src/optimize/sensitivity.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import { passes } from '../../../src/passes/registry.ts';
 import { convNet, perChannel, perTensor, tensor, tflite } from '../rules/small.ts';
@@ -296,42 +295,5 @@ describe('report', () => {
       .filter((row) => row.startsWith('|'))
       .map((row) => row.split('|').length);
     expect(new Set(widths).size).toBe(1);
-  });
-});
-
-describe('sensitivity', () => {
-  const layers = ['a', 'b', 'c', 'd'].map((id) => ({ id, name: `layer ${id}` }));
-  const noise: Readonly<Record<string, number | null>> = { a: 40, b: 12, c: null, d: 25 };
-  let clock = 0;
-
-  it('asks for one layer at a time and puts the most sensitive first', async () => {
-    const steps: RecipeStep[] = [];
-    const report = await sensitivityOf<string>(
-      'original',
-      layers,
-      {
-        apply(_, step) {
-          steps.push(step);
-          const [layer = ''] = step.layers ?? [];
-          return layer === 'd' ? Promise.reject(new Error('refused')) : Promise.resolve(layer);
-        },
-        compare: (layer) => Promise.resolve({ sqnrDb: noise[layer] ?? null, agreement: 0.9, inferences: 16 }),
-        progress: () => Promise.resolve(),
-        now: () => (clock += 500),
-      },
-      { scheme: 'int8', data: 'd.npz', baselineInferenceSeconds: 0.01, step: stepOfScheme('int8', 'd.npz') },
-    );
-    expect(steps.map((step) => step.layers)).toEqual([['a'], ['b'], ['c'], ['d']]);
-    expect(steps[0]).toMatchObject({ pass: 'quantize-static', data: 'd.npz' });
-    expect(report.layers.map((each) => each.id)).toEqual(['b', 'a', 'c']);
-    expect(report).toMatchObject({ inferences: 48, seconds: 0.5, notCovered: ['layer d: refused'] });
-  });
-
-  it('knows its schemes', () => {
-    expect(stepOfScheme('prune50')).toEqual({ pass: 'prune-magnitude', options: { sparsity: 0.5 } });
-    expect(stepOfScheme('fp16')).toEqual({ pass: 'fp16' });
-    for (const scheme of ['int8', 'int8-weights', 'int4', 'fp16', 'prune30'])
-      expect(problemsOf({ steps: [stepOfScheme(scheme)] }, passes)).toEqual([]);
-    expect(() => stepOfScheme('int3')).toThrow(/no scheme 'int3'/);
   });
 });

@@ -1,0 +1,268 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KerfError } from '../../ir/errors.ts';
+import type { Model, NodeId } from '../../ir/model.ts';
+import { spreadRanks } from '../../optimize/sensitivity/effort.ts';
+import { compareOutputs } from '../../runtime/compare.ts';
+import { startRunner } from '../../runtime/launch.ts';
+import { inTop, mainOutput, splitRows } from '../../runtime/outputs.ts';
+import type { Agreement } from '../../runtime/reports.ts';
+import type { Runner, Tensors } from '../../runtime/runner.ts';
+import { withRunner } from '../../runtime/session.ts';
+import type { DataOptions, Whole } from './batches.ts';
+import { openWhole } from './batches.ts';
+import { chainOf } from './chain.ts';
+import type { Opening } from './parts.ts';
+import { dropAll, openPart } from './parts.ts';
+import type { Plan, Segment } from './plan.ts';
+
+/** A changed model to compare with the original: one layer under a scheme, or a part of that change. */
+export interface Change {
+  readonly key: string;
+  readonly model: Model;
+}
+
+export interface LayerChanges {
+  readonly id: NodeId;
+  /** Share of the samples it is measured on. */
+  readonly share: number;
+  /** Made when its turn comes. Throws `KerfError` when the layer cannot be changed so. */
+  make(): Promise<readonly Change[]>;
+}
+
+export interface MeasureJob {
+  readonly base: Model;
+  readonly plan: Plan;
+  readonly layers: ReadonlyMap<NodeId, LayerChanges>;
+  readonly data: DataOptions;
+  readonly signal: AbortSignal;
+  progress(fraction: number, message: string): Promise<void>;
+}
+
+export interface Figures extends Agreement {
+  readonly samples: number;
+  readonly top1?: number;
+}
+
+export interface Measured {
+  /** By the key of the change. */
+  readonly figures: ReadonlyMap<string, Figures>;
+  readonly refused: ReadonlyMap<NodeId, string>;
+  /** Accuracy of the original on the same samples. */
+  readonly top1?: number;
+  readonly samples: number;
+  /** Work of all runs, in whole inferences of the original for one sample. */
+  readonly inferences: number;
+}
+
+/** What is kept in the runner process at once. */
+const keptBytes = 384 * 2 ** 20;
+
+/**
+ * Compares changed models with the original, running only what lies behind a change: the values at the cuts of the
+ * original are kept, each change runs its segment on them, and the rest of the original runs on its result.
+ */
+export async function measureChanges(job: MeasureJob): Promise<Measured> {
+  const folder = await mkdtemp(join(tmpdir(), 'kerf-sensitivity-'));
+  try {
+    return await withRunner(startRunner, job.signal, (runner) => new Measurement(job, runner, folder).run());
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Batch {
+  readonly tag: string;
+  readonly first: number;
+  readonly rows: number;
+  /** Place in the order in which batches are left out. */
+  readonly rank: number;
+}
+
+interface Tally {
+  readonly comparison: ReturnType<typeof compareOutputs>;
+  samples: number;
+  hits: number;
+}
+
+class Measurement {
+  readonly #job: MeasureJob;
+  readonly #runner: Runner;
+  readonly #folder: string;
+  readonly #tallies = new Map<string, Tally>();
+  readonly #refused = new Map<NodeId, string>();
+  readonly #reference = new Map<string, Tensors>();
+  readonly #original: Tally = newTally();
+  #whole: Whole | undefined;
+  #main = 0;
+  #inferences = 0;
+  #done = 0;
+
+  constructor(job: MeasureJob, runner: Runner, folder: string) {
+    this.#job = job;
+    this.#runner = runner;
+    this.#folder = folder;
+  }
+
+  async run(): Promise<Measured> {
+    const { base, plan } = this.#job;
+    const whole = await openWhole(base, { runner: this.#runner, folder: this.#folder }, this.#job.data);
+    const { rows, data, samples } = whole;
+    this.#whole = whole;
+    const batches = batchesOf(samples, rows);
+    const size = Math.max(1, Math.floor(keptBytes / (plan.bytesPerSample * rows)));
+    for (let from = 0; from < batches.length; from += size) {
+      const chunk = batches.slice(from, from + size);
+      for (const batch of chunk) await this.#runner.keep(batch.tag, data.feeds(batch.first, rows));
+      await this.#runReference(whole, chunk);
+      for (const segment of plan.segments)
+        await this.#runSegment(segment, whole, { chunk, total: batches.length });
+      await this.#runner.forget();
+      this.#reference.clear();
+    }
+    return this.#result(whole);
+  }
+
+  async #runReference({ part, info }: Whole, chunk: readonly Batch[]): Promise<void> {
+    const feed = Object.fromEntries(info.inputs.map(({ name }) => [name, name]));
+    const stage = { session: part.session, feed, keep: {} };
+    const results = await this.#runner.replay(
+      [stage],
+      chunk.map(({ tag }) => tag),
+    );
+    for (const [index, batch] of chunk.entries()) {
+      const tensors = results[index] ?? {};
+      this.#reference.set(batch.tag, tensors);
+      this.#add(this.#original, batch, tensors);
+      this.#inferences += batch.rows;
+    }
+  }
+
+  async #runSegment(
+    segment: Segment,
+    { anyBatch }: Whole,
+    { chunk, total }: { readonly chunk: readonly Batch[]; readonly total: number },
+  ): Promise<void> {
+    const { layers, plan, base, progress } = this.#job;
+    const opening = { runner: this.#runner, folder: this.#folder, anyBatch };
+    await this.#advance(segment, chunk, opening);
+    const chain = chainOf(base, plan, segment, opening);
+    for (const id of segment.targets) {
+      const layer = layers.get(id);
+      if (layer === undefined || this.#refused.has(id)) continue;
+      await progress(this.#done / layers.size, id);
+      const own = chunk.filter(({ rank }) => rank < Math.ceil(layer.share * total));
+      if (own.length > 0) await this.#runLayer(layer, own, chain);
+      this.#done += chunk.length / total;
+    }
+    await chain.close();
+    await dropAll(this.#runner, segment, plan);
+  }
+
+  async #runLayer(layer: LayerChanges, batches: readonly Batch[], chain: ReturnType<typeof chainOf>) {
+    try {
+      for (const { key, model } of await layer.make()) {
+        const run = await chain.open(model);
+        try {
+          const results = await this.#runner.replay(
+            run.stages,
+            batches.map(({ tag }) => tag),
+          );
+          for (const [index, batch] of batches.entries()) {
+            const reference = this.#reference.get(batch.tag) ?? {};
+            const tensors = results[index];
+            const outputs = tensors == null ? reference : { ...reference, ...run.named(tensors) };
+            this.#add(this.#tallyOf(key), batch, outputs, reference);
+            this.#inferences += batch.rows * (tensors === null ? run.cost.changed : run.cost.all);
+          }
+        } finally {
+          await run.close();
+        }
+      }
+    } catch (error) {
+      if (!KerfError.is(error) || error.reason === 'cancelled' || error.reason === 'runtime-crashed')
+        throw error;
+      this.#refused.set(layer.id, error.message);
+    }
+  }
+
+  /** Runs the segment as it was, for the segments behind it. */
+  async #advance(segment: Segment, chunk: readonly Batch[], opening: Opening): Promise<void> {
+    const { base, plan } = this.#job;
+    if (segment.end.crossing.length === 0) return;
+    const part = await openPart(
+      base,
+      { inputs: segment.start.crossing, outputs: segment.end.crossing },
+      opening,
+    );
+    if (part === undefined) return;
+    const feed = Object.fromEntries(part.feeds.map((id) => [id, id]));
+    const keep = Object.fromEntries(part.outputs.map((id) => [id, id]));
+    await this.#runner.replay(
+      [{ session: part.session, feed, keep }],
+      chunk.map(({ tag }) => tag),
+    );
+    this.#inferences += chunk.reduce((sum, { rows }) => sum + rows, 0) * plan.costOf(part.nodes);
+    await part.close();
+  }
+
+  #tallyOf(key: string): Tally {
+    let tally = this.#tallies.get(key);
+    if (tally === undefined) {
+      tally = newTally();
+      this.#tallies.set(key, tally);
+    }
+    return tally;
+  }
+
+  #add(tally: Tally, batch: Batch, tensors: Tensors, reference: Tensors = tensors): void {
+    const { info, samples, data } = this.#whole as Whole;
+    const { labels } = data;
+    const own = splitRows(info, tensors, batch.rows);
+    const wanted = splitRows(info, reference, batch.rows);
+    for (const [row, outputs] of own.entries()) {
+      const sample = batch.first + row;
+      if (sample >= samples) break;
+      this.#main = mainOutput(outputs);
+      const scores = outputs[this.#main]?.data;
+      const label = labels?.[sample];
+      if (label !== undefined && scores !== undefined && inTop(scores, label, 1)) tally.hits += 1;
+      tally.comparison.add(outputs, wanted[row] ?? []);
+      tally.samples += 1;
+    }
+  }
+
+  #result({ data }: Whole): Measured {
+    const labelled = data.labels !== undefined;
+    const figures = new Map<string, Figures>();
+    for (const [key, { comparison, samples, hits }] of this.#tallies) {
+      const agreement = comparison.result(this.#main);
+      if (agreement === undefined) continue;
+      figures.set(key, { ...agreement, samples, ...(labelled && { top1: hits / samples }) });
+    }
+    const { hits, samples } = this.#original;
+    return {
+      figures,
+      refused: this.#refused,
+      ...(labelled && { top1: hits / samples }),
+      samples,
+      inferences: this.#inferences,
+    };
+  }
+}
+
+function newTally(): Tally {
+  return { comparison: compareOutputs(), samples: 0, hits: 0 };
+}
+
+function batchesOf(samples: number, rows: number): readonly Batch[] {
+  const count = Math.ceil(samples / rows);
+  const ranks = spreadRanks(count);
+  return Array.from({ length: count }, (_, index) => ({
+    tag: `batch ${index}`,
+    first: index * rows,
+    rows,
+    rank: ranks[index] ?? index,
+  }));
+}

@@ -1,0 +1,56 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeModelFile } from '../../formats/io/models.ts';
+import type { Model, Node, ValueId } from '../../ir/model.ts';
+import { submodel } from '../../optimize/sensitivity/submodel.ts';
+import type { Runner, Session } from '../../runtime/runner.ts';
+import type { Plan, Segment } from './plan.ts';
+
+/** A part of a model that a runtime has loaded. */
+export interface Part {
+  readonly session: Session;
+  readonly feeds: readonly ValueId[];
+  readonly outputs: readonly ValueId[];
+  readonly nodes: readonly Node[];
+  close(): Promise<void>;
+}
+
+export interface Opening {
+  readonly runner: Runner;
+  readonly folder: string;
+  readonly anyBatch: boolean;
+}
+
+let lastPart = 0;
+
+/** Loads what makes some values out of others; undefined when nothing has to be made. */
+export async function openPart(
+  model: Model,
+  ends: { readonly inputs: readonly ValueId[]; readonly outputs: readonly ValueId[] },
+  { runner, folder, anyBatch }: Opening,
+): Promise<Part | undefined> {
+  const part = submodel(model, new Set(ends.inputs), [...new Set(ends.outputs)], anyBatch);
+  if (part.outputs.length === 0) return undefined;
+  lastPart += 1;
+  const file = join(folder, `part${lastPart}.${model.dialect}`);
+  await writeModelFile(part.model, file);
+  const session = await runner.open(file, {});
+  return {
+    session,
+    feeds: part.feeds,
+    outputs: part.outputs,
+    nodes: part.nodes,
+    async close() {
+      await session.close();
+      await rm(file, { force: true });
+      await rm(`${file}.data`, { force: true });
+    },
+  };
+}
+
+/** Forgets the values that nothing behind a segment reads; the model's inputs stay for changes that reach far ahead. */
+export async function dropAll(runner: Runner, segment: Segment, plan: Plan): Promise<void> {
+  const needed = new Set([...segment.end.crossing, ...(plan.cuts[0]?.crossing ?? [])]);
+  const names = segment.start.crossing.filter((id) => !needed.has(id));
+  if (names.length > 0) await runner.forget(names);
+}

@@ -1,0 +1,92 @@
+import { KerfError } from '../../ir/errors.ts';
+import type { Model, Node, NodeId } from '../../ir/model.ts';
+import type { Pass, PassContext, RecipeStep } from '../../passes/pass.ts';
+import { opsetOf } from '../../passes/support/graph.ts';
+import { blockedOpset, raisedOpset, raiseOpset } from '../../passes/support/opset.ts';
+import { startRunner } from '../../runtime/launch.ts';
+import { defaultSeed } from '../calibration.ts';
+import { createCalibrator } from '../calibrator.ts';
+import type { JobContext } from '../context.ts';
+import { quietly } from '../context.ts';
+import { completeOptions, findPass } from '../steps.ts';
+import { memoCalibrator } from './memo.ts';
+
+/** A model and a step that can be applied to any of its layers alone. */
+export interface Subject {
+  /** The original, under the opset that the step needs. */
+  readonly model: Model;
+  readonly pass: Pass;
+  readonly targets: readonly Node[];
+  /** The model with these layers changed. Throws `KerfError` where the pass refuses. */
+  change(layers: readonly NodeId[]): Promise<Model>;
+  /** Samples that were run for calibration so far. */
+  calibrated(): number;
+}
+
+export interface SubjectOptions {
+  readonly samples: number;
+  readonly bind?: Readonly<Record<string, number>>;
+}
+
+/** Prepares a step for layer after layer: the data is run once for all. Throws `KerfError('unsupported')`. */
+export async function subjectOf(
+  original: Model,
+  step: RecipeStep,
+  { samples, bind }: SubjectOptions,
+  job: JobContext,
+): Promise<Subject> {
+  const pass = findPass(step.pass);
+  const options = completeOptions(pass, step.options ?? {});
+  if (!pass.dialects.includes(original.dialect)) {
+    const reason = pass.refusal ?? `${pass.id} does not work on ${original.dialect} models`;
+    throw new KerfError('unsupported', reason);
+  }
+  const chosen = step.layers === undefined ? undefined : new Set(step.layers);
+  const targets = original.graphs[0].nodes.filter(
+    (node) => pass.appliesTo?.(node, original) === true && chosen?.has(node.id) !== false,
+  );
+  if (targets.length === 0)
+    throw new KerfError('unsupported', `there is no layer that ${pass.id} can change alone`);
+  const seed = step.seed ?? defaultSeed;
+  let runs = 0;
+  const { data } = step;
+  const real =
+    pass.calibration === 'none' || (pass.calibration === 'optional' && data === undefined)
+      ? undefined
+      : createCalibrator(startRunner, original, {
+          seed,
+          samples,
+          signal: job.signal,
+          ...(data !== undefined && { data }),
+          ...(bind !== undefined && { bind }),
+        });
+  const calibrator = real && memoCalibrator(real, () => (runs += 1));
+  const run = async (model: Model, layers: readonly NodeId[]) => {
+    const context: PassContext = {
+      seed,
+      layers: new Set(layers),
+      step: quietly(job).step,
+      ...(calibrator && { calibrator }),
+    };
+    return (await pass.run(model, options, context)).model;
+  };
+  const all = targets.map(({ id }) => id);
+  const first = await run(original, calibrator === undefined ? all.slice(0, 1) : all);
+  const model = underOpsetOf(original, first);
+  return {
+    model,
+    pass,
+    targets,
+    change: (layers) => run(model, layers),
+    calibrated: () => runs * (real?.samples ?? 0),
+  };
+}
+
+/** The original under the opset of a changed model, so that the two differ in the change alone. */
+function underOpsetOf(original: Model, changed: Model): Model {
+  if (original.dialect !== 'onnx' || changed.dialect !== 'onnx') return original;
+  const wanted = opsetOf(changed);
+  if (opsetOf(original) === wanted) return original;
+  const raised = raiseOpset(original, wanted > raisedOpset ? blockedOpset : raisedOpset);
+  return 'model' in raised ? raised.model : original;
+}

@@ -1,0 +1,38 @@
+import { KerfError } from '../../ir/errors.ts';
+import type { Dialect } from '../../ir/model.ts';
+import type { RecipeStep } from '../../passes/pass.ts';
+
+/** Names of schemes for people; `prune50` stands for any percentage. */
+export const schemeNames = [
+  'int8',
+  'int8-weights',
+  'int4',
+  'int3',
+  'int2',
+  'fp16',
+  'bf16',
+  'prune50',
+  'prune75',
+] as const;
+
+const weightBits: Readonly<Record<string, string>> = { int4: '4', int3: '3', int2: '2', 'int8-weights': '8' };
+
+/** What each scheme means as a step; the layer is added to it. Throws `KerfError('bad-option')`. */
+export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): RecipeStep {
+  const calibration = data === undefined ? {} : { data };
+  if (scheme === 'int8' || scheme === 'w8a8') {
+    const io = dialect === 'tflite' ? { io: 'float' } : {};
+    return { pass: 'quantize-static', options: { scheme: 'w8a8', ...io }, ...calibration };
+  }
+  const bits = weightBits[scheme];
+  if (bits !== undefined) return { pass: 'quantize-weights', options: { bits, conv: true, smallest: 0 } };
+  if (scheme === 'fp16' || scheme === 'bf16') return { pass: scheme };
+  const pruned = /^prune(\d{1,2})$/.exec(scheme)?.[1];
+  if (pruned !== undefined) return { pass: 'prune-magnitude', options: { sparsity: Number(pruned) / 100 } };
+  const mixed = /^w\d{1,2}a\d{1,2}$/.test(scheme);
+  if (mixed) return { pass: 'quantize-static', options: { scheme }, ...calibration };
+  throw new KerfError(
+    'bad-option',
+    `there is no scheme '${scheme}'; there are ${schemeNames.join(', ')}, w4a8 and the like, and prune followed by percent`,
+  );
+}

@@ -1,0 +1,76 @@
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { localEngine } from '../../../src/engine/local.ts';
+import type { SensitivityReport } from '../../../src/engine/protocol.ts';
+import { stepOfScheme } from '../../../src/optimize/sensitivity/schemes.ts';
+import type { Dialect } from '../../../src/ir/model.ts';
+import { hasShared, samples, shared } from '../support/models.ts';
+import { useSourceRunner } from '../support/runner.ts';
+
+const engine = localEngine();
+beforeAll(async () => {
+  await useSourceRunner();
+});
+afterAll(() => engine.dispose());
+
+interface Case {
+  readonly file: string;
+  readonly dialect: Dialect;
+  readonly data?: string;
+  readonly scheme: string;
+  readonly count: number;
+}
+
+async function measured({ file, data, scheme, count }: Case): Promise<SensitivityReport> {
+  const { handle } = await engine.call('open', { path: file });
+  const options = { scheme, samples: count, exact: true, ...(data !== undefined && { data }) };
+  return engine.call('sensitivity', { handle, ...options });
+}
+
+/** The oracle: the pass on one layer of the file, the whole model run on the same samples. */
+async function naive({ file, dialect, data, scheme, count }: Case, layer: string): Promise<number | null> {
+  const { handle } = await engine.call('open', { path: file });
+  const step = { ...stepOfScheme(scheme, dialect, data), layers: [layer] };
+  const changed = await engine.call('apply', { handle, step });
+  const report = await engine.call('evaluate', {
+    handle: changed.handle,
+    reference: handle,
+    data: data as string,
+    samples: count,
+  });
+  return report.reference?.sqnrDb ?? null;
+}
+
+const data = path.join(samples, 'digits-calibration.npz');
+const digits = { file: path.join(samples, 'digits.onnx'), dialect: 'onnx', data } as const;
+const digitsLite = { file: path.join(samples, 'digits.tflite'), dialect: 'tflite', data } as const;
+const cifar = {
+  file: path.join(shared, 'models/own/cifar_resnet_folded.onnx'),
+  dialect: 'onnx',
+  data: path.join(shared, 'data/cifar10-calib-512.onnx.json'),
+} as const;
+
+describe('one layer at a time gives what the whole changed model gives', () => {
+  const cases: readonly (Case & { readonly checked: number; readonly tolerance: number })[] = [
+    { ...digits, scheme: 'int8-weights', count: 24, checked: 4, tolerance: 0.05 },
+    { ...digits, scheme: 'prune50', count: 24, checked: 4, tolerance: 0.05 },
+    { ...digits, scheme: 'fp16', count: 24, checked: 3, tolerance: 0.05 },
+    // Calibrated on as many samples as are measured; the pass by itself takes more.
+    { ...digits, scheme: 'int8', count: 128, checked: 4, tolerance: 1 },
+    { ...digitsLite, scheme: 'prune50', count: 16, checked: 3, tolerance: 0.05 },
+    { ...digitsLite, scheme: 'int8', count: 128, checked: 3, tolerance: 1 },
+    ...(hasShared ? [{ ...cifar, scheme: 'int4', count: 16, checked: 2, tolerance: 0.05 }] : []),
+  ];
+  for (const each of cases) {
+    it(`${path.basename(each.file)}, ${each.scheme}`, { timeout: 60_000 }, async () => {
+      const report = await measured(each);
+      expect(report.notCovered).toEqual([]);
+      expect(report.layers.every((layer) => layer.samples === report.samples)).toBe(true);
+      for (const layer of report.layers.slice(0, each.checked)) {
+        const wanted = await naive(each, layer.id);
+        if (wanted === null || layer.sqnrDb === null) expect(layer.sqnrDb).toBe(wanted);
+        else expect(Math.abs(layer.sqnrDb - wanted), layer.id).toBeLessThan(each.tolerance);
+      }
+    });
+  }
+});
