@@ -14,13 +14,14 @@ import { factsOf } from '../support/facts.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf, soleReader } from '../support/graph.ts';
 import { blockedOpset, raisedOpset, raiseOpset } from '../support/opset.ts';
 import { prepared } from '../support/prepare.ts';
+import type { DataAware } from '../support/dataRounding.ts';
+import { roundedByData } from '../support/dataRounding.ts';
 import { storedOrder } from '../support/refit.ts';
 import type { RoundedLayer } from '../support/roundLayers.ts';
 import type { WeightBits, WeightCodes } from '../support/weightCodes.ts';
 import { byBlock, byChannel, codeType, encodeWeight } from '../support/weightCodes.ts';
-import type { WeightOptions } from './quantizeWeights.ts';
-import type { DataAware } from './rounded.ts';
-import { roundedByData } from './rounded.ts';
+import type { WeightOptions } from './options.ts';
+import { dataRounding, storageNote } from './options.ts';
 
 interface Emitter {
   readonly graph: Graph;
@@ -45,7 +46,7 @@ export async function quantizeWeightsOnnx(
   const raised = raiseOpset(ready.model, needed);
   if ('refusal' in raised) throw new KerfError('unsupported', `opset ${needed} is needed: ${raised.refusal}`);
   const { chosen, remarks } = chooseLayers(raised.model, options, context);
-  const data = await roundedByData(raised.model, chosen, options, context);
+  const data = await roundedByData(raised.model, chosen, dataRounding(options), context);
   const start = data.model;
   const graph = start.graphs[0];
   const emitter: Emitter = { graph, editor: new GraphEditor(graph, start), options, data, stored: new Map() };
@@ -66,11 +67,6 @@ export async function quantizeWeightsOnnx(
   );
   const result = emitter.editor.finish();
   return resultOf(model, withMainGraph(start, result), changedNodes(model.graphs[0], result), notes);
-}
-
-/** What the reader must know of codes that are narrower than their storage. */
-export function storageNote(bits: WeightBits): string {
-  return `stored in 4 bits each, as the runtime reads them; a compressed file holds about ${bits === 1 ? '1 bit' : `${bits} bits`}`;
 }
 
 function chooseLayers(model: OnnxModel, options: WeightOptions, context: PassContext) {
@@ -122,7 +118,7 @@ function quantizable(graph: Graph, facts: Facts, node: Node): Tensor | undefined
 /** The kernel wants [K, N], so a Gemm that stores its weight the other way round is turned. */
 function emitMatrix(emitter: Emitter, node: Node, weight: Tensor): void {
   const { block } = emitter.options;
-  const bits = emitter.data.bitsOf(node);
+  const bits = emitter.data.bitsOf(node.id);
   const turned = node.op === 'Gemm' && intAttribute(node, 'transB', 0) !== 0;
   const axis = block === 0 ? 1 : 0;
   const id = node.inputs[1] as ValueId;
@@ -139,7 +135,7 @@ function emitMatrix(emitter: Emitter, node: Node, weight: Tensor): void {
 
 function emitConv(emitter: Emitter, node: Node, weight: Tensor): void {
   const id = node.inputs[1] as ValueId;
-  const bits = emitter.data.bitsOf(node);
+  const bits = emitter.data.bitsOf(node.id);
   const stored = once(emitter, `${id}|conv`, id, () => {
     const rounded = emitter.data.rounded.get(node.id);
     if (rounded !== undefined) return storedCodes({ ...rounded, outputsFirst: true }, 0, bits);

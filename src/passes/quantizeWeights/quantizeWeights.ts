@@ -2,9 +2,12 @@ import { KerfError } from '../../ir/errors.ts';
 import type { Model, Node } from '../../ir/model.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
+import type { Rounding } from '../support/dataRounding.ts';
+import { roundings } from '../support/dataRounding.ts';
 import { readOptions } from '../support/options.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
 import { quantizeWeightsOnnx } from './onnx.ts';
+import type { WeightOptions } from './options.ts';
 import { quantizeWeightsTflite } from './tflite.ts';
 
 /** Weights in 8 bits or fewer, activations in float; rounded for the inputs that calibration data put in. */
@@ -26,10 +29,11 @@ export const quantizeWeights: Pass = {
     },
     {
       name: 'rounding',
-      title: 'How weights are rounded: by the sample data, also layer after layer, or each to the nearest',
+      title:
+        'How weights are rounded: by the sample data, layer after layer (auto: below 8 bits), or each to the nearest',
       type: 'choice',
-      default: 'optimized',
-      choices: ['optimized', 'sequential', 'nearest'],
+      default: 'auto',
+      choices: roundings,
     },
     {
       name: 'block',
@@ -64,18 +68,6 @@ export const quantizeWeights: Pass = {
   run: runWeights,
 };
 
-export interface WeightOptions {
-  readonly bits: WeightBits;
-  /** 0 for one scale per output channel. */
-  readonly block: number;
-  readonly conv: boolean;
-  /** `sequential`: layer by layer, each fitted to what the layers before it have become. */
-  readonly rounding: 'optimized' | 'sequential' | 'nearest';
-  /** Whether the first and the last layer may keep 8 bits. */
-  readonly ends: boolean;
-  readonly smallest: number;
-}
-
 function hasWeight(node: Node, model: Model): boolean {
   const roles = operatorOf(model, node)?.weights?.(node, model) ?? [];
   return roles.some((role) => role.kind === 'matmul' || role.kind === 'conv');
@@ -86,7 +78,7 @@ async function runWeights(model: Model, values: OptionValues, context: PassConte
   const options: WeightOptions = {
     // The options are checked against their choices.
     bits: Number(read.choice('bits')) as WeightBits,
-    rounding: read.choice('rounding') as WeightOptions['rounding'],
+    rounding: read.choice('rounding') as Rounding,
     ends: read.boolean('ends'),
     block: Number(read.choice('block')),
     conv: read.boolean('conv'),

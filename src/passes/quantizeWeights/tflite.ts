@@ -9,14 +9,14 @@ import type { PassContext, PassResult } from '../pass.ts';
 import { readableConstant } from '../support/constants.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
+import { roundedByData } from '../support/dataRounding.ts';
 import { storedOrder } from '../support/refit.ts';
 import type { RoundedLayer } from '../support/roundLayers.ts';
 import { symmetric } from '../support/tflite.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
 import { byChannel, codeType, encodeWeight } from '../support/weightCodes.ts';
-import { storageNote } from './onnx.ts';
-import type { WeightOptions } from './quantizeWeights.ts';
-import { roundedByData } from './rounded.ts';
+import type { WeightOptions } from './options.ts';
+import { dataRounding, storageNote } from './options.ts';
 
 /** Operators whose hybrid kernels read both int8 and int4 weights with a scale per output channel. */
 const layers = new Set(['CONV_2D', 'FULLY_CONNECTED']);
@@ -31,7 +31,7 @@ export async function quantizeWeightsTflite(
 ): Promise<PassResult> {
   const { chosen, remarks } = chooseLayers(model, options, context);
   if (chosen.length === 0) return resultOf(model, model, [], ['there is no weight to quantize', ...remarks]);
-  const data = await roundedByData(model, chosen, options, context);
+  const data = await roundedByData(model, chosen, dataRounding(options), context);
   const graph = data.model.graphs[0];
   const editor = new GraphEditor(graph, data.model);
   const stored = new Map<ValueId, ValueId>();
@@ -45,7 +45,7 @@ export async function quantizeWeightsTflite(
     let codes = stored.get(weight);
     if (codes === undefined) {
       const tensor = readableConstant(graph, weight) as Tensor;
-      const made = encoded(tensor, role.outputAxis, data.bitsOf(node), data.rounded.get(id));
+      const made = encoded(tensor, role.outputAxis, data.bitsOf(id), data.rounded.get(id));
       const quantization = symmetric(made.scales, role.outputAxis);
       codes = editor.addConstant(`${weight}_${made.codes.dtype}`, made.codes, quantization);
       stored.set(weight, codes);

@@ -1,5 +1,6 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, NodeId } from '../../ir/model.ts';
+import { withMainGraph } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { Calibrator, CrossMoments, InputMoments, PassContext } from '../pass.ts';
 import type { DenseLayer } from './denseLayer.ts';
@@ -94,12 +95,20 @@ function observe(
   sequential: boolean,
 ): Promise<ReadonlyMap<NodeId, InputMoments | CrossMoments>> {
   const ids = plans.map((plan) => plan.id);
-  if (!sequential || current === model) return calibrator.moments(model, ids);
+  if (!sequential || current === model) return calibrator.moments(upTo(model, ids), ids);
   return calibrator.crossMoments(
-    model,
-    current,
+    upTo(model, ids),
+    upTo(current, ids),
     ids.map((id) => ({ reference: id, current: id })),
   );
+}
+
+/** The model without what comes after these layers: nobody has to compute it. */
+function upTo<M extends Model>(model: M, ids: readonly NodeId[]): M {
+  const graph = model.graphs[0];
+  const wanted = new Set(ids);
+  const last = graph.nodes.findLastIndex((node) => wanted.has(node.id));
+  return withMainGraph(model, { ...graph, nodes: graph.nodes.slice(0, last + 1) });
 }
 
 /** Layers in as many steps as the longest chain of them has. */

@@ -65,9 +65,15 @@ export function roundRows(cost: Cost, task: RoundingTask): RoundedRows {
   let total = 0;
   for (let r = 0; r < task.rows; r += 1) {
     const row = rowOf(cost, task, r);
+    if (row.weights.every((weight) => weight === 0)) {
+      // Channels that were added or emptied on purpose; not every set of codes has a zero.
+      scales.fill(shared?.groupScales[0] ?? 1, r * blocks, (r + 1) * blocks);
+      continue;
+    }
     const least = task.leastScales?.[r] ?? 0;
     const best = shared ?? bestTrial(cost, row, task, least);
     total += settle(cost, row, best, shared === undefined ? least : undefined);
+    for (let i = 0; i < size; i += 1) if (row.weights[i] === 0 && cost.idle[i] === 1) row.codes[i] = 0;
     for (let i = 0; i < size; i += 1) codes[r * size + (cost.order[i] as number)] = row.codes[i] as number;
     scales.set(row.groupScales, r * blocks);
   }

@@ -17,6 +17,8 @@ export interface Cost {
   readonly order: Uint32Array;
   /** H, damped. */
   readonly h: Float64Array;
+  /** 1 where an input never varies, so that only the damping costs. */
+  readonly idle: Uint8Array;
   /** R of H = RT R, upper triangle, each row divided by its diagonal. */
   readonly factor: Float64Array;
 }
@@ -34,7 +36,8 @@ export function costOf(h: Float64Array, size: number): Cost {
   for (let i = 0; i < size; i += 1)
     for (let j = 0; j < size; j += 1)
       turned[i * size + j] = firm[(order[i] as number) * size + (order[j] as number)] as number;
-  return { size, order, h: turned, factor: unitUpper(choleskyOf(turned, size), size) };
+  const idle = Uint8Array.from(order, (at) => ((h[at * size + at] as number) === 0 ? 1 : 0));
+  return { size, order, h: turned, idle, factor: unitUpper(choleskyOf(turned, size), size) };
 }
 
 function unitUpper(l: Float64Array, n: number): Float64Array {

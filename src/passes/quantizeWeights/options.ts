@@ -1,0 +1,27 @@
+import type { DataRounding, Rounding } from '../support/dataRounding.ts';
+import type { WeightBits } from '../support/weightCodes.ts';
+import { levelsOf } from '../support/weightCodes.ts';
+
+export interface WeightOptions {
+  readonly bits: WeightBits;
+  /** 0 for one scale per output channel. */
+  readonly block: number;
+  readonly conv: boolean;
+  readonly rounding: Rounding;
+  readonly ends: boolean;
+  readonly smallest: number;
+}
+
+/** Convolutions have one scale per output channel: a depthwise one would have little to share. */
+export function dataRounding({ bits, rounding, ends, block }: WeightOptions): DataRounding {
+  const planOf: DataRounding['planOf'] = (layer, width) => ({
+    levels: levelsOf(width),
+    block: layer.kind === 'conv' ? 0 : block,
+  });
+  return { bits, rounding, ends, planOf };
+}
+
+/** What the reader must know of codes that are narrower than their storage. */
+export function storageNote(bits: WeightBits): string {
+  return `stored in 4 bits each, as the runtime reads them; a compressed file holds about ${bits === 1 ? '1 bit' : `${bits} bits`}`;
+}
