@@ -5,7 +5,8 @@ import type { Change, Comparison } from './compare/comparison.ts';
 import { type Loaded, type Resource, resource } from './resource.ts';
 import { type Signal, signal } from './signal.ts';
 import { type ViewState, readViewState } from './viewState.ts';
-import type { OverlayId } from './graph/overlay.ts';
+import type { LayerValues, OverlayId } from './graph/overlay.ts';
+import type { Scale } from './graph/scale.ts';
 
 /** A long job under way; one line of words and a way to stop it. */
 export interface Job {
@@ -33,12 +34,26 @@ export function layerOf({ value }: Loaded<LoadedGraph>, id: string): string {
   return index === undefined ? id : value!.view.strings[value!.view.layer[index]!]!;
 }
 
+export interface OverlayMakers {
+  sensitivity(scheme: string): void;
+  sparsity(): void;
+  benchmark(): void;
+  comparison(): void;
+}
+
 /** What the parts of the page share. */
 export interface App {
   readonly host: Host;
   readonly document: Signal<DocumentState | undefined>;
   readonly selection: Signal<Selection>;
   readonly overlay: Signal<OverlayId>;
+  readonly scale: Signal<Scale>;
+  /** Heat below this share of the scale is dimmed. */
+  readonly threshold: Signal<number>;
+  /** Values per layer that do not come with the graph. */
+  readonly extra: Signal<ReadonlyMap<OverlayId, LayerValues>>;
+  /** How to come by such values; set by who keeps them. */
+  readonly make: Signal<OverlayMakers | undefined>;
   readonly tab: Signal<Tab>;
   readonly job: Signal<Job | undefined>;
   /** The last thing that happened, shown in the status line and read to screen readers. */
@@ -81,12 +96,16 @@ export function createApp(host: Host): App {
   const document = signal<DocumentState | undefined>(undefined);
   const selection = signal<Selection>(viewState.get('selection'));
   const overlay = signal<OverlayId>(viewState.get('overlay'));
+  const scale = signal<Scale>(viewState.get('scale'));
+  const threshold = signal(viewState.get('threshold'));
   const tab = signal<Tab>(viewState.get('tab'));
   const job = signal<Job | undefined>(undefined);
   const said = signal({ text: '', error: false });
   const say: App['say'] = (text, options) => said.set({ text, error: options?.error ?? false });
   selection.onChange((value) => viewState.set('selection', value));
   overlay.onChange((value) => viewState.set('overlay', value));
+  scale.onChange((value) => viewState.set('scale', value));
+  threshold.onChange((value) => viewState.set('threshold', value));
   tab.onChange((value) => viewState.set('tab', value));
   const model = () => document.get()?.model;
   const once = () => (document.get() === undefined ? undefined : 'once');
@@ -96,6 +115,10 @@ export function createApp(host: Host): App {
     document,
     selection,
     overlay,
+    scale,
+    threshold,
+    extra: signal<ReadonlyMap<OverlayId, LayerValues>>(new Map()),
+    make: signal<OverlayMakers | undefined>(undefined),
     tab,
     job,
     said,

@@ -10,6 +10,7 @@ import { createMenu } from './panels/menu.ts';
 import { type Room, createPane } from './panels/splitter.ts';
 import { createStatus } from './panels/status.ts';
 import { createStrip } from './panels/strip.ts';
+import { keepOverlays } from './overlays.ts';
 import { signal } from './signal.ts';
 
 /** Puts the parts together and keeps them in step with the host. */
@@ -59,6 +60,7 @@ export function createPage(app: App, workerUri: string): HTMLElement {
     if (value === undefined || selection?.kind !== 'layer') return;
     if (!value.indexOf.has(selection.id)) app.selection.set(undefined);
   });
+  keepOverlays(app, () => show('benchmark', true));
   keepComparisonFresh(app);
   void greet(app);
   const element = h(

@@ -3,6 +3,7 @@ import type { Selection } from './app.ts';
 import type { Camera } from './graph/camera.ts';
 import { type Shown, nothingShown } from './graph/hiding.ts';
 import type { OverlayId } from './graph/overlay.ts';
+import type { Scale } from './graph/scale.ts';
 
 /** What a page remembers while its tab is hidden or the window reloads: how things look, never the model. */
 interface Remembered {
@@ -15,6 +16,8 @@ interface Remembered {
   readonly toggled: readonly string[];
   readonly selection: Selection;
   readonly overlay: OverlayId;
+  readonly scale: Scale;
+  readonly threshold: number;
   readonly tab: Tab;
   readonly panes: Readonly<Record<string, { readonly size: number; readonly open: boolean }>>;
   /** What the model is compared with, side by side. */
@@ -29,6 +32,8 @@ const initial: Remembered = {
   toggled: [],
   selection: undefined,
   overlay: 'none',
+  scale: 'root',
+  threshold: 0,
   tab: 'layers',
   panes: {},
   against: undefined,

@@ -11,7 +11,7 @@ const largestOverlay = 64 * 1024 * 1024;
 /** Files the page has written or read: it has no file system of its own, and the person chooses each of them. */
 export function pageFiles(
   document: ModelDocument,
-): Pick<PageHandlers, 'exportTensor' | 'saveFile' | 'pickOverlay'> {
+): Pick<PageHandlers, 'exportTensor' | 'exportAs' | 'saveFile' | 'pickOverlay'> {
   const beside = (name: string): vscode.Uri =>
     vscode.Uri.file(join(dirname(document.path), name.replaceAll(/[\\/:*?"<>|]+/g, '_')));
   const askWhere = async (name: string): Promise<string | undefined> => {
@@ -24,6 +24,12 @@ export function pageFiles(
       const path = await askWhere(`${name}.npy`);
       if (path === undefined) return null;
       const { bytes } = await document.ask('exportTensor', { ...constant, path }, { signal });
+      return { file: basename(path), bytes };
+    },
+    async exportAs({ to, name }, { signal }) {
+      const path = await askWhere(name);
+      if (path === undefined) return null;
+      const { bytes } = await document.ask('export', { to, path }, { signal });
       return { file: basename(path), bytes };
     },
     async saveFile({ name, content }) {

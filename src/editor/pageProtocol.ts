@@ -170,6 +170,8 @@ export interface PageApi {
   copy(p: { text: string }): null;
   /** Writes what the page made where the person says; null when they do not. */
   saveFile(p: { name: string; content: Uint8Array }): { file: string } | null;
+  /** Writes the model in another tool's form, as `kerf export --to` does; null when nobody says where. */
+  exportAs(p: { to: string; name: string }): { file: string; bytes: number } | null;
   /** Asks for a file with values per layer; null when the question is dismissed. */
   pickOverlay(p: None): { name: string; text: string } | null;
 }

@@ -12,6 +12,8 @@ export interface Decor {
   readonly bar: Float32Array;
   /** The value behind bar and heat, in words. */
   readonly words: readonly string[];
+  /** 1 for items below the threshold. */
+  readonly dim: Uint8Array;
   /** Show the words on the card: heat is never the only carrier. */
   readonly showWords: boolean;
   readonly selected: number;

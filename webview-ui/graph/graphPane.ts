@@ -1,5 +1,6 @@
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
+import { acceptDrops } from '../overlays.ts';
 import * as cameras from './camera.ts';
 import { describeItem } from './describe.ts';
 import { type GraphModel, createGraphModel, keyOf } from './graphModel.ts';
@@ -52,7 +53,7 @@ export function createGraphPane(
     },
   });
   const minimap = createMinimap((change) => stage.moveTo(change(stage.camera(), stage.screen())));
-  const legend = createLegend();
+  const legend = createLegend(app);
   const tooltip = createTooltip();
   const notice = h('div', { class: 'graph-notice', attributes: { role: 'status' } });
   const element = h(
@@ -86,6 +87,7 @@ export function createGraphPane(
       selection === undefined ? '' : selection.kind === 'layer' ? selection.id : selection.key;
   });
   const context: Context = { app, model, stage, canvas, tooltip, openMenu };
+  acceptDrops(app, element);
   listenToPointer(canvas, gesturesOf(context));
   listenToKeys(canvas, keyActionsOf(context));
   app.selection.onChange(() => {

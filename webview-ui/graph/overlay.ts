@@ -1,6 +1,7 @@
 import type { GraphView } from '../../src/engine/view.ts';
-import { bytes, count, macs, time } from '../format.ts';
+import { bytes, count, digits, macs, percent, time } from '../format.ts';
 
+/** A number for every layer, a kind for every layer, or nothing. Files that were read add `file:NAME`. */
 export type OverlayId =
   | 'none'
   | 'params'
@@ -9,7 +10,12 @@ export type OverlayId =
   | 'estimate'
   | 'measured'
   | 'activation'
-  | 'precision';
+  | 'sensitivity'
+  | 'sparsity'
+  | 'precision'
+  | 'unsupported'
+  | 'difference'
+  | `file:${string}`;
 
 export interface Overlay {
   readonly id: OverlayId;
@@ -17,7 +23,20 @@ export interface Overlay {
   readonly format: (value: number) => string;
   /** Groups carry the sum of their layers, or the largest where a sum means nothing. */
   readonly fold: 'sum' | 'largest';
+  /** Colours tell kinds apart instead of more from less. */
+  readonly kinds?: boolean;
 }
+
+/** Values that do not come with the graph: read, measured or imported. */
+export interface LayerValues extends Overlay {
+  /** By id in the view. */
+  readonly values: ReadonlyMap<string, number>;
+  /** Where the values come from, in words. */
+  readonly note: string;
+}
+
+/** Noise to signal as decibels of signal to noise: hot is what disturbs the outputs. */
+const sqnr = (ratio: number) => (ratio === 0 ? 'no effect' : `${digits(-10 * Math.log10(ratio))} dB`);
 
 export const overlays: readonly Overlay[] = [
   { id: 'none', title: 'No overlay', format: count, fold: 'sum' },
@@ -27,25 +46,34 @@ export const overlays: readonly Overlay[] = [
   { id: 'estimate', title: 'Estimated time', format: time, fold: 'sum' },
   { id: 'measured', title: 'Measured time', format: time, fold: 'sum' },
   { id: 'activation', title: 'Activation memory', format: bytes, fold: 'largest' },
-  { id: 'precision', title: 'Precision', format: count, fold: 'sum' },
+  { id: 'sensitivity', title: 'Sensitivity', format: sqnr, fold: 'largest' },
+  { id: 'sparsity', title: 'Sparsity', format: percent, fold: 'largest' },
+  { id: 'precision', title: 'Precision', format: count, fold: 'sum', kinds: true },
+  { id: 'unsupported', title: 'Unsupported on target', format: count, fold: 'sum', kinds: true },
+  { id: 'difference', title: 'Difference to the other model', format: time, fold: 'sum' },
 ];
 
-export function overlayOf(id: OverlayId): Overlay {
-  return overlays.find((overlay) => overlay.id === id)!;
+/** What is shown under an id; values of a file that is gone are no overlay. */
+export function overlayOf(id: OverlayId, extra: ReadonlyMap<OverlayId, LayerValues>): Overlay {
+  return extra.get(id) ?? overlays.find((overlay) => overlay.id === id) ?? overlays[0]!;
 }
 
 /** What cards show as their bar when no numeric overlay is chosen: time on the device if known, else MACs. */
-export function basisOf(view: GraphView, id: OverlayId): Overlay {
-  if (id !== 'none' && id !== 'precision') return overlayOf(id);
-  return overlayOf(view.estimateMs.some((ms) => ms > 0) ? 'estimate' : 'macs');
+export function basisOf(view: GraphView, overlay: Overlay): Overlay {
+  if (overlay.id !== 'none' && overlay.kinds !== true) return overlay;
+  const id = view.estimateMs.some((ms) => ms > 0) ? 'estimate' : 'macs';
+  return overlays.find((each) => each.id === id)!;
 }
 
-/** Cost of each layer; NaN is unknown. `measured` holds milliseconds by layer, NaN where nothing was measured. */
+/** Cost of each layer; NaN is unknown. */
 export function layerValues(
   view: GraphView,
   id: OverlayId,
-  measured: Float64Array | undefined,
+  extra: ReadonlyMap<OverlayId, LayerValues>,
 ): Float64Array {
+  const found = extra.get(id);
+  if (found !== undefined)
+    return Float64Array.from(view.id, (text) => found.values.get(view.strings[text]!) ?? Number.NaN);
   switch (id) {
     case 'params':
       return view.params;
@@ -55,13 +83,14 @@ export function layerValues(
       return view.macs;
     case 'estimate':
       return view.estimateMs;
-    case 'measured':
-      return measured ?? new Float64Array(view.nodeCount).fill(Number.NaN);
     case 'activation':
       return view.activationBytes;
     case 'none':
     case 'precision':
+    case 'unsupported':
       return new Float64Array(view.nodeCount);
+    default:
+      return new Float64Array(view.nodeCount).fill(Number.NaN);
   }
 }
 

@@ -4,9 +4,8 @@ import { paintLines } from './paintLines.ts';
 import type { Outline } from './scene.ts';
 
 /** Draws one frame; only what meets the window is touched. */
-export function paintFrame(frame: Frame): void {
+export function paintFrame(frame: Frame, ratio = window.devicePixelRatio): void {
   const { context, camera, screen, theme } = frame;
-  const ratio = window.devicePixelRatio;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.fillStyle = theme.background;
   context.fillRect(0, 0, screen.width, screen.height);

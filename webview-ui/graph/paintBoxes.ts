@@ -7,6 +7,8 @@ import { shortPrecision } from './overlay.ts';
 const cardZoom = 0.5;
 const boxZoom = 0.16;
 const radius = 5;
+/** Opacity of what is below the threshold. */
+const dimmed = 0.25;
 
 export function paintBoxes(frame: Frame): void {
   const { scene, camera } = frame;
@@ -14,7 +16,13 @@ export function paintBoxes(frame: Frame): void {
   const near: number[] = [];
   scene.boxes.query(view.left, view.top, view.right, view.bottom, (i) => void near.push(i));
   if (camera.zoom < boxZoom) paintSpecks(frame, near);
-  else for (const i of near) paintBox(frame, i);
+  else {
+    for (const i of near) {
+      if (frame.decor.dim[i] === 1) frame.context.globalAlpha = dimmed;
+      paintBox(frame, i);
+      frame.context.globalAlpha = 1;
+    }
+  }
   paintChanges(frame, near);
   paintMatches(frame, near);
   paintRing(frame);
@@ -27,7 +35,8 @@ function paintSpecks(frame: Frame, near: readonly number[]): void {
   const { context, scene, camera } = frame;
   const byColour = new Map<string, number[]>();
   for (const i of near) {
-    const colour = speckColour(frame, i);
+    // What is below the threshold is as dark as an edge from afar.
+    const colour = frame.decor.dim[i] === 1 ? frame.theme.border : speckColour(frame, i);
     const list = byColour.get(colour);
     if (list === undefined) byColour.set(colour, [i]);
     else list.push(i);
@@ -224,9 +233,10 @@ function paintBar(
   if (Number.isNaN(share)) return;
   const inner = w - 24;
   context.fillStyle = theme.border;
-  context.globalAlpha = theme.highContrast ? 1 : 0.5;
+  const alpha = decor.dim[i] === 1 ? dimmed : 1;
+  context.globalAlpha = alpha * (theme.highContrast ? 1 : 0.5);
   context.fillRect(left + 12, top + hgt - 7, inner, 1);
-  context.globalAlpha = 1;
+  context.globalAlpha = alpha;
   if (share <= 0) return;
   context.fillStyle = theme.strongRamp[Math.round(Math.max(0.35, share) * (theme.strongRamp.length - 1))]!;
   context.fillRect(left + 12, top + hgt - 8, Math.max(2, inner * share), 3);

@@ -8,6 +8,7 @@ import type { Anchor, GraphModel } from './graphModel.ts';
 import type { Legend } from './legend.ts';
 import type { Minimap } from './minimap.ts';
 import { paintFrame } from './paint.ts';
+import type { Shown } from './picture.ts';
 import { type Scene, boxOf } from './scene.ts';
 import { onThemeChange, readTheme } from './theme.ts';
 import { type Walk, walkOf } from './walk.ts';
@@ -20,6 +21,8 @@ export interface Stage {
   screen(): cameras.Size;
   /** Size of the picture. */
   world(): cameras.Size;
+  /** What a picture of the graph is made from. */
+  shown(): Shown | undefined;
   /** The item's cost in words. */
   words(): readonly string[];
   selected(): number;
@@ -107,8 +110,13 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
 
   const remeasure = () => {
     if (scene === undefined) return;
-    measures = measure(scene, app.overlay.get(), timesOf(app, scene));
-    legend.show(app.overlay.get(), measures, theme);
+    measures = measure(scene, {
+      id: app.overlay.get(),
+      scale: app.scale.get(),
+      threshold: app.threshold.get(),
+      extra: app.extra.get(),
+    });
+    legend.show(measures, theme);
     staleMinimap = true;
     schedule();
   };
@@ -163,7 +171,9 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
 
   model.scene.onChange((next) => next !== undefined && takeScene(next.scene, next.anchor));
   app.overlay.onChange(remeasure);
-  app.measured.onChange(remeasure);
+  app.scale.onChange(remeasure);
+  app.threshold.onChange(remeasure);
+  app.extra.onChange(remeasure);
   app.selection.onChange(schedule);
   app.changes.onChange(() => {
     staleMinimap = true;
@@ -183,6 +193,10 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
     camera: () => camera,
     screen: () => screen,
     world: () => ({ width: scene?.layout.width ?? 1, height: scene?.layout.height ?? 1 }),
+    shown: () =>
+      scene === undefined || measures === undefined
+        ? undefined
+        : { scene, theme, decor: decorOf(scene, measures) },
     words: () => measures?.words ?? [],
     selected,
     moveTo,
@@ -228,11 +242,4 @@ function changesOf(app: App, scene: Scene): readonly (Change | undefined)[] | un
 /** Something folded into a card differs. */
 function hiddenChange(kinds: ReadonlySet<Change | undefined>): Change | undefined {
   return [...kinds].some((kind) => kind !== undefined) ? 'changed' : undefined;
-}
-
-/** Measured milliseconds by layer; NaN where nothing was measured. */
-function timesOf(app: App, { view }: Scene): Float64Array | undefined {
-  const byId = app.measured.get();
-  if (byId === undefined) return undefined;
-  return Float64Array.from(view.id, (text) => byId.get(view.strings[text]!) ?? Number.NaN);
 }

@@ -7,6 +7,8 @@ import type { GraphPane } from '../graph/graphPane.ts';
 import { type HiddenKind, everythingShown, hiddenKinds, nothingShown } from '../graph/hiding.ts';
 import { type OverlayId, overlays } from '../graph/overlay.ts';
 import { button, checkbox, dropdown } from '../ui/controls.ts';
+import { exportExplorer, exportPicture } from '../graph/export.ts';
+import { pickOverlayFile, removeOverlayFiles } from '../overlays.ts';
 import { createBudget } from './budget.ts';
 import { createPopover } from './popover.ts';
 import { createSearch } from './search.ts';
@@ -41,6 +43,7 @@ export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLEleme
       createSearch(app, graph),
       overlayPicker(app),
       ...foldPicker(graph),
+      filesMenu(app, graph),
       h(
         'span',
         { class: 'strip-buttons' },
@@ -110,13 +113,52 @@ function overlayPicker(app: App): HTMLElement {
     label: 'Overlay on the graph',
     onChange: (value) => app.overlay.set(value as OverlayId),
   });
-  app.overlay.watch((id) =>
+  const show = () => {
+    const imported = [...app.extra.get().values()].filter(({ id }) => id.startsWith('file:'));
+    const all = [...overlays, ...imported];
+    // A page that comes back may remember the values of a file that it does not hold any more.
+    const id = all.some((each) => each.id === app.overlay.get()) ? app.overlay.get() : 'none';
     picker.set(
-      overlays.map(({ id: value, title }) => ({ value, text: title })),
+      all.map(({ id: value, title }) => ({ value, text: title })),
       id,
-    ),
-  );
+    );
+  };
+  app.overlay.watch(show);
+  app.extra.onChange(show);
   return picker.element;
+}
+
+/** Values from files, and the graph as a file. */
+function filesMenu(app: App, graph: GraphPane): HTMLElement {
+  const act = (text: string, picture: string, run: () => void) =>
+    button({
+      text,
+      icon: picture,
+      onClick: () => {
+        popover.close();
+        run();
+      },
+    }).element;
+  const popover = createPopover({
+    icon: 'ellipsis',
+    label: 'Import values and export the graph',
+    content: () => [
+      h('p', {
+        class: 'muted',
+        text: 'Values per layer from Model Explorer node data, a Netron attachment, an ONNX Runtime profile or plain JSON; or drop the file on the graph.',
+      }),
+      act('Import values…', 'cloud-upload', () => void pickOverlayFile(app)),
+      ...([...app.extra.get().keys()].some((id) => id.startsWith('file:'))
+        ? [act('Forget imported values', 'clear-all', () => removeOverlayFiles(app))]
+        : []),
+      h('p', { class: 'muted', text: 'The graph as it is folded now:' }),
+      act('Export PNG…', 'file-media', () => void exportPicture(app, graph, 'png')),
+      act('Export SVG…', 'file-media', () => void exportPicture(app, graph, 'svg')),
+      h('p', { class: 'muted', text: 'The whole graph with its costs:' }),
+      act('Export Model Explorer JSON…', 'json', () => void exportExplorer(app)),
+    ],
+  });
+  return popover.element;
 }
 
 const kindTitles: Readonly<Record<HiddenKind, string>> = {

@@ -4,8 +4,7 @@ import { extname, join } from 'node:path';
 import esbuild from 'esbuild';
 import { type Browser, type Page, chromium } from 'playwright-core';
 import { chromiumArguments, ensureChromium } from '../../../scripts/chromium.mjs';
-import { localEngine } from '../../../src/engine/local.ts';
-import type { Method } from '../../../src/engine/protocol.ts';
+import type { Engine, Method } from '../../../src/engine/protocol.ts';
 
 /** Tests and benchmarks run in the project's folder; a bundled benchmark lies elsewhere. */
 const root = process.cwd();
@@ -55,7 +54,13 @@ async function build(): Promise<void> {
   });
 }
 
-const engine = localEngine();
+let started: Promise<Engine> | undefined;
+
+/** Most pages show a made-up model and need no engine. */
+function engine(): Promise<Engine> {
+  started ??= import('../../../src/engine/local.ts').then(({ localEngine }) => localEngine());
+  return started;
+}
 
 /** Calls of pages that show a real file. */
 function answer(request: IncomingMessage, response: ServerResponse): void {
@@ -66,10 +71,12 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
       method: Method;
       params: never;
     };
-    engine.call(method, params).then(
-      (result) => response.writeHead(200).end(JSON.stringify(result, pack)),
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    );
+    engine()
+      .then((running) => running.call(method, params))
+      .then(
+        (result) => response.writeHead(200).end(JSON.stringify(result, pack)),
+        (error: unknown) => response.writeHead(500).end(String(error)),
+      );
   });
 }
 
@@ -141,7 +148,7 @@ export async function openStage(): Promise<Stage> {
     },
     async close() {
       await browser.close();
-      engine.dispose();
+      (await started)?.dispose();
       await new Promise((done) => server.close(done));
     },
   };

@@ -256,6 +256,7 @@ const handlers: PageHandlers = {
     return { layers, share: Float64Array.from(layers, (_, i) => (i % 5) / 5) };
   },
   sensitivity: async ({ scheme }) => sensitivityOf(scheme, nodes),
+  exportAs: async ({ name }) => ({ file: name, bytes: 12_345 }),
   saveFile: async ({ name, content }) => {
     saved.push({ name, bytes: content.length, head: new TextDecoder().decode(content.slice(0, 200)) });
     return { file: name };

@@ -1,0 +1,87 @@
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { startPerson } from './support/person.ts';
+
+const { open, calls, choose, press, picture } = startPerson();
+let page: Page;
+
+const legend = () => page.locator('.legend').textContent();
+const menu = () => page.locator('vscode-button[aria-label="Import values and export the graph"]').click();
+
+describe('overlays', () => {
+  it('have a scale and a threshold, and both come back with the page', async () => {
+    page = await open({ model: 'resnet' });
+    await choose('Overlay on the graph', 'MACs');
+    await page.locator('.legend-scale').selectOption('rank');
+    await page.locator('.legend-threshold').fill('80');
+    await page.waitForFunction(() =>
+      document.querySelector('.legend-limit')?.textContent?.includes('at or above'),
+    );
+    const limit = await page.locator('.legend-limit').textContent();
+    expect(limit).toMatch(/^\d+ at or above 2\.36 MMACs$/);
+    await picture('threshold');
+    await page.waitForFunction(() =>
+      JSON.stringify(window.fakeHost.remembered()).includes('"threshold":0.8'),
+    );
+    await page.reload();
+    await page.waitForFunction(() =>
+      document.querySelector('.legend-limit')?.textContent?.includes('at or above'),
+    );
+    expect(await page.locator('.legend-limit').textContent()).toBe(limit);
+  });
+
+  it('say how to come by what is not there, and take it', async () => {
+    page = await open();
+    await choose('Overlay on the graph', 'Sparsity');
+    expect(await legend()).toContain('reading every weight once');
+    await press('Read the weights', '.legend');
+    await page.waitForSelector('.legend-ramp');
+    expect(await legend()).toContain('80 %');
+    await choose('Overlay on the graph', 'Sensitivity');
+    await press('Measure for int8', '.legend');
+    await page.waitForFunction(() => document.querySelector('.legend')?.textContent?.includes('18 dB'));
+    expect(await calls('sensitivity')).toEqual([{ scheme: 'int8' }]);
+  });
+
+  it('take the values of a dropped file', async () => {
+    page = await open();
+    await page.evaluate(() => {
+      const data = new DataTransfer();
+      const results = { 'stem/Conv': { value: 12 }, 'fc/Gemm': { value: 3 }, gone: { value: 1 } };
+      data.items.add(new File([JSON.stringify({ results })], 'errors.json', { type: 'application/json' }));
+      const target = document.querySelector('.graph-pane')!;
+      for (const type of ['dragover', 'drop'])
+        target.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+    });
+    await page.waitForFunction(() =>
+      document.querySelector('.status-words')?.textContent?.includes('errors'),
+    );
+    expect(await page.locator('.status-words').textContent()).toBe(
+      'errors: values of 2 layers, 1 name without a layer.',
+    );
+    expect(await legend()).toContain('12');
+    await picture('imported');
+  });
+});
+
+describe('export', () => {
+  it('writes a PNG, an SVG and the graph of Model Explorer', async () => {
+    page = await open({ model: 'transformer' });
+    for (const kind of ['PNG', 'SVG', 'Model Explorer']) {
+      await menu();
+      await press(`Export ${kind}`, '.popover');
+      await page.waitForFunction(() =>
+        document.querySelector('.status-words')?.textContent?.startsWith('Wrote'),
+      );
+      await page.evaluate(() => window.fakeHost.notify({ notice: 'job', job: null }));
+    }
+    await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'exportAs'));
+    const saved = await page.evaluate(() => window.fakeHost.saved);
+    expect(saved.map(({ name }) => name)).toEqual(['network.png', 'network.svg']);
+    expect(saved[0]!.bytes).toBeGreaterThan(5000);
+    expect(saved[1]!.head).toMatch(
+      /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="[\d.]+" height="[\d.]+"/,
+    );
+    expect(await calls('exportAs')).toEqual([{ to: 'model-explorer', name: 'network.explorer.json' }]);
+  });
+});
