@@ -223,8 +223,13 @@ export interface EngineApi {
     step?: RecipeStep;
     bind?: Bindings;
     samples?: number;
+    method?: SensitivityReport['method'];
     /** Every layer on every sample, whatever it costs. */
     exact?: boolean;
+    /** Weights and activations of a static scheme by themselves as well. */
+    apart?: boolean;
+    /** Measures this many points of the cumulative curve. */
+    cumulative?: number;
   }): SensitivityReport;
   optimize(p: {
     handle: Handle;
