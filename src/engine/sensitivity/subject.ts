@@ -1,6 +1,6 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, Node, NodeId } from '../../ir/model.ts';
-import type { Pass, PassContext, RecipeStep } from '../../passes/pass.ts';
+import type { Calibrator, Pass, PassContext, RecipeStep } from '../../passes/pass.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
 import { blockedOpset, raisedOpset, raiseOpset } from '../../passes/support/opset.ts';
 import { startRunner } from '../../runtime/launch.ts';
@@ -19,6 +19,8 @@ export interface Subject {
   readonly targets: readonly Node[];
   /** The model with these layers changed. Throws `KerfError` where the pass refuses. */
   change(layers: readonly NodeId[]): Promise<Model>;
+  /** What the step calibrates with; absent when it needs no data. */
+  readonly calibrator?: Calibrator;
   /** Samples that were run for calibration so far. */
   calibrated(): number;
 }
@@ -78,6 +80,7 @@ export async function subjectOf(
     pass,
     targets,
     change: (layers) => run(model, layers),
+    ...(calibrator && { calibrator }),
     calibrated: () => runs * (real?.samples ?? 0),
   };
 }

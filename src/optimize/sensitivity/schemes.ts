@@ -25,7 +25,11 @@ export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): R
     return { pass: 'quantize-static', options: { scheme: 'w8a8', ...io }, ...calibration };
   }
   const bits = weightBits[scheme];
-  if (bits !== undefined) return { pass: 'quantize-weights', options: { bits, conv: true, smallest: 0 } };
+  if (bits !== undefined) {
+    // To the nearest: what rounding by data regains differs little between layers, and it would cost far more.
+    const plain = { rounding: 'nearest', ends: false, smallest: 0 };
+    return { pass: 'quantize-weights', options: { bits, conv: true, ...plain } };
+  }
   if (scheme === 'fp16' || scheme === 'bf16') return { pass: scheme };
   const pruned = /^prune(\d{1,2})$/.exec(scheme)?.[1];
   if (pruned !== undefined) return { pass: 'prune-magnitude', options: { sparsity: Number(pruned) / 100 } };

@@ -1,0 +1,75 @@
+import { intAttribute } from '../../ir/attribute.ts';
+import type { Model, Node, Quantization } from '../../ir/model.ts';
+import { readFloats, sizeOf } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
+import { indexOf } from '../../ir/walk.ts';
+import { operatorOf } from '../../ops/registry.ts';
+import { readableConstant } from '../../passes/support/constants.ts';
+
+/** A layer's main weight in real numbers, as its operator multiplies with it; undefined when it is no constant. */
+export function effectiveWeight(
+  model: Model,
+  node: Node,
+): { dims: readonly number[]; data: Float32Array } | undefined {
+  const [role] = operatorOf(model, node)?.weights?.(node, model) ?? [];
+  return realConstant(model, node.inputs[role?.input ?? 1]);
+}
+
+function realConstant(
+  model: Model,
+  id: string | null | undefined,
+): { dims: readonly number[]; data: Float32Array } | undefined {
+  const [graph] = model.graphs;
+  const constant = readableConstant(graph, id);
+  if (constant !== undefined && id != null) {
+    const quantization = graph.values.get(id)?.quantization;
+    const data = quantization === undefined ? readFloats(constant) : dequantized(constant, quantization);
+    return data && { dims: constant.dims, data };
+  }
+  const maker = id == null ? undefined : indexOf(graph).producer.get(id);
+  if (maker === undefined) return undefined;
+  if (maker.op === 'Cast' || maker.op === 'DEQUANTIZE') return realConstant(model, maker.inputs[0]);
+  return maker.op === 'DequantizeLinear' ? dequantizedBy(model, maker) : undefined;
+}
+
+/** DequantizeLinear of constants (ONNX operators, version 21): per tensor, along an axis, or in blocks of it. */
+function dequantizedBy(
+  model: Model,
+  node: Node,
+): { dims: readonly number[]; data: Float32Array } | undefined {
+  const [graph] = model.graphs;
+  const codes = readableConstant(graph, node.inputs[0]);
+  const scales = readableConstant(graph, node.inputs[1]);
+  const zeros = readableConstant(graph, node.inputs[2]);
+  if (codes === undefined || scales === undefined) return undefined;
+  const { dims } = codes;
+  const axis = (intAttribute(node, 'axis', 1) + dims.length) % Math.max(1, dims.length);
+  const block = Math.max(1, intAttribute(node, 'block_size', 0));
+  const [scale, zero] = [readFloats(scales), zeros && readFloats(zeros)];
+  const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  const along = dims[axis] ?? 1;
+  const blocks = Math.ceil(along / block);
+  const wide = sizeOf(scales) === 1 ? 0 : intAttribute(node, 'block_size', 0) > 0 ? 2 : 1;
+  const data = readFloats(codes).map((code, at) => {
+    const place = Math.floor(at / inner) % along;
+    const outer = Math.floor(at / (inner * along));
+    const blocked = (outer * blocks + Math.floor(place / block)) * inner + (at % inner);
+    const which = wide === 0 ? 0 : wide === 1 ? place : blocked;
+    return (code - (zero?.[which] ?? 0)) * (scale[which] as number);
+  });
+  return { dims, data };
+}
+
+function dequantized(
+  tensor: Tensor,
+  { scale, zeroPoint, axis, details }: Quantization,
+): Float32Array | undefined {
+  if (scale.length === 0) return details === undefined ? readFloats(tensor) : undefined;
+  const inner = tensor.dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  const along = tensor.dims[axis] ?? 1;
+  const single = scale.length === 1;
+  return readFloats(tensor).map((code, at) => {
+    const which = single ? 0 : Math.floor(at / inner) % along;
+    return (code - (zeroPoint[which] ?? zeroPoint[0] ?? 0)) * (scale[which] as number);
+  });
+}
