@@ -1,4 +1,5 @@
 import { KerfError } from '../ir/errors.ts';
+import { targets } from './targets/registry.ts';
 import type { Basis, DeviceProfile, PrecisionProfile } from './profile.ts';
 
 type Check = (value: unknown, place: string) => void;
@@ -52,6 +53,7 @@ const deviceFields: Readonly<Record<keyof DeviceProfile, Field>> = {
   uncertainty: factor,
   unsupported: { check: list(text.check, 0) },
   supported: { check: list(text.check, 1), optional: true },
+  targets: { check: list(oneOf(targets.map((each) => each.id)), 1), optional: true },
   integerOnly: { check: boolean },
   staticShapes: { check: boolean, optional: true },
   weightsInFlash: { check: boolean, optional: true },

@@ -62,6 +62,8 @@ export interface DeviceProfile {
   readonly unsupported: readonly string[];
   /** Operators that run on the accelerator, when that is known; every other one falls back to a processor. */
   readonly supported?: readonly string[];
+  /** Ids of the target rules that hold for it, at most one per model format; see `targets/`. */
+  readonly targets?: readonly string[];
   /** True when the device only runs integer models well (int8 NPUs, MCUs). */
   readonly integerOnly: boolean;
   /** True when every shape must be known before deployment. */

@@ -7,6 +7,7 @@ import { exceedsRam } from './exceedsRam.ts';
 import { exceedsAcceleratorMemory } from './exceedsAcceleratorMemory.ts';
 import { unsupportedOperator } from './unsupportedOperator.ts';
 import { delegateCut } from './delegateCut.ts';
+import { targetRefuses } from './targetRefuses.ts';
 import { floatOnIntegerDevice } from './floatOnIntegerDevice.ts';
 import { hybridOnMicrocontroller } from './hybridOnMicrocontroller.ts';
 import { halfPrecisionOnCpu } from './halfPrecisionOnCpu.ts';
@@ -66,6 +67,7 @@ export const rules: readonly Rule[] = [
   exceedsAcceleratorMemory,
   unsupportedOperator,
   delegateCut,
+  targetRefuses,
   floatOnIntegerDevice,
   hybridOnMicrocontroller,
   halfPrecisionOnCpu,

@@ -1,5 +1,6 @@
 import type { Analysis } from '../analysis/report.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
+import type { TargetRules } from '../devices/targets/target.ts';
 import type { Model, NodeId } from '../ir/model.ts';
 import type { OptionValues } from '../passes/pass.ts';
 
@@ -51,6 +52,8 @@ export interface RuleContext {
   readonly model: Model;
   readonly analysis: Analysis;
   readonly device?: DeviceProfile;
+  /** Rules of what the model will run on; without them, those of the device. */
+  readonly target?: TargetRules;
   readonly budget: Budget;
   /** Bytes of the model file; rules about storage fall back on the weights when it is not known. */
   readonly fileBytes?: number;

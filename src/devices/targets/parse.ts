@@ -55,6 +55,7 @@ const fields: Fields = {
   'maxRank?': positive,
   'batch?': positive,
   'prefix?': boolean,
+  'hybrid?': boolean,
   'leastRange?': positive,
   operators: object({
     weighted: listOf(text),

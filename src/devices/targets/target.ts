@@ -45,6 +45,8 @@ export interface TargetRules {
   readonly batch?: number;
   /** Only operators up to the first one that is not taken run on the accelerator. */
   readonly prefix?: boolean;
+  /** False where integer weights against float activations have no kernels. */
+  readonly hybrid?: boolean;
   /** Narrower ranges are widened to this. */
   readonly leastRange?: number;
   readonly operators: {

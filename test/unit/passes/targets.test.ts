@@ -1,0 +1,189 @@
+import path from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { analyse } from '../../../src/analysis/analyse.ts';
+import { targetRefusals } from '../../../src/devices/targets/refusal.ts';
+import { targetFor, targets } from '../../../src/devices/targets/registry.ts';
+import { readModelFile } from '../../../src/formats/io/models.ts';
+import { attr } from '../../../src/ir/attribute.ts';
+import type { Model, OnnxModel } from '../../../src/ir/model.ts';
+import { readFloats, readIntegers } from '../../../src/ir/numbers.ts';
+import { indexOf } from '../../../src/ir/walk.ts';
+import { hasShared, samples, shared } from '../support/models.ts';
+import { useSourceRunner } from '../support/runner.ts';
+import { OnnxBuilder, runPass } from './build.ts';
+import { calibratorFor } from './calibrate.ts';
+import { onnxFeeds, runOnnx, sqnrDb } from './runtime.ts';
+
+beforeAll(useSourceRunner);
+
+/** One of everything: residual, depthwise, squeeze, three activations, pooling, movement, a mean and a head. */
+function network(): OnnxModel {
+  const g = new OnnxBuilder(4);
+  g.input('x', [2, 3, 16, 16]);
+  const conv = (
+    from: string,
+    to: string,
+    dims: readonly number[],
+    more: Record<string, number | readonly number[]> = {},
+  ) => g.node('Conv', [from, g.floats(`${to}.w`, dims), g.floats(`${to}.b`, [dims[0] as number])], to, more);
+  conv('x', 'a', [24, 3, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1] });
+  g.node('HardSwish', ['a'], 'ah');
+  conv('ah', 'd', [24, 1, 3, 3], { group: 24, pads: [1, 1, 1, 1] });
+  g.node('Clip', ['d', g.floats('low', [], () => 0), g.floats('high', [], () => 6)], 'dc');
+  g.node('GlobalAveragePool', ['dc'], 'p');
+  g.node('Relu', [conv('p', 's', [6, 24, 1, 1])], 'sr');
+  g.node('HardSigmoid', [conv('sr', 'u', [24, 6, 1, 1])], 'gate', { alpha: attr.float(1 / 6) });
+  g.node('Mul', ['dc', 'gate'], 'm');
+  g.node('Add', [conv('m', 'o', [24, 24, 1, 1]), 'ah'], 'sum');
+  g.node('Sigmoid', ['sum'], 'sig');
+  g.node('Mul', ['sum', 'sig'], 'silu');
+  g.node('MaxPool', ['silu'], 'mp', { kernel_shape: [2, 2], strides: [2, 2] });
+  g.node('Concat', ['mp', conv('mp', 'c', [8, 24, 1, 1])], 'cat', { axis: 1 });
+  conv('cat', 'e', [32, 32, 1, 1]);
+  g.node('ReduceMean', ['e'], 'mean', { axes: [2, 3], keepdims: 0 });
+  g.node('Gemm', ['mean', g.floats('v', [32, 10]), g.floats('vb', [10])], 'logits');
+  g.node('Softmax', ['logits'], 'y', { axis: 1 });
+  return g.output('y').model(14);
+}
+
+const refusals = (model: Model, id: string) => {
+  const rules = targets.find((each) => each.id === id);
+  if (rules === undefined) throw new Error(`no target ${id}`);
+  return targetRefusals(model, analyse(model), rules).filter((each) => each.kind !== 'float');
+};
+const onnxTargets = targets.filter((each) => each.dialect === 'onnx').map((each) => each.id);
+const tfliteTargets = targets.filter((each) => each.dialect === 'tflite').map((each) => each.id);
+
+describe('what quantize-static writes for a target passes the check of that target:', () => {
+  it.each(onnxTargets)('%s', async (target) => {
+    const model = network();
+    const calibrator = calibratorFor(model, undefined, 8);
+    const { model: quantized } = await runPass('quantize-static', model, { options: { target }, calibrator });
+    expect(refusals(quantized, target)).toEqual([]);
+    const feeds = onnxFeeds(model, 9);
+    expect(sqnrDb(await runOnnx(model, feeds), await runOnnx(quantized, feeds))).toBeGreaterThan(12);
+  });
+
+  it.each(tfliteTargets)('%s', async (target) => {
+    const { model } = readModelFile(path.join(samples, 'digits.tflite'));
+    const calibrator = calibratorFor(model, path.join(samples, 'digits-calibration.npz'));
+    const { model: quantized } = await runPass('quantize-static', model, { options: { target }, calibrator });
+    expect(refusals(quantized, target)).toEqual([]);
+  });
+
+  const nets = hasShared ? ['kws_ref_model_float32', 'vww_96_float'] : [];
+  it.each(nets.flatMap((net) => tfliteTargets.map((target) => [net, target] as const)))(
+    '%s for %s',
+    async (net, target) => {
+      const { model } = readModelFile(path.join(shared, 'models/tflite', `${net}.tflite`));
+      const calibrator = calibratorFor(model, undefined, 2);
+      const { model: quantized } = await runPass('quantize-static', model, {
+        options: { target },
+        calibrator,
+      });
+      expect(refusals(quantized, target)).toEqual([]);
+    },
+  );
+});
+
+describe('the numbers of a target', () => {
+  const quantize = async (target: string) => {
+    const model = network();
+    const calibrator = calibratorFor(model, undefined, 4);
+    return (await runPass('quantize-static', model, { options: { target }, calibrator })).model;
+  };
+  const constants = (model: OnnxModel, name: RegExp) =>
+    [...model.graphs[0].values.values()].flatMap(({ id, constant }) =>
+      constant !== undefined && name.test(id) ? [constant] : [],
+    );
+
+  it('are symmetric int8 activations for TensorRT, with pairs before weighted layers and on the residual only', async () => {
+    const model = await quantize('tensorrt');
+    for (const zero of constants(model, /^q\d+_zero$/)) {
+      expect(zero.dtype).toBe('int8');
+      expect(readIntegers(zero)).toEqual([0]);
+    }
+    const readers = model.graphs[0].nodes.filter((node) =>
+      node.inputs.some((id) => /^q\d+_dq$/.test(id ?? '')),
+    );
+    expect(new Set(readers.map((node) => node.op))).toEqual(new Set(['Conv', 'Gemm', 'Add']));
+  });
+
+  it('are 7-bit weights on x86 without VNNI', async () => {
+    const codes = constants(await quantize('ort-x86'), /_int8$/).flatMap((tensor) => readIntegers(tensor));
+    expect(Math.max(...codes.map(Math.abs))).toBe(63);
+  });
+
+  it('are one scale for the weights of Gemm on QNN, and everything is quantized', async () => {
+    const model = await quantize('qnn');
+    const [scale] = constants(model, /^v_scale$/);
+    expect(scale && readFloats(scale)).toHaveLength(1);
+    const { producer } = indexOf(model.graphs[0]);
+    for (const node of model.graphs[0].nodes) {
+      const maker = producer.get(node.inputs[0] ?? '');
+      if (!node.op.endsWith('Linear') && node.op !== 'Clip' && node.op !== 'Relu')
+        expect(`${node.op} after ${maker?.op}`).toBe(`${node.op} after DequantizeLinear`);
+    }
+  });
+});
+
+describe('a target refuses', () => {
+  const x86 = async (target = 'ort-x86-vnni') => {
+    const model = network();
+    const calibrator = calibratorFor(model, undefined, 4);
+    return (await runPass('quantize-static', model, { options: { target }, calibrator })).model;
+  };
+
+  it('what was quantized for another one, with layer and reason', async () => {
+    const found = refusals(await x86(), 'tensorrt');
+    expect(found.map((each) => each.reason)).toContain('its activations are uint8; the kernels take int8');
+    expect(refusals(await x86(), 'ort-x86').map((each) => each.reason)).toContain(
+      'its weights use more than 7 bits, whose sums of products overflow',
+    );
+    const qnn = refusals(await x86(), 'qnn');
+    expect(qnn).toContainEqual({
+      layer: 'Softmax:y',
+      kind: 'processor',
+      reason: 'Softmax stays float: its inputs are not quantized',
+    });
+  });
+
+  it('convolutions whose result is not quantized, and scales that should be equal', async () => {
+    const quantized = await x86('ort-arm');
+    const graph = quantized.graphs[0];
+    const pool = graph.nodes.find((node) => node.op === 'MaxPool');
+    const values = new Map(graph.values);
+    const after = graph.nodes.find((node) => node.inputs[0] === pool?.outputs[0]);
+    const nodes = graph.nodes.map((node) =>
+      node === after
+        ? { ...node, inputs: [node.inputs[0] ?? null, 'q1_scale', node.inputs[2] ?? null] }
+        : node,
+    );
+    const changed = { ...quantized, graphs: [{ ...graph, values, nodes }] as const };
+    expect(refusals(changed, 'ort-arm').map((each) => each.reason)).toContain(
+      'its result must have the scale and zero point of its input',
+    );
+  });
+
+  it('float models where floats change the processor, and says nothing of them elsewhere', () => {
+    expect(refusals(network(), 'qnn').length).toBeGreaterThan(10);
+    expect(refusals(network(), 'ort-arm')).toEqual([]);
+    expect(refusals(network(), 'tflm')).toEqual([
+      { layer: '', kind: 'refused', reason: 'it loads tflite models, not onnx' },
+    ]);
+  });
+
+  it.runIf(hasShared)('what comes after the first operator that an Edge TPU does not take', () => {
+    const { model } = readModelFile(path.join(shared, 'models/tflite/micro_speech_quantized.tflite'));
+    expect(refusals(model, 'edgetpu')).toEqual([]);
+    const { model: lstm } = readModelFile(path.join(shared, 'models/tflite/trained_lstm_int8.tflite'));
+    const found = refusals(lstm, 'edgetpu');
+    expect(found[0]?.reason).toContain('has no integer kernel');
+    expect(found.some((each) => each.reason.startsWith('it comes after'))).toBe(true);
+  });
+});
+
+it('a target of the other dialect is named as such', () => {
+  expect(() => targetFor('qnn', 'tflite')).toThrow(/loads onnx models; for tflite there are xnnpack/);
+  expect(() => targetFor('abacus', 'onnx')).toThrow(/there is no such target/);
+});
