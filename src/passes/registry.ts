@@ -9,6 +9,7 @@ import { pruneMagnitude } from './pruneMagnitude.ts';
 import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
 import { quantizeWeights } from './quantizeWeights/quantizeWeights.ts';
+import { reorder } from './reorder/reorder.ts';
 import { extract } from './surgery/extract.ts';
 import { ioTypes } from './surgery/ioTypes.ts';
 import { postprocess } from './surgery/postprocess.ts';
@@ -31,6 +32,7 @@ export const passes: readonly Pass[] = [
   pruneMagnitude,
   lowRank,
   cluster,
+  reorder,
   removeLayers,
   extract,
   rename,
