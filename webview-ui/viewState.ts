@@ -20,6 +20,8 @@ interface Remembered {
   readonly threshold: number;
   readonly tab: Tab;
   readonly panes: Readonly<Record<string, { readonly size: number; readonly open: boolean }>>;
+  /** Queries used before, the last one first. */
+  readonly queries: readonly string[];
   /** What the model is compared with, side by side. */
   readonly against: Against | undefined;
   readonly sort: { readonly column: string; readonly down: boolean };
@@ -36,6 +38,7 @@ const initial: Remembered = {
   threshold: 0,
   tab: 'layers',
   panes: {},
+  queries: [],
   against: undefined,
   sort: { column: 'index', down: false },
 };

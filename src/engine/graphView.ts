@@ -1,3 +1,4 @@
+import { originOf } from '../analysis/match.ts';
 import type { Analysis } from '../analysis/report.ts';
 import type { EstimateReport } from '../devices/estimate.ts';
 import { workOf } from '../devices/work.ts';
@@ -61,6 +62,7 @@ export function graphView(
     columns.op[i] = table.of(row.op);
     columns.scope[i] = table.of(scopeOfRow(row));
     columns.shape[i] = table.of(row.value == null ? '' : shapeText(type));
+    columns.weight[i] = table.of(weightShape(model, row));
     columns.family[i] = table.of(cost?.family ?? familyOf(model, row));
     columns.precision[i] = table.of(precisions.get(row.layer) ?? (row.body ? dtypeText(type) : ''));
     columns.params[i] = cost?.params ?? Number.NaN;
@@ -76,6 +78,16 @@ export function graphView(
   });
   const edges = edgesOf(rows, analysis, (text) => table.of(text));
   return { strings: table.strings, nodeCount: rows.length, ...columns, ...edges };
+}
+
+/** The dimensions of the weight a layer computes with, behind what dequantizes it. */
+function weightShape(model: Model, { node, graph }: Row): string {
+  if (node === undefined) return '';
+  const input = operatorOf(model, node)?.weights?.(node, model)[0]?.input;
+  const id = input === undefined ? undefined : node.inputs[input];
+  if (id == null) return '';
+  const stored = graph.values.get(originOf(id, graph, model).value)?.constant;
+  return stored === undefined ? '' : stored.dims.join('×');
 }
 
 function familyOf(model: Model, { node }: Row): string {
@@ -120,6 +132,7 @@ function emptyColumns(count: number) {
     op: index(),
     family: index(),
     shape: index(),
+    weight: index(),
     precision: index(),
     scope: index(),
     params: number(),

@@ -19,6 +19,8 @@ export interface GraphView {
   readonly family: Uint32Array;
   /** First output's shape as text. */
   readonly shape: Uint32Array;
+  /** Dimensions of the layer's weight as text, '' where it has none. */
+  readonly weight: Uint32Array;
   /** Element type the layer computes in: "float32", "int8", … */
   readonly precision: Uint32Array;
   /** Name scope: "features/3", '' for the top. */

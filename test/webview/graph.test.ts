@@ -158,6 +158,32 @@ describe('search', () => {
     expect(await page.locator('.search-count').textContent()).toBe('');
   });
 
+  it('has a language: fields, help, completion and history', async () => {
+    page = await open();
+    const field = page.locator('.search vscode-text-field');
+    await field.click();
+    await page.keyboard.type('macs>2M -weight:*x1x1 op:');
+    await page.waitForSelector('.suggestion');
+    await page.keyboard.press('ArrowDown');
+    expect(await page.locator('.suggestion[aria-selected=true]').textContent()).toContain('Conv');
+    await page.keyboard.press('Enter');
+    expect(await field.evaluate((element) => (element as HTMLInputElement).value)).toBe(
+      'macs>2M -weight:*x1x1 op:Conv',
+    );
+    await picture('query');
+    await page.keyboard.press('Enter');
+    expect(await page.locator('.search-count').textContent()).toMatch(/^1 of 1\d$/);
+    await field.locator('input').fill('macs>lots');
+    expect(await page.locator('.search-count').textContent()).toContain('not a number');
+    await field.locator('input').fill('');
+    await page.keyboard.press('ArrowDown');
+    expect(await page.locator('.suggestion').first().textContent()).toContain(
+      'macs>2M -weight:*x1x1 op:Conv',
+    );
+    await page.locator('vscode-button[aria-label="How to search"]').click();
+    expect(await page.locator('.popover').first().textContent()).toContain('multiply-accumulates');
+  });
+
   it('undo in a text field stays in the field', async () => {
     page = await open();
     await page.evaluate(() => {

@@ -18,7 +18,7 @@ describe('overlays', () => {
       document.querySelector('.legend-limit')?.textContent?.includes('at or above'),
     );
     const limit = await page.locator('.legend-limit').textContent();
-    expect(limit).toMatch(/^\d+ at or above 2\.36 MMACs$/);
+    expect(limit).toMatch(/^[1-9]\d* at or above 2\.36 MMACs$/);
     await picture('threshold');
     await page.waitForFunction(() =>
       JSON.stringify(window.fakeHost.remembered()).includes('"threshold":0.8'),

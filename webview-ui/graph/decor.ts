@@ -65,7 +65,10 @@ export function measure(scene: Scene, choice: OverlayChoice): Measures {
     kinds,
     families: familiesOf(scene),
     bar: hottest > 0 ? Float32Array.from(bar) : new Float32Array(bar.length).fill(Number.NaN),
-    words: Array.from(values, (value) => (Number.isNaN(value) ? 'unknown' : basis.format(value))),
+    // Values that were given for some layers say nothing of the others.
+    words: Array.from(values, (value) =>
+      Number.isNaN(value) ? (choice.extra.has(basis.id) ? '' : 'unknown') : basis.format(value),
+    ),
     showWords: numeric,
     heatKind: overlay.kinds === true ? 'kinds' : 'ramp',
     heat: overlay.kinds === true ? of : numeric ? stepsOf(heat) : new Int16Array(heat.length).fill(-1),

@@ -64,6 +64,8 @@ export function speckColour(
   if (change !== undefined) return theme.change[change];
   const heat = decor.heat[i]!;
   if (heat >= 0) return (decor.heatKind === 'ramp' ? theme.strongRamp : theme.kinds)[heat]!;
+  // Colours of families between colours of heat would be read as heat.
+  if (decor.showWords) return theme.border;
   const mix = scene.mixes[i];
   if (mix !== undefined) return theme.family[mix[0]!.family]!;
   const v = scene.visible.node[i]!;

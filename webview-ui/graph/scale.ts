@@ -11,7 +11,7 @@ export const scales: readonly { readonly id: Scale; readonly title: string }[] =
 /**
  * Maps values to 0..1, the largest to 1; NaN stays unknown and nothing becomes less than 0. The square root shows the
  * middle of the field beside one very hot layer; the logarithm starts at the smallest positive value; the rank is the
- * share of smaller values, equal values sharing theirs.
+ * share of values that are not larger.
  */
 export function scaled(values: Float64Array, scale: Scale): Float64Array {
   const known = values.filter((value) => value > 0).sort();
@@ -30,18 +30,18 @@ export function scaled(values: Float64Array, scale: Scale): Float64Array {
         // Even the smallest positive value is more than nothing.
         return most === least ? 1 : 0.1 + (0.9 * Math.log(value / least)) / Math.log(most / least);
       case 'rank':
-        return (firstNotBelow(known, value) + 1) / known.length;
+        return notAbove(known, value) / known.length;
     }
   });
 }
 
-/** How many sorted values are smaller. */
-function firstNotBelow(sorted: Float64Array, value: number): number {
+/** How many sorted values are as small or smaller. */
+function notAbove(sorted: Float64Array, value: number): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle]! < value) low = middle + 1;
+    if (sorted[middle]! <= value) low = middle + 1;
     else high = middle;
   }
   return low;

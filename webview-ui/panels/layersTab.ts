@@ -3,7 +3,7 @@ import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, count, macs, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
-import { findLayers } from '../graph/search.ts';
+import { findLayers } from '../query.ts';
 import { button, textField } from '../ui/controls.ts';
 import { copyText } from './actions.ts';
 import { type Column, virtualTable } from './virtualTable.ts';
@@ -29,7 +29,7 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
   const fill = () => {
     if (view === undefined) return;
     const layers = Array.from(view.kind, (_, v) => v).filter((v) => view!.kind[v] === 0);
-    const wanted = filter.get().trim() === '' ? undefined : new Set(findLayers(view, filter.get()));
+    const wanted = filter.get().trim() === '' ? undefined : new Set(findLayers(app, filter.get()).found);
     rows = wanted === undefined ? layers : layers.filter((v) => wanted.has(v));
     counter.textContent =
       rows.length === layers.length ? `${layers.length} layers` : `${rows.length} of ${layers.length} layers`;

@@ -153,6 +153,8 @@ export interface TextField {
   get(): string;
   set(value: string): void;
   focus(): void;
+  /** Attributes of the control that has the focus, inside the element; `null` takes one away. */
+  describe(attributes: Readonly<Record<string, string | null>>): void;
 }
 
 export function textField(options: {
@@ -189,6 +191,13 @@ export function textField(options: {
       element.value = value;
     },
     focus: () => element.focus(),
+    describe(attributes) {
+      const control = element.shadowRoot?.querySelector('input');
+      for (const [name, value] of Object.entries(attributes)) {
+        if (value === null) control?.removeAttribute(name);
+        else control?.setAttribute(name, value);
+      }
+    },
   };
 }
 

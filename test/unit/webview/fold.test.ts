@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { constantHosts } from '../../../webview-ui/graph/constants.ts';
 import { buildFoldTree } from '../../../webview-ui/graph/foldTree.ts';
 import { type Shown, everythingShown, nothingShown } from '../../../webview-ui/graph/hiding.ts';
-import { findLayers } from '../../../webview-ui/graph/search.ts';
 import { segmentsOf } from '../../../webview-ui/graph/segments.ts';
 import { openingLevel, unfoldedAt, visibleGraph } from '../../../webview-ui/graph/visible.ts';
 import { type FakeNode, viewOf } from '../../webview/support/builder.ts';
@@ -178,18 +177,5 @@ describe('shape arithmetic and quantization pairs', () => {
       expect.arrayContaining(['conv shape', 'shape slice', 'slice mul', 'mul reshape', 'conv reshape']),
     );
     expect(shownAs(everythingShown)).toHaveLength(view.edgeFrom.length);
-  });
-});
-
-describe('search', () => {
-  const nodes = resnetLike();
-  const view = viewOf(nodes);
-
-  it('finds by operator, name and shape, all words at once', () => {
-    expect(findLayers(view, 'gemm').map((v) => nodes[v]!.id)).toEqual(['fc/Gemm']);
-    expect(findLayers(view, 'CONV 16x32x32')).toHaveLength(7);
-    expect(findLayers(view, 'layer2 add')).toHaveLength(3);
-    expect(findLayers(view, '   ')).toEqual([]);
-    expect(findLayers(view, 'nothing like it')).toEqual([]);
   });
 });

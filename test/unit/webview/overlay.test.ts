@@ -38,6 +38,10 @@ describe('scales', () => {
     },
   );
 
+  it('equal values have equal rank, and the largest has the highest however many there are', () => {
+    expect([...scaled(Float64Array.of(5, 1, 5, 5), 'rank')]).toEqual([1, 0.25, 1, 1]);
+  });
+
   it('nothing but zeros is all cold', () => {
     expect([...scaled(Float64Array.of(0, 0), 'log')]).toEqual([0, 0]);
     expect(valueAt(Float64Array.of(0, 0), 'rank', 0.5)).toBe(0);

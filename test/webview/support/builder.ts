@@ -54,6 +54,7 @@ export function viewOf(nodes: readonly FakeNode[]): GraphView {
     op: column((node) => node.op),
     family: column((node) => node.family),
     shape: column((node) => node.shape.join('×')),
+    weight: column((node) => (node.op === 'Conv' ? `${node.shape[1]}×${node.shape[1]}×3×3` : '')),
     precision: column((node) => node.precision ?? 'float32'),
     scope: column((node) => node.scope ?? ''),
     params: numbers((node) => node.params ?? 0),
