@@ -2,6 +2,7 @@ import { byteSize } from '../ir/dtype.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { NodeId } from '../ir/model.ts';
 import { graphsOf } from '../ir/walk.ts';
+import { targetOfDevice } from '../devices/targets/registry.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
 import type { OptionValues } from '../passes/pass.ts';
 import { passById } from '../passes/registry.ts';
@@ -64,9 +65,12 @@ export function constantBytes(context: RuleContext, dtype: DType): number {
   return total;
 }
 
-/** Options of `quantize-static` that suit the device: Arm kernels want signed activations in ONNX models. */
+/** Options of `quantize-static` that suit the device: its own target, or else signed activations on Arm. */
 export function quantizeOptions({ model, device }: Pick<RuleContext, 'model' | 'device'>): OptionValues {
-  if (model.dialect !== 'onnx' || device === undefined) return {};
+  if (device === undefined) return {};
+  const target = targetOfDevice(device, model.dialect);
+  if (target !== undefined) return { target: target.id };
+  if (model.dialect !== 'onnx') return {};
   return isArm(device) ? { target: 'arm' } : {};
 }
 

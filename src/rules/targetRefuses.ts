@@ -1,7 +1,8 @@
 import { targetRefusals } from '../devices/targets/refusal.ts';
 import type { TargetRefusal } from '../devices/targets/refusal.ts';
-import { targets } from '../devices/targets/registry.ts';
+import { targetOfDevice } from '../devices/targets/registry.ts';
 import type { TargetRules } from '../devices/targets/target.ts';
+import { computesInFloat } from '../devices/targets/target.ts';
 import type { NodeId } from '../ir/model.ts';
 import type { Finding, Fix, Rule, RuleContext, Severity } from './rule.ts';
 import { onLayers, onModel } from './support.ts';
@@ -25,7 +26,10 @@ everything behind falls back to the processor.
     const rules = targetOf(context);
     if (rules === undefined) return [];
     const groups = new Map<string, { readonly refusal: TargetRefusal; readonly layers: NodeId[] }>();
+    // float-on-integer-device has told of the float layers of such a device already.
+    const told = context.target === undefined && context.device?.integerOnly === true;
     for (const refusal of targetRefusals(model, analysis, rules)) {
+      if (told && refusal.reason === computesInFloat) continue;
       const key = `${refusal.kind} ${refusal.reason}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { refusal, layers: [refusal.layer] });
@@ -45,9 +49,7 @@ const severities: Readonly<Record<TargetRefusal['kind'], Severity>> = {
 /** The chosen target, or the one that the device has for models of this format. */
 function targetOf({ target, device, model }: RuleContext): TargetRules | undefined {
   if (target !== undefined) return target;
-  return targets.find(
-    (each) => each.dialect === model.dialect && device?.targets?.includes(each.id) === true,
-  );
+  return device === undefined ? undefined : targetOfDevice(device, model.dialect);
 }
 
 function findings(
@@ -57,7 +59,7 @@ function findings(
   layers: readonly NodeId[],
 ): readonly Finding[] {
   const rule = { id: targetRefuses.id, severity: severities[kind] };
-  const fixes = kind === 'processor' && reason === 'it computes in float' ? quantizing(context, rules) : [];
+  const fixes = kind === 'processor' && reason === computesInFloat ? quantizing(context, rules) : [];
   if (layer === '') return onModel(rule, `${rules.name}: ${reason}.`, fixes);
   return onLayers(rule, layers, (where) => `${rules.name}: ${reason}${where}.`, fixes);
 }

@@ -6,7 +6,7 @@ import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { Subject } from './refusal.ts';
 import type { IntegerType, OperatorRule } from './target.ts';
-import { operatorRule } from './target.ts';
+import { computesInFloat, operatorRule } from './target.ts';
 
 /** Scale, zero point and type on one side of a node. */
 interface Pair {
@@ -28,7 +28,7 @@ export function onnxRefusals(subject: Subject): void {
     if (quantizers.has(node.op)) continue;
     if (isQuantized) checkNode(subject, node);
     else if (rules.elsewhere === 'processor' && subject.dtypeOf(node.outputs[0]) === 'float32')
-      subject.refuse(node, 'processor', 'it computes in float');
+      subject.refuse(node, 'processor', computesInFloat);
   }
 }
 

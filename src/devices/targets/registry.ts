@@ -45,3 +45,16 @@ export function targetFor(name: string, dialect: Dialect): TargetRules {
   const ids = fitting.map((target) => target.id).join(', ');
   throw new KerfError('bad-option', `target=${name}: ${why}; for ${dialect} there are ${ids}`);
 }
+
+/** As `targetFor`, but a target of the other dialect is given as well: a check says of it that it does not load the model. */
+export function targetNamed(name: string, dialect: Dialect): TargetRules {
+  return targets.find((target) => target.id === name) ?? targetFor(name, dialect);
+}
+
+/** The rules that a device has for models of a dialect. */
+export function targetOfDevice(
+  device: { readonly targets?: readonly string[] },
+  dialect: Dialect,
+): TargetRules | undefined {
+  return targets.find((each) => each.dialect === dialect && device.targets?.includes(each.id) === true);
+}

@@ -111,3 +111,6 @@ export function operatorRule(
   }
   return undefined;
 }
+
+/** The reason given for layers of a model that nobody quantized. */
+export const computesInFloat = 'it computes in float';

@@ -3,7 +3,7 @@ import { operatorOf } from '../../ops/registry.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import type { Subject } from './refusal.ts';
 import type { IntegerType, OperatorRule } from './target.ts';
-import { operatorRule } from './target.ts';
+import { computesInFloat, operatorRule } from './target.ts';
 
 const converters = new Set(['QUANTIZE', 'DEQUANTIZE']);
 
@@ -27,7 +27,7 @@ function checkFloat({ rules, graph, refuse }: Subject, node: Node, isQuantized: 
     const dtype = graph.values.get(id ?? '')?.constant?.dtype;
     return dtype === 'int8' || dtype === 'int4';
   });
-  if (rules.elsewhere === 'processor') refuse(node, 'processor', 'it computes in float');
+  if (rules.elsewhere === 'processor') refuse(node, 'processor', computesInFloat);
   else if (hybrid && rules.hybrid === false)
     refuse(node, 'refused', `${node.op} has no kernel for integer weights against float activations`);
   else if (isQuantized) refuse(node, 'float', `${node.op} computes in float`);

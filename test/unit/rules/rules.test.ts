@@ -90,8 +90,8 @@ describe('precision', () => {
   it('quantizing fixes suit the device', () => {
     const options = (id: string) =>
       of('float32-weights-large', wide, { device: device(id) })[0]?.fixes[0]?.options;
-    expect(options('pi4')).toEqual({ target: 'arm' });
-    expect(options('i7-12700h')).toEqual({});
+    expect(options('pi4')).toEqual({ target: 'ort-arm' });
+    expect(options('i7-12700h')).toEqual({ target: 'ort-x86-vnni' });
   });
 
   it('float32-weights-large: names the gain; silent when the weights are small or integers', () => {
