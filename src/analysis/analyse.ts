@@ -2,7 +2,9 @@ import type { Model } from '../ir/model.ts';
 import type { Bindings } from './bind.ts';
 import { bindDimensions, resized } from './bind.ts';
 import { layerCost, Pricer, total } from './cost.ts';
+import { bodyReports } from './bodies.ts';
 import { planMemory } from './memory.ts';
+import { planMicro } from './microArena.ts';
 import type { Analysis } from './report.ts';
 import { inferTypes, typesByGraph } from './types.ts';
 import { findUnresolved } from './unresolved.ts';
@@ -65,6 +67,8 @@ function compute(model: Model, bind: Bindings): Analysis {
     },
     unresolved: findUnresolved(inference, model, bound.free),
     memory,
+    micro: planMicro(main, model),
+    bodies: bodyReports(main, model, tools.pricer),
     freeDimensions: [...bound.free],
   };
 }

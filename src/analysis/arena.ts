@@ -61,6 +61,18 @@ export function planArena(problem: ArenaProblem, bound: number): ArenaSolution {
   return climbed.peak < best.peak ? climbed : best;
 }
 
+/**
+ * Greedy first fit, largest block first and ties in the order of time: what TensorFlow Lite Micro's GreedyMemoryPlanner
+ * does. `undefined` when too many blocks overlap to look at all pairs.
+ */
+export function planLargestFirst(problem: ArenaProblem): ArenaSolution | undefined {
+  const neighbours = findNeighbours(problem);
+  if (neighbours === undefined) return undefined;
+  const fit = new FirstFit(problem, neighbours);
+  const peak = fit.place(sortedBy(problem, (block) => problem.bytes[block] as number));
+  return { offsets: fit.offsets, peak };
+}
+
 function* orders(problem: ArenaProblem): Generator<Int32Array> {
   const { bytes, first, last } = problem;
   const life = (block: number) => (last[block] as number) - (first[block] as number) + 1;

@@ -30,7 +30,7 @@ export function planMemory(scope: Scope, model: Model): MemoryPlan | undefined {
   return reportOf(blocks, { live, solution: planArena(problem, mostOf(live)) });
 }
 
-function problemOf(blocks: readonly Block[], steps: number): ArenaProblem {
+export function problemOf(blocks: readonly Block[], steps: number): ArenaProblem {
   return {
     bytes: blocks.map((block) => block.bytes),
     first: blocks.map((block) => block.first),

@@ -51,6 +51,28 @@ export interface MemoryPlan {
   readonly live: Float64Array;
 }
 
+/**
+ * Memory of TensorFlow Lite Micro on a 32-bit core, whose planner differs from the best one: every tensor has a block of
+ * its own at a multiple of 16 bytes, placed greedily. Beside the tensors stand structures that live for good; their size,
+ * and with it the whole arena, is an estimate. Scratch buffers of kernels are not known: they depend on the library.
+ */
+export interface MicroPlan {
+  /** The head of the arena: activations, as the greedy planner places them. */
+  readonly tensorBytes: number;
+  /** The tail, estimated: tensor and node structures, per-channel multipliers, the interpreter's own. */
+  readonly persistentBytes: number;
+  readonly arenaBytes: number;
+  readonly alignment: number;
+}
+
+/** Costs inside a body of If, Loop, Scan or WHILE, or inside a called function or subgraph, for one run of it. */
+export interface BodyReport {
+  /** The layer that runs it; the first one when several do. */
+  readonly layer: NodeId;
+  readonly graph: string;
+  readonly layers: readonly LayerCost[];
+}
+
 export interface Totals {
   readonly params: number;
   readonly weightBytes: number;
@@ -69,6 +91,10 @@ export interface Analysis {
   readonly unresolved: readonly Unresolved[];
   /** Absent when some activation size is unknown. */
   readonly memory: MemoryPlan | undefined;
+  /** TFLite models whose activation sizes are all known. */
+  readonly micro: MicroPlan | undefined;
+  /** Bodies and called functions that inference reached, outer before inner. */
+  readonly bodies: readonly BodyReport[];
   /** Names of free dimensions that were left unbound. */
   readonly freeDimensions: readonly string[];
 }
