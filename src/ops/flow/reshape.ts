@@ -70,7 +70,7 @@ function nextBlock(from: readonly Dim[], to: readonly Dim[], i: number, j: numbe
   while (left !== right) {
     const takeLeft = left < right;
     const next = takeLeft ? from[endLeft] : to[endRight];
-    if (typeof next !== 'number' || next === 0 || !(left < right || right < left))
+    if (typeof next !== 'number' || next === 0 || Number.isNaN(left) || Number.isNaN(right))
       return { from: range(i, from.length), to: range(j, to.length) };
     if (takeLeft) {
       left *= next;

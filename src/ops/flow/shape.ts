@@ -1,4 +1,5 @@
 import { intAttribute } from '../../ir/attribute.ts';
+import type { ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { ChannelFlow, FlowContext } from './flow.ts';
 import { at, inputsOf, outputsOf, positive } from './flow.ts';
@@ -22,12 +23,29 @@ export const shapeOf: ChannelFlow = {
   },
 };
 
-/** The elements of a shape that its readers take out; `undefined` when one may take any. */
-function readAxes(context: FlowContext, shape: string, rank: number): ReadonlySet<number> | undefined {
+/** Operators that hand sizes on, element by element. */
+const carriers = new Set(['Slice', 'Gather', 'Concat', 'Squeeze', 'Unsqueeze', 'Cast', 'Identity']);
+
+/** Whether the numbers end up in target shapes only, which are written anew after a cut. */
+function onlyTargets(context: FlowContext, id: ValueId): boolean {
+  const { uses, isOutput } = indexOf(context.model.graphs[0]);
+  if (isOutput.has(id)) return false;
+  return (uses.get(id) ?? []).every(({ node, index }) => {
+    if ((node.op === 'Reshape' || node.op === 'Expand') && index === 1) return true;
+    const [next] = outputsOf(node);
+    return carriers.has(node.op) && next !== undefined && onlyTargets(context, next);
+  });
+}
+
+/** The elements of a shape that its readers take out to compute with; `undefined` when one may take any. */
+function readAxes(context: FlowContext, shape: ValueId, rank: number): ReadonlySet<number> | undefined {
   const { uses, isOutput } = indexOf(context.model.graphs[0]);
   if (isOutput.has(shape)) return undefined;
   const seen = new Set<number>();
   for (const { node, index } of uses.get(shape) ?? []) {
+    const [next] = outputsOf(node);
+    if ((node.op === 'Reshape' || node.op === 'Expand') && index === 1) continue;
+    if (carriers.has(node.op) && next !== undefined && onlyTargets(context, next)) continue;
     const picks = index === 0 ? picksOf(context, node, rank) : undefined;
     if (picks === undefined) return undefined;
     for (const pick of picks) seen.add(pick);

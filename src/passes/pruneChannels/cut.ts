@@ -1,7 +1,7 @@
 import { bitsOf } from '../../ir/dtype.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Model, Quantization, Value, ValueId } from '../../ir/model.ts';
+import type { Graph, Model, NodeId, Quantization, Value, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { decodeNumbers, numberTensor, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
@@ -40,17 +40,15 @@ export function withoutChannels<M extends Model>(model: M, kept: Kept): M {
   const shape = (id: ValueId) => facts.typeOf(id)?.shape;
   const keptShape = (id: ValueId): Shape | undefined =>
     shape(id)?.map((dim, axis) => kept({ id, axis })?.length ?? dim);
-  const touched = new Set<ValueId>();
+  const leftOf = (id: ValueId) => (shape(id) ?? []).map((_, axis) => kept({ id, axis }));
   for (const value of graph.values.values()) {
-    const axes = (shape(value.id) ?? []).map((_, axis) => kept({ id: value.id, axis }));
-    if (axes.every((each) => each === undefined)) continue;
-    touched.add(value.id);
-    editor.setValue(cutValue(value, axes));
+    const axes = leftOf(value.id);
+    if (axes.some((each) => each !== undefined)) editor.setValue(cutValue(value, axes));
   }
+  const touched = touchedIn(graph, (id) => leftOf(id).some((each) => each !== undefined));
   for (const node of graph.nodes) {
     const refit = operatorOf(model, node)?.channels?.refit;
-    if (refit === undefined || ![...inputsOf(node), ...outputsOf(node)].some((id) => touched.has(id)))
-      continue;
+    if (refit === undefined || !touched.has(node.id)) continue;
     const context: RefitContext = {
       node,
       model,
@@ -71,6 +69,20 @@ export function withoutChannels<M extends Model>(model: M, kept: Kept): M {
     if (after !== node) editor.replaceNode(node.id, [after]);
   }
   return withMainGraph(model, editor.finish()) as M;
+}
+
+/** Nodes with an operand that lost something, or with a parameter that is computed from the shape of one that did. */
+function touchedIn(graph: Graph, isCut: (id: ValueId) => boolean): ReadonlySet<NodeId> {
+  const touched = new Set<NodeId>();
+  const derived = new Set<ValueId>();
+  for (const node of graph.nodes) {
+    const reads = inputsOf(node);
+    if ([...reads, ...outputsOf(node)].some((id) => isCut(id) || derived.has(id))) touched.add(node.id);
+    const speaksOfSizes = node.op === 'Shape' || node.op === 'SHAPE';
+    if (reads.some((id) => derived.has(id) || (speaksOfSizes && isCut(id))))
+      for (const id of outputsOf(node)) derived.add(id);
+  }
+  return touched;
 }
 
 function cutValue(value: Value, axes: readonly (readonly number[] | undefined)[]): Value {

@@ -1,4 +1,4 @@
-import type { Model, Node, NodeId } from '../../ir/model.ts';
+import type { Model, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { AxisOfValue } from '../../ops/flow/flow.ts';
 import { operatorOf } from '../../ops/registry.ts';
@@ -13,6 +13,8 @@ export interface Group {
   readonly axes: readonly { readonly axis: AxisOfValue; readonly width: number }[];
   /** Layers whose weights make these channels. */
   readonly producers: readonly NodeId[];
+  /** Rows or columns of a weight that one channel has, in the weight where it has least: 1, or a head's width. */
+  readonly width: number;
 }
 
 export interface Grouping {
@@ -52,12 +54,24 @@ export function groupsOf(model: Model, channels: Channels): Grouping {
       if (!group.classes.includes(of)) group.classes.push(of);
     }
   }
-  const found = [...groups.values()].flatMap(({ classes, producers }) =>
-    classes.length < 2
-      ? []
-      : [{ classes, axes: axesOf(channels, places, classes), producers: [...producers] }],
-  );
+  const weights = weightsOf(model);
+  const found = [...groups.values()].flatMap(({ classes, producers }) => {
+    if (classes.length < 2) return [];
+    const axes = axesOf(channels, places, classes);
+    const widths = axes.flatMap(({ axis, width }) => (weights.has(axis.id) ? [width] : []));
+    return [{ classes, axes, producers: [...producers], width: Math.min(...widths) }];
+  });
   return { groups: found, whole };
+}
+
+function weightsOf(model: Model): ReadonlySet<ValueId> {
+  const found = new Set<ValueId>();
+  for (const node of model.graphs[0].nodes)
+    for (const role of operatorOf(model, node)?.weights?.(node, model) ?? []) {
+      const id = node.inputs[role.input];
+      if (id != null && readableConstant(model.graphs[0], id) !== undefined) found.add(id);
+    }
+  return found;
 }
 
 type Places = ReadonlyMap<number, ReadonlyMap<number, number>>;

@@ -108,10 +108,9 @@ function partsOf(model: Model, node: Node): readonly (readonly AxisOfValue[])[] 
 /** How many channels of each group may be left: multiples on every axis where a channel is not wide already. */
 export function stepsOf(group: Group, multiple: number): readonly number[] {
   const count = group.classes.length;
-  const width = Math.min(...group.axes.map((each) => each.width));
   const steps: number[] = [];
   for (let left = count - 1; left >= 1; left -= 1)
-    if ((left * width) % multiple === 0) steps.push(count - left);
+    if ((left * group.width) % multiple === 0) steps.push(count - left);
   return steps;
 }
 
