@@ -46,9 +46,9 @@ export interface Figures extends Agreement {
 }
 
 export interface Measured {
-  /** By the key of the change. */
+  /** By the key of the change; what was refused by that, or by the layer. */
   readonly figures: ReadonlyMap<string, Figures>;
-  readonly refused: ReadonlyMap<NodeId, string>;
+  readonly refused: ReadonlyMap<string, string>;
   /** Accuracy of the original on the same samples. */
   readonly top1?: number;
   readonly samples: number;
@@ -91,7 +91,7 @@ class Measurement {
   readonly #runner: Runner;
   readonly #folder: string;
   readonly #tallies = new Map<string, Tally>();
-  readonly #refused = new Map<NodeId, string>();
+  readonly #refused = new Map<string, string>();
   readonly #reference = new Map<string, Tensors>();
   readonly #original: Tally = newTally();
   #whole: Whole | undefined;
@@ -160,30 +160,44 @@ class Measurement {
     await dropAll(this.#runner, segment, plan);
   }
 
-  async #runLayer(layer: LayerChanges, batches: readonly Batch[], chain: ReturnType<typeof chainOf>) {
+  async #runLayer(
+    layer: LayerChanges,
+    batches: readonly Batch[],
+    chain: ReturnType<typeof chainOf>,
+  ): Promise<void> {
+    await this.#refusing(layer.id, async () => {
+      for (const change of await layer.make())
+        await this.#refusing(change.key, () => this.#runChange(change, batches, chain));
+    });
+  }
+
+  async #runChange({ key, model }: Change, batches: readonly Batch[], chain: ReturnType<typeof chainOf>) {
+    const run = await chain.open(model);
     try {
-      for (const { key, model } of await layer.make()) {
-        const run = await chain.open(model);
-        try {
-          const results = await this.#runner.replay(
-            run.stages,
-            batches.map(({ tag }) => tag),
-          );
-          for (const [index, batch] of batches.entries()) {
-            const reference = this.#reference.get(batch.tag) ?? {};
-            const tensors = results[index];
-            const outputs = tensors == null ? reference : { ...reference, ...run.named(tensors) };
-            this.#add(this.#tallyOf(key), batch, outputs, reference);
-            this.#inferences += batch.rows * (tensors === null ? run.cost.changed : run.cost.all);
-          }
-        } finally {
-          await run.close();
-        }
+      const results = await this.#runner.replay(
+        run.stages,
+        batches.map(({ tag }) => tag),
+      );
+      for (const [index, batch] of batches.entries()) {
+        const reference = this.#reference.get(batch.tag) ?? {};
+        const tensors = results[index];
+        const outputs = tensors == null ? reference : { ...reference, ...run.named(tensors) };
+        this.#add(this.#tallyOf(key), batch, outputs, reference);
+        this.#inferences += batch.rows * (tensors === null ? run.cost.changed : run.cost.all);
       }
+    } finally {
+      await run.close();
+    }
+  }
+
+  /** What one change cannot do does not keep the others from being measured. */
+  async #refusing(key: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
-      if (!KerfError.is(error) || error.reason === 'cancelled' || error.reason === 'runtime-crashed')
-        throw error;
-      this.#refused.set(layer.id, error.message);
+      const ends = !KerfError.is(error) || error.reason === 'cancelled' || error.reason === 'runtime-crashed';
+      if (ends) throw error;
+      this.#refused.set(key, error.message);
     }
   }
 

@@ -36,10 +36,11 @@ export async function proxiesOf(
     for (const id of group) {
       try {
         const changed = await subject.change([id]);
+        const original = subject.originalOf(changed, id);
         const own = moments?.get(id);
-        const localSqnrDb = own && localSqnr(model, changed, id, own);
+        const localSqnrDb = own && localSqnr(original, changed, id, own);
         layers.set(id, {
-          ...weightFigures(model, changed, id),
+          ...weightFigures(original, changed, id),
           ...(localSqnrDb !== undefined && { localSqnrDb }),
         });
       } catch (error) {

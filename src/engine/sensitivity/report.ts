@@ -41,6 +41,8 @@ export interface SensitivityRequest {
   readonly apart?: boolean;
   /** Measures this many points of the cumulative curve. */
   readonly cumulative?: number;
+  /** Only these layers. */
+  readonly layers?: readonly NodeId[];
 }
 
 /** More samples say little that is new about ranges. */
@@ -61,7 +63,8 @@ export async function sensitivityReport(
 ): Promise<SensitivityReport> {
   const start = performance.now();
   const { data, bind, method = 'measured' } = request;
-  const step = request.step ?? stepOfScheme(request.scheme, held.model.dialect, data);
+  const plain = request.step ?? stepOfScheme(request.scheme, held.model.dialect, data);
+  const step = request.layers === undefined ? plain : { ...plain, layers: request.layers };
   const wanted = request.samples ?? randomSamplesFor(analyse(held.model, bind && { bind }).totals.macs);
   await job.step(0, 'calibrating');
   const settings = { samples: Math.min(wanted, calibrationSamples), ...(bind && { bind }) };
@@ -107,7 +110,7 @@ async function measureWithWeights(
 ): Promise<Measured & Proxies> {
   const layers = new Map<NodeId, Proxy>();
   const onChange = (id: NodeId, changed: Model) =>
-    layers.set(id, weightFigures(subject.model, changed, id) ?? {});
+    layers.set(id, weightFigures(subject.originalOf(changed, id), changed, id) ?? {});
   return { ...(await measureOneByOne(subject, { ...options, onChange }, job)), layers };
 }
 

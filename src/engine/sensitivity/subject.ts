@@ -1,6 +1,8 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, Node, NodeId } from '../../ir/model.ts';
 import type { Calibrator, Pass, PassContext, RecipeStep } from '../../passes/pass.ts';
+import { nearestOriginal } from '../../optimize/sensitivity/proxy.ts';
+import { prepared } from '../../passes/support/prepare.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
 import { blockedOpset, raisedOpset, raiseOpset } from '../../passes/support/opset.ts';
 import { startRunner } from '../../runtime/launch.ts';
@@ -17,6 +19,8 @@ export interface Subject {
   readonly model: Model;
   readonly pass: Pass;
   readonly targets: readonly Node[];
+  /** The original a changed layer's weights are to be compared with: as it is, or with its normalizations folded. */
+  originalOf(changed: Model, id: NodeId): Model;
   /** The model with these layers changed. Throws `KerfError` where the pass refuses. */
   change(layers: readonly NodeId[]): Promise<Model>;
   /** What the step calibrates with; absent when it needs no data. */
@@ -75,10 +79,13 @@ export async function subjectOf(
   const all = targets.map(({ id }) => id);
   const first = await run(original, calibrator === undefined ? all.slice(0, 1) : all);
   const model = underOpsetOf(original, first);
+  const plain: PassContext = { seed, layers: new Set(all), step: quietly(job).step };
+  const folded = (await prepared(model, plain)).model;
   return {
     model,
     pass,
     targets,
+    originalOf: (changed, id) => nearestOriginal([model, folded], changed, id),
     change: (layers) => run(model, layers),
     ...(calibrator && { calibrator }),
     calibrated: () => runs * (real?.samples ?? 0),

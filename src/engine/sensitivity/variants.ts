@@ -45,11 +45,11 @@ async function changesOf(
   id: NodeId,
   { apart, onChange }: VariantOptions,
 ): Promise<readonly Change[]> {
-  const { model: base } = subject;
   const model = await subject.change([id]);
   const whole = { key: id, model };
   onChange?.(id, model);
   if (apart !== true || subject.calibrator === undefined) return [whole];
+  const base = subject.originalOf(model, id);
   const weights = weightsAlone(base, model, id);
   const activations = activationsAlone(base, model, id);
   return [

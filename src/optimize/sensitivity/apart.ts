@@ -6,13 +6,13 @@ import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { plainNode } from '../../passes/support/tflite.ts';
-import { effectiveWeight } from './effective.ts';
+import { effectiveWeight, weightRoleOf } from './effective.ts';
 
 /** The original with nothing but the layer's weights as the change leaves them; undefined where there are none. */
 export function weightsAlone(base: Model, changed: Model, id: NodeId): Model | undefined {
   const node = indexOf(base.graphs[0]).node.get(id);
   const other = indexOf(changed.graphs[0]).node.get(id);
-  const now = other && effectiveWeight(changed, other);
+  const now = other && effectiveWeight(changed, other, node && weightRoleOf(base, node)?.outputAxis);
   const was = node && effectiveWeight(base, node);
   if (node === undefined || now === undefined || was === undefined) return undefined;
   if (was.data.length !== now.data.length) return undefined;
@@ -29,9 +29,12 @@ export function activationsAlone(base: Model, changed: Model, id: NodeId): Model
   if (base.dialect === 'tflite' && changed.dialect === 'tflite') return throughCodes(base, changed, id);
   const node = indexOf(base.graphs[0]).node.get(id);
   const other = indexOf(changed.graphs[0]).node.get(id);
-  const was = node && effectiveWeight(base, node);
-  if (other === undefined || was === undefined) return undefined;
-  const input = weightInput(base, id);
+  const role = other && weightRoleOf(changed, other);
+  const was = node && effectiveWeight(base, node, role?.outputAxis);
+  const as = other && effectiveWeight(changed, other);
+  // Where the pass widened the layer, its old weights fit in no more.
+  if (other === undefined || was === undefined || as?.data.length !== was.data.length) return undefined;
+  const input = role?.input ?? 1;
   const editor = new GraphEditor(changed.graphs[0], changed);
   const constant = editor.addConstant(`${other.inputs[input]}_kept`, floatTensor(was.dims, was.data));
   const inputs = other.inputs.map((each, at) => (at === input ? constant : each));

@@ -3,22 +3,41 @@ import type { Model, Node, Quantization } from '../../ir/model.ts';
 import { readFloats, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
+import type { WeightRole } from '../../ops/operator.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { readableConstant } from '../../passes/support/constants.ts';
 
-/** A layer's main weight in real numbers, as its operator multiplies with it; undefined when it is no constant. */
-export function effectiveWeight(
-  model: Model,
-  node: Node,
-): { dims: readonly number[]; data: Float32Array } | undefined {
-  const [role] = operatorOf(model, node)?.weights?.(node, model) ?? [];
-  return realConstant(model, node.inputs[role?.input ?? 1]);
+/**
+ * A layer's main weight in real numbers, as its operator multiplies with it; undefined when it is no constant. With
+ * `outputAxis`, a matrix comes with its outputs along that axis: passes turn matrices as kernels like them.
+ */
+export function effectiveWeight(model: Model, node: Node, outputAxis?: number): RealWeight | undefined {
+  const role = weightRoleOf(model, node);
+  const weight = realConstant(model, node.inputs[role?.input ?? 1]);
+  const turned = weight?.dims.length === 2 && outputAxis !== undefined && role?.outputAxis !== outputAxis;
+  return turned ? transposed(weight) : weight;
 }
 
-function realConstant(
-  model: Model,
-  id: string | null | undefined,
-): { dims: readonly number[]; data: Float32Array } | undefined {
+/** The role of a layer's main weight. */
+export function weightRoleOf(model: Model, node: Node): WeightRole | undefined {
+  return operatorOf(model, node)?.weights?.(node, model)?.[0];
+}
+
+export interface RealWeight {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+
+function transposed({ dims, data }: RealWeight): RealWeight {
+  const [rows = 1, columns = 1] = dims;
+  const turned = new Float32Array(data.length);
+  for (let row = 0; row < rows; row += 1)
+    for (let column = 0; column < columns; column += 1)
+      turned[column * rows + row] = data[row * columns + column] as number;
+  return { dims: [columns, rows], data: turned };
+}
+
+function realConstant(model: Model, id: string | null | undefined): RealWeight | undefined {
   const [graph] = model.graphs;
   const constant = readableConstant(graph, id);
   if (constant !== undefined && id != null) {
@@ -33,10 +52,7 @@ function realConstant(
 }
 
 /** DequantizeLinear of constants (ONNX operators, version 21): per tensor, along an axis, or in blocks of it. */
-function dequantizedBy(
-  model: Model,
-  node: Node,
-): { dims: readonly number[]; data: Float32Array } | undefined {
+function dequantizedBy(model: Model, node: Node): RealWeight | undefined {
   const [graph] = model.graphs;
   const codes = readableConstant(graph, node.inputs[0]);
   const scales = readableConstant(graph, node.inputs[1]);

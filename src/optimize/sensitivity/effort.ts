@@ -31,7 +31,7 @@ export function spreadRanks(count: number): readonly number[] {
   const order = Array.from({ length: count }, (_, index) => index).sort(
     (a, b) => ((a * golden) % 1) - ((b * golden) % 1),
   );
-  const ranks = new Array<number>(count).fill(0);
+  const ranks = order.slice();
   for (const [rank, index] of order.entries()) ranks[index] = rank;
   return ranks;
 }

@@ -3,7 +3,7 @@ import { floatTensor } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { InputMoments } from '../../passes/pass.ts';
 import { matrixOf, multiplyLayerOf } from '../../passes/support/denseLayer.ts';
-import { effectiveWeight } from './effective.ts';
+import { effectiveWeight, weightRoleOf } from './effective.ts';
 
 export interface WeightFigures {
   /** Signal to noise of the weights themselves, dB; null when they did not change. */
@@ -28,11 +28,25 @@ export function weightFigures(base: Model, changed: Model, id: NodeId): WeightFi
   return { weightSqnrDb: noise === 0 ? null : 10 * Math.log10(signal / noise), kurtosis };
 }
 
+/**
+ * Which of some equivalent originals a changed layer is to be compared with: passes fold normalizations into weights
+ * before they change them, so the nearest one is what they started from.
+ */
+export function nearestOriginal(originals: readonly [Model, ...Model[]], changed: Model, id: NodeId): Model {
+  const distance = (base: Model) => {
+    const figures = weightFigures(base, changed, id);
+    return figures === undefined
+      ? Number.NEGATIVE_INFINITY
+      : (figures.weightSqnrDb ?? Number.POSITIVE_INFINITY);
+  };
+  return originals.reduce((best, each) => (distance(each) > distance(best) ? each : best));
+}
+
 function weightPair(base: Model, changed: Model, id: NodeId) {
   const node = indexOf(base.graphs[0]).node.get(id);
   const other = indexOf(changed.graphs[0]).node.get(id);
   const was = node && effectiveWeight(base, node);
-  const now = other && effectiveWeight(changed, other);
+  const now = other && effectiveWeight(changed, other, node && weightRoleOf(base, node)?.outputAxis);
   if (node === undefined || was === undefined || now === undefined) return undefined;
   const same = was.dims.length === now.dims.length && was.dims.every((dim, axis) => now.dims[axis] === dim);
   return same && was.data.length > 0 ? { node, was: was.data, now: now.data } : undefined;
