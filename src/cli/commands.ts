@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { addChangeCommands } from './commands/change.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addMeasureCommands } from './commands/measure.ts';
+import { addSensitivityCommand } from './commands/sensitivity.ts';
 import type { Session } from './session.ts';
 
 /** All commands of `kerf`; their JSON is a contract (DESIGN §6). */
@@ -9,4 +10,5 @@ export function addCommands(program: Command, session: Session): void {
   addLookCommands(program, session);
   addChangeCommands(program, session);
   addMeasureCommands(program, session);
+  addSensitivityCommand(program, session);
 }

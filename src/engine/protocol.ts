@@ -230,6 +230,10 @@ export interface EngineApi {
     apart?: boolean;
     /** Measures this many points of the cumulative curve. */
     cumulative?: number;
+    layers?: readonly string[];
+    /** Where the table goes as CSV, and as node data of Model Explorer. */
+    csv?: string;
+    nodeData?: string;
   }): SensitivityReport;
   optimize(p: {
     handle: Handle;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BenchReport, EvalReport, SensitivityReport } from '../../engine/protocol.ts';
+import type { BenchReport, EvalReport } from '../../engine/protocol.ts';
 import { bindings, keyValue, wholeNumber } from '../arguments.ts';
 import { bytes, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
@@ -65,19 +65,6 @@ export function addMeasureCommands(program: Command, session: Session): void {
       );
       print(options.json, report, () => benchText(report));
     });
-
-  program
-    .command('sensitivity <model>')
-    .description('how much each layer alone hurts the output when it is compressed')
-    .option('--data <file>', 'dataset; without it, seeded random inputs')
-    .option('--scheme <name>', 'int8, int8-weights, int4, fp16 or prune and percent (prune50)', 'int8')
-    .option(...jsonFlag)
-    .action(async (model: string, options: Json & { data?: string; scheme: string }) => {
-      const { data, scheme } = options;
-      const handle = await session.open(model);
-      const report = await engine.call('sensitivity', { handle, scheme, ...(data && { data }) }, progress);
-      print(options.json, report, () => sensitivityText(report));
-    });
 }
 
 interface EvalFlags {
@@ -133,18 +120,4 @@ function benchText(report: BenchReport): string {
   const slowest = [...report.layers].sort((a, b) => b.ms - a.ms).slice(0, 10);
   const layers = slowest.map((layer) => [layer.name, milliseconds(layer.ms), percent(layer.share, 1)]);
   return `${table(rows)}\n\n${table([['layer', 'time', 'share'], ...layers], [1, 2])}`;
-}
-
-function sensitivityText(report: SensitivityReport): string {
-  const rank = (value: number | null) => value ?? Infinity;
-  const rows = [...report.layers]
-    .sort((a, b) => rank(a.sqnrDb) - rank(b.sqnrDb))
-    .map((layer) => [
-      layer.id,
-      layer.sqnrDb === null ? 'exact' : `${layer.sqnrDb.toFixed(1)} dB`,
-      percent(layer.agreement),
-    ]);
-  const head = `${report.scheme}, ${report.data}: ${report.inferences} inferences in ${report.seconds.toFixed(1)} s`;
-  const notes = report.notCovered.map((note) => `not covered: ${note}`);
-  return [head, table([['layer', 'SQNR', 'agreement'], ...rows], [1, 2]), ...notes].join('\n');
 }

@@ -8,6 +8,8 @@ import { KerfError } from '../../ir/errors.ts';
 import { optimizeMarkdown } from '../../optimize/report.ts';
 import type { OptimizePorts } from '../../optimize/search.ts';
 import { searchRecipes } from '../../optimize/search.ts';
+import { sensitivityCsv, sensitivityNodeData } from '../../optimize/sensitivity/exports.ts';
+import type { SensitivityReport } from '../../optimize/report.ts';
 import { randomSamplesFor } from '../../optimize/samples.ts';
 import { evaluate } from '../../runtime/evaluate.ts';
 import { quickLatency } from '../../runtime/latency.ts';
@@ -19,6 +21,7 @@ import { quietly } from '../context.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from '../methods.ts';
 import { recipeText } from '../recipeFiles.ts';
+import { findNode } from '../nodeDetails.ts';
 import { sensitivityReport } from '../sensitivity/report.ts';
 import { applyStep } from '../steps.ts';
 import type { Held, ModelStore } from '../store.ts';
@@ -55,12 +58,29 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
       return done;
     },
 
-    sensitivity({ handle, ...request }, job) {
+    async sensitivity({ handle, csv, nodeData, ...request }, job) {
       const held = store.get(handle);
       checkBindings(request.bind, [held.model]);
-      return sensitivityReport(store, held, request, job);
+      for (const layer of request.layers ?? []) findNode(held.model, layer);
+      const report = await sensitivityReport(store, held, request, job);
+      if (csv !== undefined) await writeText(csv, sensitivityCsv(report));
+      if (nodeData !== undefined) await writeText(nodeData, nodeDataOf(held, report));
+      return report;
     },
   };
+}
+
+/** Under the names that `kerf export --to model-explorer` gives, and those that Model Explorer reads from the file itself. */
+function nodeDataOf({ model }: Held, report: SensitivityReport): string {
+  const [graph] = model.graphs;
+  const outputs = new Map(
+    graph.nodes.flatMap(({ id, outputs: [first] }) => (first == null ? [] : [[id, first] as const])),
+  );
+  return sensitivityNodeData(
+    report,
+    graph.name || 'graph 0',
+    model.dialect === 'tflite' ? outputs : undefined,
+  );
 }
 
 /** `model.onnx` keeps its recipe in `model.kerf.json`. */
