@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { addChangeCommands } from './commands/change.ts';
+import { addCheckCommand } from './commands/check.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addMeasureCommands } from './commands/measure.ts';
 import { addSensitivityCommand } from './commands/sensitivity.ts';
@@ -8,6 +9,7 @@ import type { Session } from './session.ts';
 /** All commands of `kerf`; their JSON is a contract (DESIGN §6). */
 export function addCommands(program: Command, session: Session): void {
   addLookCommands(program, session);
+  addCheckCommand(program, session);
   addChangeCommands(program, session);
   addMeasureCommands(program, session);
   addSensitivityCommand(program, session);

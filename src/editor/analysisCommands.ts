@@ -1,5 +1,7 @@
 import * as vscode from 'vscode';
 import type { CallOptions } from '../engine/protocol.ts';
+import { configured } from '../rules/configured.ts';
+import { damageFindings } from '../rules/damage.ts';
 import type { Finding } from '../rules/rule.ts';
 import { benchmark, compareWithOriginal, evaluate } from './actions.ts';
 import { withProgress } from './cancel.ts';
@@ -7,8 +9,6 @@ import { type CommandParts, type CommandTable, fileName } from './commands.ts';
 import { modelGlob } from './contributions.ts';
 import { askForDataset } from './dataset.ts';
 import { describe, isCancellation } from './errorText.ts';
-import { damageFinding } from './findings.ts';
-import { withSeverities } from './findingView.ts';
 import { tell } from './optimizeCommand.ts';
 import { pick } from './quickForms.ts';
 import { comparisonReport, evaluationReport, runReport, sensitivityReport } from './reports.ts';
@@ -161,7 +161,7 @@ async function checkFile(
     const params = { handle, budget: settings.budget(uri), ...(device === null ? {} : { device }) };
     const { findings } = await engine.call('check', params, call);
     await engine.call('release', { handle });
-    return withSeverities([...damage.map(damageFinding), ...findings], settings.severities(uri));
+    return configured([...damageFindings(damage), ...findings], settings.checks(uri), uri.fsPath);
   } catch (error) {
     if (isCancellation(error)) throw error;
     return [{ rule: 'unreadable', severity: 'error', message: describe(error), fixes: [] }];

@@ -1,26 +1,27 @@
 import * as vscode from 'vscode';
-import { parseBudget } from '../optimize/budget.ts';
-import type { Budget } from '../rules/rule.ts';
+import { parseCheckConfig } from '../optimize/checkConfig.ts';
+import type { CheckConfig } from '../rules/configured.ts';
+import { noConfig } from '../rules/configured.ts';
 import { describe } from './errorText.ts';
 import type { Log } from './log.ts';
 
-/** Limits that a team keeps in `kerf.json` at the top of a workspace folder; `kerf check` reads the same file. */
+/** Limits, severities and accepted findings that a team keeps in `kerf.json` at the top of a workspace folder; `kerf check` reads the same file. */
 export interface BudgetFiles extends vscode.Disposable {
   readonly onDidChange: vscode.Event<void>;
-  limits(uri: vscode.Uri | undefined): Budget;
+  config(uri: vscode.Uri | undefined): CheckConfig;
 }
 
 export function createBudgetFiles(log: Log): BudgetFiles {
   const changed = new vscode.EventEmitter<void>();
-  const budgets = new Map<string, Budget>();
+  const configs = new Map<string, CheckConfig>();
   const read = async (file: vscode.Uri): Promise<void> => {
     const key = file.toString();
     try {
       const text = new TextDecoder().decode(await vscode.workspace.fs.readFile(file));
-      budgets.set(key, parseBudget(text, file.fsPath));
+      configs.set(key, parseCheckConfig(text, file.fsPath));
     } catch (error) {
       const gone = error instanceof vscode.FileSystemError && error.code === 'FileNotFound';
-      if (!budgets.delete(key) && gone) return;
+      if (!configs.delete(key) && gone) return;
       if (!gone) log.warn(`budget: ${describe(error)}`);
     }
     changed.fire();
@@ -44,10 +45,10 @@ export function createBudgetFiles(log: Log): BudgetFiles {
   readAll();
   return {
     onDidChange: changed.event,
-    limits(uri) {
+    config(uri) {
       const folder =
         uri === undefined ? vscode.workspace.workspaceFolders?.[0] : vscode.workspace.getWorkspaceFolder(uri);
-      return folder === undefined ? {} : (budgets.get(fileOf(folder).toString()) ?? {});
+      return folder === undefined ? noConfig : (configs.get(fileOf(folder).toString()) ?? noConfig);
     },
     dispose: () => vscode.Disposable.from(...subscriptions).dispose(),
   };

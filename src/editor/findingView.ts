@@ -1,18 +1,5 @@
 import type { Finding, Fix, Severity } from '../rules/rule.ts';
 
-export type SeverityOverride = Severity | 'off';
-
-/** Findings as the settings want them: silenced rules left out, severities replaced. */
-export function withSeverities(
-  findings: readonly Finding[],
-  overrides: Readonly<Record<string, SeverityOverride>>,
-): readonly Finding[] {
-  return findings.flatMap((finding) => {
-    const severity = overrides[finding.rule] ?? finding.severity;
-    return severity === 'off' ? [] : [{ ...finding, severity }];
-  });
-}
-
 /** A row of Problems: one finding, or many of one rule that say the same of many layers. */
 export interface FindingGroup {
   /** Names the group among the findings of a model. */

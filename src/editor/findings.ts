@@ -1,10 +1,11 @@
 import * as vscode from 'vscode';
-import type { Damage } from '../ir/errors.ts';
+import { configured } from '../rules/configured.ts';
+import { damageFindings } from '../rules/damage.ts';
 import type { Finding, Severity } from '../rules/rule.ts';
 import { textScheme } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
 import { describe, isCancellation } from './errorText.ts';
-import { type FindingGroup, groupFindings, layersOf, withSeverities } from './findingView.ts';
+import { type FindingGroup, groupFindings, layersOf } from './findingView.ts';
 import type { Services } from './services.ts';
 import { textUri, type TextForms } from './textForms.ts';
 import { findingLines, type TextIndex } from './textModel.ts';
@@ -121,12 +122,7 @@ async function check({ settings }: Services, document: ModelDocument): Promise<r
     ...(device === null ? {} : { device }),
   });
   const { damage } = await document.inspection();
-  return withSeverities([...damage.map(damageFinding), ...findings], settings.severities(document.uri));
-}
-
-/** What could not be read is a finding like any other, without a cure. */
-export function damageFinding({ severity, place, message }: Damage): Finding {
-  return { rule: 'damaged-file', severity, message: `${place}: ${message}`, fixes: [] };
+  return configured([...damageFindings(damage), ...findings], settings.checks(document.uri), document.path);
 }
 
 const severities: Readonly<Record<Severity, vscode.DiagnosticSeverity>> = {

@@ -1,8 +1,8 @@
 import * as vscode from 'vscode';
 import type { BenchOptions } from '../engine/protocol.ts';
-import type { Budget, Severity } from '../rules/rule.ts';
+import type { CheckConfig, SeverityOverride } from '../rules/configured.ts';
+import type { Budget } from '../rules/rule.ts';
 import type { BudgetFiles } from './budgetFiles.ts';
-import type { SeverityOverride } from './findingView.ts';
 
 const deviceKey = 'kerf.device';
 const dataKey = 'kerf.data';
@@ -17,7 +17,8 @@ export interface Settings extends vscode.Disposable {
   /** Limits of `kerf.json` in the workspace folder, with those of the settings over them. */
   budget(uri: vscode.Uri | undefined): Budget;
   setBudget(uri: vscode.Uri | undefined, key: keyof Budget, limit: number | undefined): Promise<void>;
-  severities(uri: vscode.Uri): Readonly<Record<string, SeverityOverride>>;
+  /** Severities and accepted findings of `kerf.json`, with the severities of the settings over them. */
+  checks(uri: vscode.Uri): Pick<CheckConfig, 'severities' | 'suppress'>;
   bench(uri: vscode.Uri): BenchOptions;
   /** Percentage points. */
   maxDrop(uri: vscode.Uri): number;
@@ -59,12 +60,16 @@ export function createSettings(memento: vscode.Memento, files: BudgetFiles): Set
       await memento.update(deviceKey, device ?? undefined);
       touch();
     },
-    budget: (uri) => ({ ...files.limits(uri), ...readBudget(uri) }),
+    budget: (uri) => ({ ...files.config(uri).budget, ...readBudget(uri) }),
     async setBudget(uri, key, limit) {
       const target = vscode.workspace.workspaceFolders === undefined ? 'Global' : 'Workspace';
       await section(uri).update(`budget.${key}`, limit, vscode.ConfigurationTarget[target]);
     },
-    severities: (uri) => section(uri).get<Record<string, Severity | 'off'>>('rules.severity', {}),
+    checks: (uri) => {
+      const { severities, suppress } = files.config(uri);
+      const own = section(uri).get<Record<string, SeverityOverride>>('rules.severity', {});
+      return { severities: { ...severities, ...own }, suppress };
+    },
     bench: readBench,
     maxDrop: (uri) => section(uri).get<number>('optimize.maxDrop', 1),
     data: (uri) => memento.get<Record<string, string>>(dataKey, {})[uri.toString()] ?? null,

@@ -4,51 +4,94 @@ import { layersOf } from './findingView.ts';
 
 /** Lookups over a printed model; columns are UTF-16, end exclusive. No `vscode` import. */
 
-export type TextSpan = TextForm['definitions'][number];
+/** One place where a value's name stands in the text. */
+export interface TextSpan {
+  /** Number of the value: the same in all its places. */
+  readonly value: number;
+  readonly line: number;
+  readonly start: number;
+  readonly end: number;
+  readonly role: 'definition' | 'use';
+}
 
 export interface TextIndex {
   readonly form: TextForm;
-  /** The layer whose line this is, or the closest one above it. */
+  /** Lines of the text, without line ends; split once. */
+  readonly lines: readonly string[];
+  /** The layer whose line this is. */
   layerAt(line: number): string | undefined;
   lineOf(layer: string): number | undefined;
   valueAt(line: number, column: number): TextSpan | undefined;
+  /** The names on a line, from left to right. */
+  spansOn(line: number): readonly TextSpan[];
+  nameOf(span: TextSpan): string;
   /** All places of the value that stands at `span`, definition first. */
   places(span: TextSpan): readonly TextSpan[];
   definition(span: TextSpan): TextSpan | undefined;
 }
 
 export function indexText(form: TextForm): TextIndex {
-  const lines = new Map(form.layers.map(({ id, line }) => [id, line]));
-  const layers = new Map(form.layers.map(({ id, line }) => [line, id]));
-  const byLine = new Map<number, TextSpan[]>();
-  const byValue = new Map<string, TextSpan[]>();
-  for (const span of form.definitions) {
-    append(byLine, span.line, span);
-    append(byValue, nameOf(span), span);
-  }
-  const places = (span: TextSpan): readonly TextSpan[] => {
-    const all = byValue.get(nameOf(span)) ?? [];
+  const { names } = form;
+  const lineOfLayer = new Map(form.layers.map((id, index) => [id, form.layerLines[index] as number]));
+  const layerOfLine = new Map(form.layers.map((id, index) => [form.layerLines[index] as number, id]));
+  const lines = form.text.split('\n');
+  const firstOnLine = startsOf(names.line, lines.length);
+  const byValue = placesByValue(names.value, names.values.length);
+  const span = (place: number): TextSpan => ({
+    value: names.value[place] as number,
+    line: names.line[place] as number,
+    start: names.start[place] as number,
+    end: names.end[place] as number,
+    role: names.definition[place] === 1 ? 'definition' : 'use',
+  });
+  const spansOn = (line: number): TextSpan[] => {
+    const found: TextSpan[] = [];
+    const end = firstOnLine[line + 1] ?? 0;
+    for (let place = firstOnLine[line] ?? end; place < end; place += 1) found.push(span(place));
+    return found;
+  };
+  const places = ({ value }: TextSpan): readonly TextSpan[] => {
+    const all = Array.from(byValue.order.subarray(byValue.first[value], byValue.first[value + 1]), span);
     return [...all.filter(isDefinition), ...all.filter((place) => !isDefinition(place))];
   };
   return {
     form,
-    layerAt: (line) => layers.get(line),
-    lineOf: (layer) => lines.get(layer),
-    valueAt: (line, column) => byLine.get(line)?.find((span) => span.start <= column && column <= span.end),
+    lines,
+    layerAt: (line) => layerOfLine.get(line),
+    lineOf: (layer) => lineOfLayer.get(layer),
+    valueAt: (line, column) => spansOn(line).find(({ start, end }) => start <= column && column <= end),
+    spansOn,
+    nameOf: ({ value }) => names.values[value] ?? '',
     places,
-    definition: (span) => places(span).find(isDefinition),
+    definition: (at) => places(at).find(isDefinition),
   };
 }
 
-function append<K>(map: Map<K, TextSpan[]>, key: K, span: TextSpan): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [span]);
-  else list.push(span);
+/** For ascending `keys`: the index of the first entry of each key below `count`, and the number of entries at the end. */
+function startsOf(keys: Uint32Array, count: number): Uint32Array {
+  const first = new Uint32Array(count + 1);
+  let at = 0;
+  for (let key = 0; key <= count; key += 1) {
+    while (at < keys.length && (keys[at] as number) < key) at += 1;
+    first[key] = at;
+  }
+  return first;
 }
 
-/** Names are unique within a printed graph only. */
-function nameOf(span: TextSpan): string {
-  return `${String(span.scope)} ${span.value}`;
+/** Places sorted by value: those of value `v` are `order[first[v]]` to `order[first[v + 1]]`, in the order of the text. */
+function placesByValue(values: Uint32Array, count: number): { first: Uint32Array; order: Uint32Array } {
+  const first = new Uint32Array(count + 1);
+  for (const value of values) first[value + 1] = (first[value + 1] ?? 0) + 1;
+  for (let value = 0; value < count; value += 1)
+    first[value + 1] = (first[value + 1] ?? 0) + (first[value] ?? 0);
+  const next = first.slice();
+  const order = new Uint32Array(values.length);
+  for (let place = 0; place < values.length; place += 1) {
+    const value = values[place] as number;
+    order[next[value] as number] = place;
+    next[value] = (next[value] as number) + 1;
+  }
+  return { first, order };
 }
 
 function isDefinition(span: TextSpan): boolean {
@@ -70,11 +113,12 @@ export function heaviestLayers(rows: readonly LayerRow[], limit: number): readon
   const macs = rows.reduce((sum, row) => sum + (row.macs ?? 0), 0);
   const share = (row: LayerRow): number =>
     Math.max(bytes === 0 ? 0 : row.weightBytes / bytes, macs === 0 ? 0 : (row.macs ?? 0) / macs);
-  return rows
-    .map((row) => ({ row, share: share(row) }))
-    .filter((heavy) => heavy.share >= 0.02)
-    .sort((a, b) => b.share - a.share)
-    .slice(0, limit);
+  const heavy: HeavyLayer[] = [];
+  for (const row of rows) {
+    const part = share(row);
+    if (part >= 0.02) heavy.push({ row, share: part });
+  }
+  return heavy.sort((a, b) => b.share - a.share).slice(0, limit);
 }
 
 /** Findings of printed layers, by the lines they stand on. Those of the whole model have no line. */

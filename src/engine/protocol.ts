@@ -7,15 +7,20 @@ import type { Damage, ErrorReason } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
 import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
+import type { BudgetUse } from '../rules/budget.ts';
 import type { Budget, Finding, Rule, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
+import type { AuditReport, AuditRow } from './audit/report.ts';
 import type { GraphView } from './view.ts';
 import type { ChannelMap, LayerSparsity, TensorPage } from './weights/reports.ts';
 
 // What callers need to name; the page imports types from here and from `view.ts` only.
 export type {
+  AuditReport,
+  AuditRow,
   BenchReport,
   Budget,
+  BudgetUse,
   Candidate,
   ChannelMap,
   DeviceProfile,
@@ -202,7 +207,13 @@ export interface EngineApi {
   /** Share of zeros in the weights of each layer; reads every weight once. */
   sparsity(p: { handle: Handle }): LayerSparsity;
   text(p: { handle: Handle }): TextForm;
-  check(p: { handle: Handle; device?: string; budget?: Budget }): { findings: readonly Finding[] };
+  /** `budget`: every limit that was given against what the model takes. `target`: whose rules count instead of the device's. */
+  check(p: { handle: Handle; device?: string; budget?: Budget; target?: string }): {
+    findings: readonly Finding[];
+    budget?: readonly BudgetUse[];
+  };
+  /** What ONNX Runtime makes of a quantized model here: which layers run on integers, and why the others do not. */
+  audit(p: { handle: Handle }): AuditReport;
   passes(p: Record<string, never>): { passes: readonly PassInfo[] };
   rules(p: Record<string, never>): { rules: readonly RuleInfo[] };
   devices(p: { folders?: readonly string[] }): { devices: readonly DeviceProfile[] };

@@ -1,12 +1,12 @@
 import path from 'node:path';
 import { readText } from '../formats/io/files.ts';
-import { parseBudget } from '../optimize/budget.ts';
+import { parseCheckConfig } from '../optimize/checkConfig.ts';
 import type { Recipe } from '../optimize/recipe.ts';
 import { isMadeFor, parseRecipe, problemsOf, serialiseRecipe } from '../optimize/recipe.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { RecipeStep } from '../passes/pass.ts';
 import { passes } from '../passes/registry.ts';
-import type { Budget } from '../rules/rule.ts';
+import type { CheckConfig } from '../rules/configured.ts';
 import { fingerprintOf } from './fingerprint.ts';
 
 /**
@@ -46,9 +46,9 @@ export function recipeText(
   });
 }
 
-/** Reads the limits of a `kerf.json` file. */
-export function readBudget(file: string): Budget {
-  return parseBudget(readText(file), file);
+/** Reads the limits, severities and suppressions of a `kerf.json` file. */
+export function readCheckConfig(file: string): CheckConfig {
+  return parseCheckConfig(readText(file), file);
 }
 
 function withData(step: RecipeStep, change: (data: string) => string): RecipeStep {

@@ -1,6 +1,6 @@
 import { arenaBytesOf } from '../devices/arena.ts';
 import { estimateOn } from '../devices/estimate.ts';
-import type { Finding, Rule, RuleContext } from './rule.ts';
+import type { Budget, Finding, Rule, RuleContext } from './rule.ts';
 import { bytesText, constantBytes, onModel, shrinkingFixes, storedBytes } from './support.ts';
 
 const remedy = `The limits come from \`kerf.json\` or from the workspace settings; \`kerf check\` fails when one is broken.`;
@@ -75,6 +75,35 @@ interval is above the limit it is a warning: measure on the device before you tr
 **Remedy.** Quantize with calibration, prune channels, or choose a faster device. ${remedy}`,
   check: (context) => latencyFindings(context),
 };
+
+/** One limit of a budget against what the model takes; unknown is null. The accuracy drop needs data and is not here. */
+export interface BudgetUse {
+  readonly limit: Exclude<keyof Budget, 'accuracyDrop'>;
+  readonly used: number | null;
+  readonly allowed: number;
+  readonly verdict: 'ok' | 'over' | 'unknown';
+  readonly basis: 'counted' | 'estimated';
+}
+
+/** Every limit that can be told of without running the model, by the measures the rules above use. */
+export function budgetUses(context: RuleContext): readonly BudgetUse[] {
+  const { model, analysis, budget, device } = context;
+  const stored = storedBytes(context);
+  const used: Record<BudgetUse['limit'], number | null | undefined> = {
+    fileBytes: stored,
+    flashBytes: stored,
+    ramBytes: arenaBytesOf(model, analysis),
+    macs: analysis.totals.macs,
+    latencyMs: device === undefined ? undefined : estimateOn(device, model, analysis).latencyMs,
+  };
+  return (Object.keys(used) as BudgetUse['limit'][]).flatMap((limit) => {
+    const allowed = budget[limit];
+    if (allowed === undefined) return [];
+    const value = used[limit] ?? null;
+    const verdict = value === null ? 'unknown' : value > allowed ? 'over' : 'ok';
+    return [{ limit, used: value, allowed, verdict, basis: limit === 'latencyMs' ? 'estimated' : 'counted' }];
+  });
+}
 
 function latencyFindings(context: RuleContext): readonly Finding[] {
   const { budget, device, model, analysis } = context;

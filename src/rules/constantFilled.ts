@@ -2,7 +2,7 @@ import type { Tensor } from '../ir/tensor.ts';
 import { graphsOf } from '../ir/walk.ts';
 import type { Rule } from './rule.ts';
 import { bytesText, count, onModel } from './support.ts';
-import { surveyOf } from './survey.ts';
+import { isLookedAt, surveyOf } from './survey.ts';
 
 /** Smaller ones are not worth a look. */
 const worthwhile = 16_384;
@@ -22,7 +22,13 @@ takes room in flash and time to load, and says nothing that one number would not
     const names: string[] = [];
     for (const graph of graphsOf(model)) {
       for (const { name, constant } of graph.values.values()) {
-        if (constant === undefined || constant.data.length < worthwhile || filled.has(constant)) continue;
+        if (
+          constant === undefined ||
+          constant.data.length < worthwhile ||
+          filled.has(constant) ||
+          !isLookedAt(model, constant)
+        )
+          continue;
         const survey = surveyOf(constant);
         if (survey === undefined || survey.min !== survey.max || survey.nans > 0) continue;
         filled.add(constant);

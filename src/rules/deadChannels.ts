@@ -1,6 +1,6 @@
 import type { Finding, Rule } from './rule.ts';
 import { weightsOf } from './places.ts';
-import { channelMaxima, livingChannels } from './survey.ts';
+import { channelMaxima, isLookedAt, livingChannels } from './survey.ts';
 
 /** Share of the channels from which it is more than a footnote. */
 const remarkable = 0.05;
@@ -21,6 +21,7 @@ passed on all the same. Pruning leaves such channels behind, and so does trainin
     for (const { node, tensor, role, graph, value } of weightsOf(model)) {
       const zeros = graph.values.get(value)?.quantization?.zeroPoint ?? [];
       if (zeros.length > 1 && zeros.some((zero) => zero !== zeros[0])) continue;
+      if (!isLookedAt(model, tensor)) continue;
       const largest = channelMaxima(tensor, role.outputAxis, zeros[0] ?? 0);
       if (largest === undefined) continue;
       const dead = largest.length - livingChannels(largest).length;

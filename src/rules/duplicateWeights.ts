@@ -1,12 +1,15 @@
 import type { Value } from '../ir/model.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import { indexOf } from '../ir/walk.ts';
 import { isReadable, sameTensor } from '../passes/support/constants.ts';
 import type { Rule } from './rule.ts';
 import { bytesText, count, onModel } from './support.ts';
-import { surveyedBytes } from './survey.ts';
+import { isLookedAt } from './survey.ts';
 
 /** Bytes that must be stored twice before anybody hears of it. */
 const worthwhile = 1024;
+/** Bytes at each end that tell most weights apart. */
+const sample = 32;
 
 export const duplicateWeights: Rule = {
   id: 'duplicate-weights',
@@ -26,9 +29,11 @@ is also the output layer, layers that share parameters) come out of exporters li
       const { constant } = value;
       if (constant === undefined || !uses.has(value.id) || isOutput.has(value.id)) continue;
       if (value.variable === true || graph.inputs.includes(value.id) || !isReadable(constant)) continue;
-      if (constant.data.length < worthwhile || constant.data.length > surveyedBytes) continue;
-      const key = `${constant.dtype} ${constant.dims.join()} ${encodingOf(value)}`;
-      groups.set(key, [...(groups.get(key) ?? []), value]);
+      if (constant.data.length < worthwhile || !isLookedAt(model, constant)) continue;
+      const key = `${constant.dtype} ${constant.dims.join()} ${endsOf(constant)} ${encodingOf(value)}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [value]);
+      else group.push(value);
     }
     const copies = [...groups.values()].flatMap(copiesIn);
     if (copies.length === 0) return [];
@@ -49,17 +54,21 @@ is also the output layer, layers that share parameters) come out of exporters li
 
 /** The values whose elements an earlier one of the group already has, stored in other bytes. */
 function copiesIn(group: readonly Value[]): readonly Value[] {
-  const originals: Value[] = [];
-  const copies: Value[] = [];
-  for (const value of group) {
-    const twin = originals.find(
-      ({ constant }) =>
-        value.constant !== undefined && constant !== undefined && sameTensor(constant, value.constant),
-    );
-    if (twin === undefined) originals.push(value);
-    else if (twin.constant?.data !== value.constant?.data) copies.push(value);
-  }
-  return copies;
+  const originals: Tensor[] = [];
+  const seen = new Set<object>();
+  return group.filter(({ constant }) => {
+    if (constant === undefined || seen.has(constant.data)) return false;
+    seen.add(constant.data);
+    if (originals.some((original) => sameTensor(original, constant))) return true;
+    originals.push(constant);
+    return false;
+  });
+}
+
+/** The first and last bytes: whole tensors are only compared when these agree. */
+function endsOf({ data }: Tensor): string {
+  const ends = [data.read(0, sample), data.read(data.length - sample, sample)];
+  return ends.map((bytes) => bytes.join()).join(' ');
 }
 
 function encodingOf({ quantization }: Value): string {

@@ -7,6 +7,7 @@ import type { NodeId } from '../ir/model.ts';
 import { predictBytes } from './gainBytes.ts';
 import type { Finding, Fix, Gain, RuleContext } from './rule.ts';
 import { bytesText } from './support.ts';
+import { largestOf } from './survey.ts';
 
 /** Gains smaller than this share of the whole are left out of titles. */
 const remarkable = 0.001;
@@ -124,7 +125,7 @@ function savedRam({ model, analysis }: RuleContext): number | undefined {
     const bytes = float ? block.bytes / 4 : block.bytes;
     for (let step = block.first; step <= block.last; step += 1) live[step] = (live[step] ?? 0) + bytes;
   }
-  const saved = arena * (1 - Math.max(...live) / Math.max(1, ...memory.live));
+  const saved = arena * (1 - largestOf(live) / Math.max(1, largestOf(memory.live)));
   return saved > 0 ? saved : undefined;
 }
 

@@ -1,6 +1,7 @@
 import { executionOrder } from '../analysis/order.ts';
 import type { Rule } from './rule.ts';
 import { bytesText } from './support.ts';
+import { largestOf } from './survey.ts';
 
 /** Share of the memory that must be taken before the place matters. */
 const share = 0.5;
@@ -22,7 +23,7 @@ shows what is alive.`,
     const { memory } = analysis;
     const limit = budget.ramBytes ?? device?.ramBytes;
     if (memory === undefined || limit === undefined || memory.live.length < 4) return [];
-    const peak = Math.max(...memory.live);
+    const peak = largestOf(memory.live);
     if (peak < share * limit) return [];
     const step = memory.live.indexOf(peak);
     const usual = [...memory.live].sort((a, b) => a - b)[Math.floor(memory.live.length / 2)] ?? 0;

@@ -3,7 +3,7 @@ import type { Tensor } from '../ir/tensor.ts';
 import type { Finding, Rule } from './rule.ts';
 import { placesOf, weightsOf } from './places.ts';
 import { onModel } from './support.ts';
-import { surveyOf } from './survey.ts';
+import { isLookedAt, surveyOf } from './survey.ts';
 
 export const nonFiniteWeights: Rule = {
   id: 'non-finite-weights',
@@ -14,12 +14,13 @@ range for it. Infinite constants that are not weights (attention masks, limits) 
 
 **Example.** A training run diverged and its last checkpoint was exported.
 
-**Remedy.** Export an earlier checkpoint. Constants above 64 MB are not read.`,
+**Remedy.** Export an earlier checkpoint. Constants above 64 MB, and what comes after the first 512 MB, are not read.`,
   check({ model }) {
     const findings: Finding[] = [];
     const reported = new Set<Tensor>();
     for (const { node, tensor } of weightsOf(model)) {
-      const survey = isFloat(tensor.dtype) && !reported.has(tensor) ? surveyOf(tensor) : undefined;
+      const look = isFloat(tensor.dtype) && !reported.has(tensor) && isLookedAt(model, tensor);
+      const survey = look ? surveyOf(tensor) : undefined;
       const bad = (survey?.nans ?? 0) + (survey?.infinities ?? 0);
       if (bad === 0) continue;
       reported.add(tensor);
@@ -35,6 +36,7 @@ function otherConstants(model: Parameters<typeof placesOf>[0], reported: Readonl
   return [...graphs].flatMap((graph) =>
     [...graph.values.values()].flatMap(({ name, constant }) => {
       if (constant === undefined || !isFloat(constant.dtype) || reported.has(constant)) return [];
+      if (!isLookedAt(model, constant)) return [];
       const nans = surveyOf(constant)?.nans ?? 0;
       return nans === 0 ? [] : onModel(nonFiniteWeights, `The constant “${name}” holds ${nans} NaN.`);
     }),

@@ -2,7 +2,7 @@ import { isFloat } from '../ir/dtype.ts';
 import type { Finding, Rule, Severity } from './rule.ts';
 import type { PlacedWeight } from './places.ts';
 import { weightsOf } from './places.ts';
-import { channelMaxima, middleChannel } from './survey.ts';
+import { channelMaxima, isLookedAt, largestOf, middleChannel } from './survey.ts';
 
 /** Float weights: largest channel against the middle one. At 32, one scale leaves half of the channels 3 bits of 8. */
 const floatRatio = 32;
@@ -23,7 +23,9 @@ tensor has lost the accuracy already (warning).
 **Remedy.** Quantize with one scale per channel, as \`quantize-static\` does; for targets that take one scale per tensor only,
 equalize the channels first.`,
   check({ model }) {
-    return [...weightsOf(model)].flatMap((weight) => findingFor(weight));
+    return [...weightsOf(model)]
+      .filter(({ tensor }) => isLookedAt(model, tensor))
+      .flatMap((weight) => findingFor(weight));
   },
 };
 
@@ -37,7 +39,7 @@ function findingFor(weight: PlacedWeight): readonly Finding[] {
     const largest = channelMaxima(tensor, role.outputAxis);
     const middle = largest && middleChannel(largest);
     if (largest === undefined || middle === undefined) return [];
-    const ratio = Math.max(...largest) / middle;
+    const ratio = largestOf(largest) / middle;
     if (!(ratio >= floatRatio) || ratio === Infinity) return [];
     return found(
       'hint',
@@ -48,7 +50,7 @@ function findingFor(weight: PlacedWeight): readonly Finding[] {
   if (tensor.dtype !== 'int8' || quantization?.scale.length !== 1) return [];
   const largest = channelMaxima(tensor, role.outputAxis, quantization.zeroPoint[0]);
   const middle = largest && middleChannel(largest);
-  if (largest === undefined || middle === undefined || middle > narrowCodes || Math.max(...largest) < 100)
+  if (largest === undefined || middle === undefined || middle > narrowCodes || largestOf(largest) < 100)
     return [];
   return found('warning', `One scale for all channels: half of them use codes within ±${middle} of ±127.`);
 }

@@ -3,7 +3,7 @@ import { sizeOf } from '../ir/numbers.ts';
 import type { Rule } from './rule.ts';
 import { weightsOf } from './places.ts';
 import { onLayers } from './support.ts';
-import { channelMaxima, surveyOf } from './survey.ts';
+import { channelMaxima, isLookedAt, largestOf, surveyOf } from './survey.ts';
 
 /** The largest code of 7-bit weights in 8 bits. */
 const sevenBits = 64;
@@ -22,12 +22,18 @@ without VNNI (reduce_range); everywhere else it only costs accuracy.
   check({ model }) {
     const layers: NodeId[] = [];
     for (const { node, tensor, role, graph, value, dequantize } of weightsOf(model)) {
-      if (tensor.dtype !== 'int8' || sizeOf(tensor) < fewest || surveyOf(tensor) === undefined) continue;
+      if (
+        !isLookedAt(model, tensor) ||
+        tensor.dtype !== 'int8' ||
+        sizeOf(tensor) < fewest ||
+        surveyOf(tensor) === undefined
+      )
+        continue;
       const perTensor = dequantize === undefined && graph.values.get(value)?.quantization?.scale.length === 1;
       const largest = channelMaxima(tensor, role.outputAxis) ?? new Float64Array(0);
       const used = largest.filter((each) => each > 0);
       const narrow = used.filter((each) => each <= sevenBits).length;
-      const all = perTensor ? Math.max(...largest) <= sevenBits : narrow > 0.9 * used.length;
+      const all = perTensor ? largestOf(largest) <= sevenBits : narrow > 0.9 * used.length;
       if (used.length > 0 && all) layers.push(node.id);
     }
     return onLayers(

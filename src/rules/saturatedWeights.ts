@@ -1,7 +1,7 @@
 import type { Finding, Rule } from './rule.ts';
 import { weightsOf } from './places.ts';
 import { sizeOf } from '../ir/numbers.ts';
-import { countCodes, surveyOf } from './survey.ts';
+import { countCodes, isLookedAt, surveyOf } from './survey.ts';
 
 /** Share of the elements at the ends of the range, beyond the one per channel that a good scale puts there. */
 const tolerated = 0.02;
@@ -19,7 +19,7 @@ too small and the weights were cut off: a quantizer that clips on purpose (least
   check({ model }) {
     const findings: Finding[] = [];
     for (const { node, tensor, role } of weightsOf(model)) {
-      if (tensor.dtype !== 'int8') continue;
+      if (!isLookedAt(model, tensor) || tensor.dtype !== 'int8') continue;
       const survey = surveyOf(tensor);
       const channels = tensor.dims[role.outputAxis] ?? 1;
       const elements = sizeOf(tensor);

@@ -1,7 +1,9 @@
 import { bitsOf, isFloat } from '../ir/dtype.ts';
 import { forEachPiece } from '../ir/bytes.ts';
+import type { Model } from '../ir/model.ts';
 import { decodeNumbers, sizeOf } from '../ir/numbers.ts';
 import type { Tensor } from '../ir/tensor.ts';
+import { graphsOf } from '../ir/walk.ts';
 import { isReadable } from '../passes/support/constants.ts';
 
 /** What one look at a constant's elements tells. */
@@ -13,17 +15,47 @@ export interface Survey {
 }
 
 /** Larger constants are left alone: a check may take a moment, not a minute. */
-export const surveyedBytes = 64 * 2 ** 20;
+const surveyedBytes = 64 * 2 ** 20;
+/** Of all constants of a model together, in the order of the file. */
+const surveyedTotal = 512 * 2 ** 20;
+
+const lookedAt = new WeakMap<Model, ReadonlySet<object>>();
+
+/** Whether the rules read a constant of a model: those that come first, up to half a gigabyte. */
+export function isLookedAt(model: Model, tensor: Tensor): boolean {
+  let chosen = lookedAt.get(model);
+  if (chosen === undefined) {
+    chosen = chooseData(model);
+    lookedAt.set(model, chosen);
+  }
+  return chosen.has(tensor.data);
+}
+
+function chooseData(model: Model): ReadonlySet<object> {
+  const chosen = new Set<object>();
+  let total = 0;
+  for (const graph of graphsOf(model)) {
+    for (const { constant } of graph.values.values()) {
+      if (constant === undefined || constant.data.length > surveyedBytes || chosen.has(constant.data))
+        continue;
+      total += constant.data.length;
+      if (total > surveyedTotal) return chosen;
+      chosen.add(constant.data);
+    }
+  }
+  return chosen;
+}
 const pieceBytes = 1 << 20;
 
-const surveys = new WeakMap<Tensor, Survey | null>();
+/** Tensors over the same bytes are looked at once. */
+const surveys = new WeakMap<object, Survey | null>();
 
 /** One pass over the elements, kept with the tensor; `undefined` for what cannot be read, has no numbers or is huge. */
 export function surveyOf(tensor: Tensor): Survey | undefined {
-  let survey = surveys.get(tensor);
+  let survey = surveys.get(tensor.data);
   if (survey === undefined) {
     survey = canSurvey(tensor) ? lookAt(tensor) : null;
-    surveys.set(tensor, survey);
+    surveys.set(tensor.data, survey);
   }
   return survey ?? undefined;
 }
@@ -70,16 +102,16 @@ function numbersIn({ dtype }: Tensor, piece: Uint8Array, count: number): ArrayLi
   return new Float32Array(aligned.buffer, aligned.byteOffset, count);
 }
 
-const maxima = new WeakMap<Tensor, Map<string, Float64Array | null>>();
+const maxima = new WeakMap<object, Map<string, Float64Array | null>>();
 
 /**
  * The largest |element - zero| of every channel along `axis`; `undefined` where the elements cannot be looked at.
  * NaN counts as infinite.
  */
 export function channelMaxima(tensor: Tensor, axis: number, zero = 0): Float64Array | undefined {
-  const key = `${axis} ${zero}`;
-  let known = maxima.get(tensor);
-  if (known === undefined) maxima.set(tensor, (known = new Map()));
+  const key = `${axis} ${zero} ${tensor.dims.join()}`;
+  let known = maxima.get(tensor.data);
+  if (known === undefined) maxima.set(tensor.data, (known = new Map()));
   let found = known.get(key);
   if (found === undefined) {
     found = canSurvey(tensor) && axis < tensor.dims.length ? maximaOf(tensor, axis, zero) : null;
@@ -128,7 +160,7 @@ const vanishing = 1e-12;
 
 /** The channels that contribute something. */
 export function livingChannels(maxima: Float64Array): Float64Array {
-  const least = vanishing * maxima.reduce((most, each) => Math.max(most, each), 0);
+  const least = vanishing * largestOf(maxima);
   return maxima.filter((each) => each > least);
 }
 
@@ -136,4 +168,11 @@ export function livingChannels(maxima: Float64Array): Float64Array {
 export function middleChannel(maxima: Float64Array): number | undefined {
   const living = livingChannels(maxima).sort();
   return living[Math.floor(living.length / 2)];
+}
+
+/** The largest of many numbers, 0 when there is none: spreading a large array would overflow the stack. */
+export function largestOf(numbers: ArrayLike<number>): number {
+  let largest = 0;
+  for (let i = 0; i < numbers.length; i += 1) largest = Math.max(largest, numbers[i] as number);
+  return largest;
 }

@@ -1,9 +1,6 @@
 import type { Command } from 'commander';
 import type { DiffReport, EstimateReport, InspectReport } from '../../engine/protocol.ts';
 import { checkFolders } from '../../engine/paths.ts';
-import { readBudget } from '../../engine/recipeFiles.ts';
-import { damageFinding } from '../../rules/damage.ts';
-import type { Finding } from '../../rules/rule.ts';
 import { bindings, keyValue, repeated } from '../arguments.ts';
 import { bytes, change, count, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
@@ -34,29 +31,6 @@ export function addLookCommands(program: Command, session: Session): void {
         ...(options.sparsity && { sparsity: true }),
       });
       print(options.json, report, () => inspectText(model, report));
-    });
-
-  program
-    .command('check <model>')
-    .description(
-      'what would hurt, and what cures it; exit code 1 when an error is found or a budget is broken',
-    )
-    .option('--device <id>', 'target device')
-    .option('--budget <file>', 'budget file (kerf.json)')
-    .option(...jsonFlag)
-    .action(async (model: string, options: Json & { device?: string; budget?: string }) => {
-      const budget = options.budget === undefined ? undefined : readBudget(options.budget);
-      const { handle, damage } = await session.opened(model);
-      const { findings: ruled } = await engine.call('check', {
-        handle,
-        ...(options.device !== undefined && { device: options.device }),
-        ...(budget && { budget }),
-      });
-      // Weights that cannot be read have a rule of their own.
-      const damaged = damage.filter((each) => each.place !== 'external data').map(damageFinding);
-      const findings = [...damaged, ...ruled];
-      session.broken = findings.some((finding) => finding.severity === 'error');
-      print(options.json, { findings: findings.map(findingRow) }, () => findingsText(findings));
     });
 
   program
@@ -126,11 +100,6 @@ export function addLookCommands(program: Command, session: Session): void {
     });
 }
 
-/** `layer` is always there, null for findings about the whole model. */
-function findingRow(finding: Finding) {
-  return { ...finding, layer: finding.layer ?? null };
-}
-
 function inspectText(file: string, report: InspectReport): string {
   const known = (value: number | null) => value ?? -1;
   const heaviest = [...report.layers]
@@ -162,19 +131,6 @@ function inspectText(file: string, report: InspectReport): string {
     facts.push(['unresolved', `${each.layer} (${each.op}): ${each.reason}`]);
   for (const each of report.damage) facts.push([each.severity, `${each.place}: ${each.message}`]);
   return `${table(facts)}\n\n${table([head, ...rows], [2, 3, 4, 5])}`;
-}
-
-function findingsText(findings: readonly Finding[]): string {
-  if (findings.length === 0) return 'Nothing found.';
-  return findings
-    .map((finding) => {
-      const where = finding.layer === undefined ? '' : ` ${finding.layer}:`;
-      const fixes = finding.fixes
-        .map((fix) => `\n    fix: ${fix.title} (kerf apply --pass ${fix.pass})`)
-        .join('');
-      return `${finding.severity} [${finding.rule}]${where} ${finding.message}${fixes}`;
-    })
-    .join('\n');
 }
 
 function estimateText(report: EstimateReport): string {

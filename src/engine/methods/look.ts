@@ -1,5 +1,6 @@
 import { analyse } from '../../analysis/analyse.ts';
 import type { Analysis } from '../../analysis/report.ts';
+import { targetNamed } from '../../devices/targets/registry.ts';
 import { sparsityOf, tensorStatistics } from '../../analysis/statistics.ts';
 import { estimateOn } from '../../devices/estimate.ts';
 import { printModel } from '../../formats/text/print.ts';
@@ -9,7 +10,8 @@ import type { ValueType } from '../../ir/types.ts';
 import { describeType } from '../../ir/types.ts';
 import { passes } from '../../passes/registry.ts';
 import { checkModel } from '../../rules/registry.ts';
-import type { Budget, Finding } from '../../rules/rule.ts';
+import { budgetUses } from '../../rules/budget.ts';
+import type { Budget, Finding, RuleContext } from '../../rules/rule.ts';
 import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import { graphView } from '../graphView.ts';
@@ -25,15 +27,32 @@ const sparsityLimit = 64 * 1024 * 1024;
 type Looks = 'inspect' | 'graph' | 'node' | 'layers' | 'tensor' | 'text' | 'check';
 
 export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
-  const findingsOf = (held: Held, device?: string, budget: Budget = {}): readonly Finding[] => {
+  const contextOf = (held: Held, device?: string, budget: Budget = {}): RuleContext => {
     const profile = device === undefined ? undefined : deviceNamed(device);
-    return checkModel({
+    return {
       model: held.model,
       analysis: analyse(held.model),
       budget,
       fileBytes: store.fileBytes(held),
       ...(profile && { device: profile }),
-    });
+    };
+  };
+  // The page asks for graph, node and findings of one model again and again; a check of 10,000 layers is not free.
+  const kept = new WeakMap<Model, Map<string, readonly Finding[]>>();
+  const findingsOf = (
+    held: Held,
+    device?: string,
+    budget: Budget = {},
+    target?: string,
+  ): readonly Finding[] => {
+    const rules = target === undefined ? undefined : targetNamed(target, held.model.dialect);
+    const context = { ...contextOf(held, device, budget), ...(rules && { target: rules }) };
+    const key = JSON.stringify([context.device, budget, rules?.id]);
+    const known = kept.get(held.model) ?? new Map<string, readonly Finding[]>();
+    kept.set(held.model, known);
+    const findings = known.get(key) ?? checkModel(context);
+    known.set(key, findings);
+    return findings;
   };
   return {
     inspect({ handle, bind, sparsity }) {
@@ -70,8 +89,13 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
       return printModel(model, { types: (graph, value) => types.get(graph)?.get(value) });
     },
 
-    check({ handle, device, budget }) {
-      return { findings: findingsOf(store.get(handle), device, budget) };
+    check({ handle, device, budget, target }) {
+      const held = store.get(handle);
+      const limits = budgetUses(contextOf(held, device, budget));
+      return {
+        findings: findingsOf(held, device, budget, target),
+        ...(limits.length > 0 && { budget: limits }),
+      };
     },
   };
 }

@@ -5,15 +5,19 @@ import { formatBytes, formatFloat, formatTensor, formatType, identifier, quoteBy
 /** Lists longer than this are cut; the count says how much is missing. */
 const shownItems = 16;
 
-/** ` <kernel_shape = [3, 3], alpha = 0.1>`, or nothing. Graph attributes name their body, which follows the node. */
-export function formatAttributes(node: Node): string {
+/**
+ * ` <kernel_shape = [3, 3], alpha = 0.1>`, or nothing. Graph attributes name their body, which follows the node. With
+ * `most`, attributes beyond it are cut and counted.
+ */
+export function formatAttributes(node: Node, most = Number.POSITIVE_INFINITY): string {
   if (node.attributes.size === 0) return '';
   const parts: string[] = [];
   for (const [name, attribute] of node.attributes) {
     const text = formatAttribute(attribute);
     if (text !== undefined) parts.push(`${identifier(name)} = ${text}`);
   }
-  return parts.length === 0 ? '' : ` <${parts.join(', ')}>`;
+  const cut = parts.length > most ? [...parts.slice(0, most), `... ${parts.length} in all`] : parts;
+  return parts.length === 0 ? '' : ` <${cut.join(', ')}>`;
 }
 
 /** The value of an attribute, or `undefined` for what only the codec understands. */

@@ -14,23 +14,44 @@ import type { ValueType } from '../../ir/types.ts';
 import { formatAttributes } from './attributes.ts';
 import { formatBytes, formatQuantization, formatTensor, formatType, identifier } from './tokens.ts';
 
-/** One place where a value's name stands in the text. Lines and columns count from 0; `end` is exclusive. */
-export interface TextSpan {
-  readonly value: ValueId;
-  readonly line: number;
-  readonly start: number;
-  readonly end: number;
-  readonly role: 'definition' | 'use';
-  /** Number of the printed graph the value belongs to: names are only unique within a graph. */
-  readonly scope: number;
+/**
+ * The places of names in the text, as columns with one entry per place. A name is a value of one printed graph: names are
+ * only unique within a graph. Lines and columns count from 0 in UTF-16 units; `end` is exclusive.
+ */
+export interface NamePlaces {
+  /** Values by number, as printed without quotes. */
+  readonly values: readonly string[];
+  /** Number of the value that stands at each place. Places are in the order of the text. */
+  readonly value: Uint32Array;
+  readonly line: Uint32Array;
+  readonly start: Uint32Array;
+  readonly end: Uint32Array;
+  /** 1 where the value is defined, 0 where it is used. */
+  readonly definition: Uint8Array;
 }
 
-/** The text form: one operator per line. `layers` gives the zero-based line of each operator, bodies included. */
+/** A graph in the text: the main graph, a subgraph, a function, or the body of an operator. */
+export interface PrintedGraph {
+  readonly name: string;
+  readonly kind: 'main' | 'subgraph' | 'function' | 'body';
+  /** Lines of its head and of its closing brace. */
+  readonly line: number;
+  readonly end: number;
+}
+
+/** The text form: one operator per line, with where everything stands. Columns, so that it travels between processes. */
 export interface TextForm {
   readonly text: string;
-  readonly layers: readonly { readonly id: NodeId; readonly line: number }[];
-  readonly definitions: readonly TextSpan[];
+  /** Layers in the order of the text, bodies included, and the line of each. */
+  readonly layers: readonly NodeId[];
+  readonly layerLines: Uint32Array;
+  readonly names: NamePlaces;
+  /** Outer before inner. */
+  readonly graphs: readonly PrintedGraph[];
 }
+
+/** VS Code stops colouring and folding texts beyond 20 MB; UTF-16 units, with some room for its own count. */
+const editorLimit = 19_000_000;
 
 export interface PrintOptions {
   /** Inferred types, for values whose type the file does not declare in full. */
@@ -39,14 +60,20 @@ export interface PrintOptions {
 
 /**
  * Prints a model in a grammar close to ONNX's text syntax: a header, then every graph with its inputs and outputs and one
- * line per operator. Large constants are elided to their type and size, so the text of a model of any size stays small.
+ * line per operator. Large constants are elided to their type and size, so the text of a model of any size stays small;
+ * texts that an editor would not colour any more also leave out what repeats: names of operators that their result's name
+ * begins with, and attributes beyond the first four.
  */
 export function printModel(model: Model, options: PrintOptions = {}): TextForm {
-  const printer = new Printer(options);
+  const form = printWith(new Printer(options, false), model);
+  return form.text.length <= editorLimit ? form : printWith(new Printer(options, true), model);
+}
+
+function printWith(printer: Printer, model: Model): TextForm {
   printer.header(model);
   model.graphs.forEach((graph, index) => {
     const name = graph.name === '' ? (index === 0 ? 'main' : `subgraph_${index}`) : graph.name;
-    printer.graph(graph, name, 0, undefined);
+    printer.graph(graph, name, index === 0 ? 'main' : 'subgraph');
   });
   if (model.dialect === 'onnx') for (const each of model.functions) printer.function(each);
   return printer.finish();
@@ -55,25 +82,61 @@ export function printModel(model: Model, options: PrintOptions = {}): TextForm {
 /** A graph being printed; names that it does not know belong to `outer`. */
 interface Scope {
   readonly graph: Graph;
-  readonly number: number;
   readonly outer: Scope | undefined;
   readonly defined: Set<ValueId>;
+  /** Numbers of the values that were printed. */
+  readonly numbers: Map<ValueId, number>;
+}
+
+interface GraphStyle {
+  readonly depth?: number;
+  readonly outer?: Scope;
+  readonly prefix?: string;
+  readonly suffix?: string;
+  readonly blank?: boolean;
 }
 
 class Printer {
   readonly #types: PrintOptions['types'];
   readonly #lines: string[] = [];
-  readonly #layers: { id: NodeId; line: number }[] = [];
-  readonly #spans: TextSpan[] = [];
+  readonly #layers: NodeId[] = [];
+  readonly #layerLines: number[] = [];
+  readonly #graphs: PrintedGraph[] = [];
+  readonly #values: string[] = [];
+  /** The same as identifiers. */
+  readonly #printed: string[] = [];
+  readonly #places = {
+    value: new Column(),
+    line: new Column(),
+    start: new Column(),
+    end: new Column(),
+    definition: new Column(),
+  };
   #line = '';
-  #scopes = 0;
 
-  constructor(options: PrintOptions) {
+  readonly #brief: boolean;
+
+  constructor(options: PrintOptions, brief: boolean) {
     this.#types = options.types;
+    this.#brief = brief;
   }
 
   finish(): TextForm {
-    return { text: `${this.#lines.join('\n')}\n`, layers: this.#layers, definitions: this.#spans };
+    const { value, line, start, end, definition } = this.#places;
+    return {
+      text: `${this.#lines.join('\n')}\n`,
+      layers: this.#layers,
+      layerLines: Uint32Array.from(this.#layerLines),
+      names: {
+        values: this.#values,
+        value: value.numbers(),
+        line: line.numbers(),
+        start: start.numbers(),
+        end: end.numbers(),
+        definition: Uint8Array.from(definition.numbers()),
+      },
+      graphs: this.#graphs,
+    };
   }
 
   header(model: Model): void {
@@ -90,19 +153,16 @@ class Printer {
     const overload = def.overload === '' ? '' : `:${identifier(def.overload)}`;
     const attributes = [...def.attributes.map(identifier), ...[...def.defaults.keys()].map(identifier)];
     const list = attributes.length === 0 ? '' : ` <${attributes.join(', ')}>`;
-    this.graph(def.graph, `${def.name}${overload}`, 0, undefined, { suffix: list, blank: false });
+    this.graph(def.graph, `${def.name}${overload}`, 'function', { suffix: list, blank: false });
   }
 
-  graph(
-    graph: Graph,
-    name: string,
-    depth: number,
-    outer: Scope | undefined,
-    style: { prefix?: string; suffix?: string; blank?: boolean } = {},
-  ): void {
+  graph(graph: Graph, name: string, kind: PrintedGraph['kind'], style: GraphStyle = {}): void {
+    const { depth = 0, outer } = style;
     if (depth === 0 && style.blank !== false) this.#put('');
-    const scope: Scope = { graph, number: this.#scopes, outer, defined: new Set() };
-    this.#scopes += 1;
+    const scope: Scope = { graph, outer, defined: new Set(), numbers: new Map() };
+    const index = this.#graphs.length;
+    const printed = { name, kind, line: this.#lines.length };
+    this.#graphs.push({ ...printed, end: printed.line });
     const indent = '  '.repeat(depth);
     this.#line = `${indent}${style.prefix ?? ''}${identifier(name)}${style.suffix ?? ''} (`;
     this.#parameters(graph.inputs, scope, 'definition');
@@ -111,28 +171,33 @@ class Printer {
     this.#line += ') {';
     this.#flush();
     for (const node of graph.nodes) this.#node(node, scope, depth + 1);
+    this.#graphs[index] = { ...printed, end: this.#lines.length };
     this.#put(`${indent}}`);
   }
 
-  #parameters(ids: readonly ValueId[], scope: Scope, role: TextSpan['role']): void {
+  #parameters(ids: readonly ValueId[], scope: Scope, role: 'definition' | 'use'): void {
     ids.forEach((id, index) => {
       if (index > 0) this.#line += ', ';
       const value = scope.graph.values.get(id);
       this.#line += `${formatType(this.#typeOf(scope.graph, id))}${formatQuantization(value?.quantization)} `;
-      if (role === 'definition') this.#define(id, scope);
-      else this.#mention(id, scope);
+      if (role === 'use') return this.#mention(id, scope);
+      this.#define(id, scope);
+      // Old ONNX files list their weights among the inputs.
+      if (value?.constant !== undefined) this.#line += `: ${formatTensor(value.constant)}`;
     });
   }
 
   #node(node: Node, scope: Scope, depth: number): void {
-    this.#layers.push({ id: node.id, line: this.#lines.length });
+    this.#layers.push(node.id);
+    this.#layerLines.push(this.#lines.length);
     this.#line = '  '.repeat(depth);
-    if (node.name !== '') this.#line += `[${identifier(node.name)}] `;
+    if (node.name !== '' && !(this.#brief && node.outputs[0]?.startsWith(node.name) === true))
+      this.#line += `[${identifier(node.name)}] `;
     this.#outputs(node.outputs, scope);
     const domain = node.domain === '' ? '' : `${identifier(node.domain)}.`;
     const overload =
       node.overload === undefined || node.overload === '' ? '' : `:${identifier(node.overload)}`;
-    this.#line += `${domain}${identifier(node.op)}${overload}${formatAttributes(node)} (`;
+    this.#line += `${domain}${identifier(node.op)}${overload}${formatAttributes(node, this.#brief ? 4 : undefined)} (`;
     this.#arguments(node.inputs, scope);
     this.#line += ')';
     this.#flush();
@@ -143,7 +208,7 @@ class Printer {
     const bodies =
       attribute.kind === 'graph' ? [attribute.value] : attribute.kind === 'graphs' ? attribute.value : [];
     for (const body of bodies)
-      this.graph(body, body.name, depth, scope, { prefix: `${identifier(name)} = graph ` });
+      this.graph(body, body.name, 'body', { depth, outer: scope, prefix: `${identifier(name)} = graph ` });
   }
 
   #outputs(outputs: Node['outputs'], scope: Scope): void {
@@ -183,19 +248,29 @@ class Printer {
   #define(id: ValueId, scope: Scope): void {
     const again = scope.defined.has(id);
     scope.defined.add(id);
-    this.#span(id, again ? 'use' : 'definition', scope.number);
+    this.#place(id, scope, !again);
   }
 
   #mention(id: ValueId, scope: Scope): void {
     let owner: Scope | undefined = scope;
     while (owner !== undefined && !owner.defined.has(id) && !owner.graph.values.has(id)) owner = owner.outer;
-    this.#span(id, 'use', (owner ?? scope).number);
+    this.#place(id, owner ?? scope, false);
   }
 
-  #span(id: ValueId, role: TextSpan['role'], scope: number): void {
-    const start = this.#line.length;
-    this.#line += identifier(id);
-    this.#spans.push({ value: id, line: this.#lines.length, start, end: this.#line.length, role, scope });
+  #place(id: ValueId, scope: Scope, defined: boolean): void {
+    let number = scope.numbers.get(id);
+    if (number === undefined) {
+      number = this.#values.push(id) - 1;
+      this.#printed.push(identifier(id));
+      scope.numbers.set(id, number);
+    }
+    const { value, line, start, end, definition } = this.#places;
+    value.push(number);
+    line.push(this.#lines.length);
+    start.push(this.#line.length);
+    this.#line += this.#printed[number];
+    end.push(this.#line.length);
+    definition.push(defined ? 1 : 0);
   }
 
   #typeOf(graph: Graph, id: ValueId): ValueType | undefined {
@@ -210,6 +285,27 @@ class Printer {
 
   #put(line: string): void {
     this.#lines.push(line);
+  }
+}
+
+/** Numbers in a growing typed array. */
+class Column {
+  #data = new Uint32Array(1024);
+  #length = 0;
+
+  push(number: number): void {
+    if (this.#length === this.#data.length) {
+      const larger = new Uint32Array(2 * this.#length);
+      larger.set(this.#data);
+      this.#data = larger;
+    }
+    this.#data[this.#length] = number;
+    this.#length += 1;
+  }
+
+  /** A copy of its own size: the whole buffer behind a view would be sent. */
+  numbers(): Uint32Array {
+    return this.#data.slice(0, this.#length);
   }
 }
 

@@ -3,21 +3,37 @@ import { findingLines, heaviestLayers, indexText } from '../../../src/editor/tex
 import type { LayerRow, TextForm } from '../../../src/engine/protocol.ts';
 
 /** `x` in two graphs: names are only unique within one. */
+const spans: readonly (readonly [
+  value: number,
+  line: number,
+  start: number,
+  end: number,
+  definition: 0 | 1,
+])[] = [
+  [0, 0, 6, 7, 1],
+  [1, 1, 2, 3, 1],
+  [0, 1, 12, 13, 0],
+  [1, 2, 11, 12, 0],
+  [1, 2, 14, 15, 0],
+  [2, 4, 6, 7, 1],
+  [2, 5, 11, 12, 0],
+];
+const column = (index: 0 | 1 | 2 | 3 | 4) => Uint32Array.from(spans, (span) => span[index]);
 const form: TextForm = {
   text: 'main (x) {\n  a = Relu (x)\n  b = Add (a, a)\n}\nbody (x) {\n  c = Neg (x)\n}\n',
-  layers: [
-    { id: 'relu', line: 1 },
-    { id: 'add', line: 2 },
-    { id: 'neg', line: 5 },
-  ],
-  definitions: [
-    { value: 'x', line: 0, start: 6, end: 7, role: 'definition', scope: 0 },
-    { value: 'a', line: 1, start: 2, end: 3, role: 'definition', scope: 0 },
-    { value: 'x', line: 1, start: 12, end: 13, role: 'use', scope: 0 },
-    { value: 'a', line: 2, start: 11, end: 12, role: 'use', scope: 0 },
-    { value: 'a', line: 2, start: 14, end: 15, role: 'use', scope: 0 },
-    { value: 'x', line: 4, start: 6, end: 7, role: 'definition', scope: 1 },
-    { value: 'x', line: 5, start: 11, end: 12, role: 'use', scope: 1 },
+  layers: ['relu', 'add', 'neg'],
+  layerLines: Uint32Array.of(1, 2, 5),
+  names: {
+    values: ['x', 'a', 'x'],
+    value: column(0),
+    line: column(1),
+    start: column(2),
+    end: column(3),
+    definition: Uint8Array.from(column(4)),
+  },
+  graphs: [
+    { name: 'main', kind: 'main', line: 0, end: 3 },
+    { name: 'body', kind: 'body', line: 4, end: 6 },
   ],
 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { budgetUse } from '../../../src/editor/budgetState.ts';
-import { findingsOf, groupFindings, keyOfFinding, withSeverities } from '../../../src/editor/findingView.ts';
+import { findingsOf, groupFindings, keyOfFinding } from '../../../src/editor/findingView.ts';
 import {
   formatBytes,
   formatChange,
@@ -71,16 +71,6 @@ describe('numbers for people', () => {
 });
 
 describe('findings', () => {
-  it('follow the severity settings', () => {
-    const found = [finding('a'), finding('b'), finding('c')];
-    expect(
-      withSeverities(found, { a: 'off', b: 'error' }).map(({ rule, severity }) => [rule, severity]),
-    ).toEqual([
-      ['b', 'error'],
-      ['c', 'warning'],
-    ]);
-  });
-
   it('of one rule become one row when they are many, with one fix over all their layers', () => {
     const fix = (layer: string) => ({
       pass: 'quantize-dynamic',
