@@ -20,6 +20,8 @@ interface Remembered {
   readonly threshold: number;
   readonly tab: Tab;
   readonly panes: Readonly<Record<string, { readonly size: number; readonly open: boolean }>>;
+  /** What the layers of the table are grouped by. */
+  readonly grouping: string;
   /** Queries used before, the last one first. */
   readonly queries: readonly string[];
   /** What the model is compared with, side by side. */
@@ -38,6 +40,7 @@ const initial: Remembered = {
   threshold: 0,
   tab: 'layers',
   panes: {},
+  grouping: 'none',
   queries: [],
   against: undefined,
   sort: { column: 'index', down: false },

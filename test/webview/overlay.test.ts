@@ -12,7 +12,7 @@ describe('overlays', () => {
   it('have a scale and a threshold, and both come back with the page', async () => {
     page = await open({ model: 'resnet' });
     await choose('Overlay on the graph', 'MACs');
-    await page.locator('.legend-scale').selectOption('rank');
+    await page.locator('select[aria-label="Scale of the heat"]').selectOption('rank');
     await page.locator('.legend-threshold').fill('80');
     await page.waitForFunction(() =>
       document.querySelector('.legend-limit')?.textContent?.includes('at or above'),

@@ -112,7 +112,7 @@ describe('work', () => {
 
   it('the table sorts, filters and copies what it shows', async () => {
     page = await open();
-    await page.locator('.table-header button', { hasText: 'MACs' }).click();
+    await page.locator('#view-layers .table-header button', { hasText: 'MACs' }).click();
     expect(await page.locator('.table-row').first().textContent()).toContain('2.36 MMACs');
     await page.locator('#view-layers vscode-text-field input').fill('gemm');
     await page.waitForFunction(() => document.querySelectorAll('.table-row').length === 1);
@@ -123,14 +123,74 @@ describe('work', () => {
     expect(text.split('\n')[1]).toBe('fc/Gemm,52,Gemm,fc/Gemm,1×10,float32,640,2560,640,40,,,0');
   });
 
+  it('the table groups its layers, with totals, and folds the groups', async () => {
+    page = await open();
+    await page.locator('select[aria-label="Group the layers"]').selectOption('op');
+    const heads = page.locator('#view-layers .table-group');
+    await heads.first().waitFor();
+    expect(await heads.first().textContent()).toMatch(/Conv\s+2\d layers.*MMACs/);
+    const rows = Number(await page.locator('#view-layers .table').getAttribute('aria-rowcount'));
+    await heads.first().click();
+    expect(await heads.first().getAttribute('aria-expanded')).toBe('false');
+    expect(Number(await page.locator('#view-layers .table').getAttribute('aria-rowcount'))).toBeLessThan(
+      rows - 15,
+    );
+    await picture('table-groups');
+  });
+
+  it('a pass is applied to several layers picked in the table, by keyboard', async () => {
+    page = await open();
+    await page.locator('#view-layers vscode-text-field input').fill('op:conv in:layer1');
+    await page.locator('#view-layers .table-row').first().click();
+    await page.keyboard.press('Shift+ArrowDown');
+    await page.keyboard.press('Shift+ArrowDown');
+    await page.waitForFunction(() =>
+      document.querySelector('.bulk-tools')?.textContent?.includes('3 selected'),
+    );
+    await page.keyboard.press('Control+a');
+    await page.waitForFunction(() =>
+      document.querySelector('.bulk-tools')?.textContent?.includes('6 selected'),
+    );
+    await page.locator('vscode-button[aria-label="Apply a pass to the selected layers"]').click();
+    const form = page.locator('.bulk .pass', { hasText: 'Half precision' });
+    await form.locator('summary').click();
+    await picture('bulk');
+    await form.locator('vscode-button').click();
+    await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'apply'));
+    const [{ layers }] = (await calls('apply')) as [{ layers: string[] }];
+    expect(layers).toHaveLength(6);
+  });
+
   it('the weights of a layer are read when asked for', async () => {
     page = await open();
     await focusStem();
     expect(await calls('tensor')).toEqual([]);
     await page.locator('.details').getByRole('button', { name: 'Show statistics' }).click();
     await page.waitForSelector('.histogram');
-    expect(await calls('tensor')).toEqual([{ value: 'stem/Conv.weight' }]);
+    expect(await calls('tensor')).toEqual([{ value: 'stem/Conv.weight', graph: 0 }]);
     await page.locator('.histogram').scrollIntoViewIfNeeded();
     await picture('details');
+  });
+
+  it('weights are looked at by channels and in pages, and written as a file', async () => {
+    page = await open();
+    await tab('weights');
+    await page.locator('#view-weights').getByRole('button', { name: 'Go to the heaviest layer' }).click();
+    await page.waitForSelector('.values td');
+    expect(await page.locator('.values th').first().textContent()).toBe('[0, 0, 0, 0]');
+    await page.locator('vscode-button[aria-label="Next values"]').click();
+    await page.waitForFunction(() => document.querySelector('.values th')?.textContent === '[1, 12, 1, 1]');
+    await page.locator('.heat-map').focus();
+    await page.keyboard.press('End');
+    expect(await page.locator('.heat-words').textContent()).toContain('Channel 15');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('.values th')?.textContent?.startsWith('[14,'));
+    await picture('weights');
+    await press('Export .npy', '#view-weights');
+    await page.waitForFunction(() =>
+      document.querySelector('.status-words')?.textContent?.startsWith('Wrote'),
+    );
+    const sizes = (await calls('tensorPage')) as { count: number }[];
+    expect(Math.max(...sizes.map(({ count }) => count))).toBeLessThanOrEqual(1024);
   });
 });

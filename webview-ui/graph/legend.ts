@@ -1,7 +1,7 @@
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { plural } from '../format.ts';
-import { button } from '../ui/controls.ts';
+import { button, select } from '../ui/controls.ts';
 import type { Measures } from './decor.ts';
 import type { LayerValues } from './overlay.ts';
 import { type Scale, scales } from './scale.ts';
@@ -15,13 +15,16 @@ export interface Legend {
 /** Says what colours and bars mean, with numbers and units at both ends; numbers have a scale and a threshold. */
 export function createLegend(app: App): Legend {
   const words = h('div', { class: 'legend-words', attributes: { role: 'note', 'aria-label': 'Legend' } });
-  const scale = h(
-    'select',
-    { class: 'legend-scale', attributes: { 'aria-label': 'Scale of the heat' } },
-    ...scales.map(({ id, title }) => h('option', { text: title, attributes: { value: id } })),
+  const scale = select({
+    label: 'Scale of the heat',
+    onChange: (value) => app.scale.set(value as Scale),
+  });
+  app.scale.watch((now) =>
+    scale.set(
+      scales.map(({ id, title }) => ({ value: id, text: title })),
+      now,
+    ),
   );
-  scale.addEventListener('change', () => app.scale.set(scale.value as Scale));
-  app.scale.watch((now) => void (scale.value = now));
   const threshold = h('input', {
     class: 'legend-threshold',
     attributes: { type: 'range', min: 0, max: 100, 'aria-label': 'Dim what is below' },
@@ -29,7 +32,7 @@ export function createLegend(app: App): Legend {
   threshold.addEventListener('input', () => app.threshold.set(Number(threshold.value) / 100));
   app.threshold.watch((now) => void (threshold.value = String(Math.round(now * 100))));
   const limit = h('span', { class: 'muted legend-limit' });
-  const controls = h('div', { class: 'legend-controls' }, scale, threshold, limit);
+  const controls = h('div', { class: 'legend-controls' }, scale.element, threshold, limit);
   const make = h('div', { class: 'legend-make' });
   const element = h('div', { class: 'legend' }, words, controls, make);
   let offered = '';

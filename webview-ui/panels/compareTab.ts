@@ -6,7 +6,8 @@ import { h } from '../dom.ts';
 import { bytes, count, digits, fileName, macs, percent, plural, time } from '../format.ts';
 import { button } from '../ui/controls.ts';
 import { beforeAfter, empty, facts, section } from './parts.ts';
-import { type Column, virtualTable } from './virtualTable.ts';
+import type { Column } from './tableCells.ts';
+import { virtualTable } from './virtualTable.ts';
 
 /** The model against what it was or against another file: numbers, every layer that differs, and the answers it gives. */
 export function createCompareTab(app: App): { readonly element: HTMLElement; run(): void } {

@@ -136,7 +136,7 @@ function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLEle
               text: 'No pass works on this layer alone. Clear the selection for passes on the whole model.',
             }),
           ]
-        : passes.map((pass) => passForm(app, pass, { layer: details.id }))),
+        : passes.map((pass) => passForm(app, pass, { layers: [details.id] }))),
     ),
   );
 }

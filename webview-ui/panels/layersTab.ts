@@ -4,9 +4,11 @@ import { h } from '../dom.ts';
 import { bytes, count, macs, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
 import { findLayers } from '../query.ts';
-import { button, textField } from '../ui/controls.ts';
+import { button, select, textField } from '../ui/controls.ts';
 import { copyText } from './actions.ts';
-import { type Column, virtualTable } from './virtualTable.ts';
+import { createBulk } from './bulk.ts';
+import type { Column } from './tableCells.ts';
+import { virtualTable } from './virtualTable.ts';
 
 /** Layer index in the graph view. */
 type Row = number;
@@ -23,16 +25,34 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
     onSort: (sort) => app.viewState.set('sort', sort),
     onSelect: (v) => app.selection.set({ kind: 'layer', id: idOf(view!, v) }),
     onOpen: (v) => graph.showLayer(idOf(view!, v)),
+    onPick: (picked) => bulk.show(picked.map((v) => layerIdOf(view!, v))),
   });
+  const bulk = createBulk(app);
+  const grouping = select({
+    label: 'Group the layers',
+    onChange(value) {
+      app.viewState.set('grouping', value);
+      table.groupBy(groupers[value]?.of(() => view!));
+    },
+  });
+  grouping.set(
+    Object.entries(groupers).map(([value, { title }]) => ({ value, text: title })),
+    app.viewState.get('grouping'),
+  );
+  table.groupBy(groupers[app.viewState.get('grouping')]?.of(() => view!));
   const counter = h('span', { class: 'muted' });
 
   const fill = () => {
     if (view === undefined) return;
     const layers = Array.from(view.kind, (_, v) => v).filter((v) => view!.kind[v] === 0);
-    const wanted = filter.get().trim() === '' ? undefined : new Set(findLayers(app, filter.get()).found);
+    const result = filter.get().trim() === '' ? undefined : findLayers(app, filter.get());
+    const wanted = result === undefined ? undefined : new Set(result.found);
     rows = wanted === undefined ? layers : layers.filter((v) => wanted.has(v));
     counter.textContent =
-      rows.length === layers.length ? `${layers.length} layers` : `${rows.length} of ${layers.length} layers`;
+      result?.problem ??
+      (rows.length === layers.length
+        ? `${layers.length} layers`
+        : `${rows.length} of ${layers.length} layers`);
     table.setRows(rows);
     follow();
   };
@@ -43,7 +63,7 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
   };
   const filter = textField({
     label: 'Filter layers',
-    placeholder: 'Filter by operator, name or shape',
+    placeholder: 'Filter, as in op:conv macs>1M',
     icon: 'filter',
     onInput: fill,
   });
@@ -61,9 +81,48 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
   return h(
     'div',
     { class: 'tab-body' },
-    h('div', { class: 'toolbar' }, filter.element, counter, h('span', { class: 'strip-gap' }), copy.element),
+    h(
+      'div',
+      { class: 'toolbar' },
+      filter.element,
+      counter,
+      grouping.element,
+      h('span', { class: 'strip-gap' }),
+      bulk.element,
+      copy.element,
+    ),
     table.element,
   );
+}
+
+interface Grouper {
+  readonly title: string;
+  readonly of: (view: () => GraphView) => ((v: Row) => string) | undefined;
+}
+
+const byColumn =
+  (column: 'op' | 'family' | 'precision') =>
+  (view: () => GraphView) =>
+  (v: Row): string =>
+    view().strings[view()[column][v]!]!;
+
+const groupers: Readonly<Record<string, Grouper>> = {
+  none: { title: 'Not grouped', of: () => undefined },
+  op: { title: 'By operator', of: byColumn('op') },
+  family: { title: 'By family', of: byColumn('family') },
+  type: { title: 'By type', of: byColumn('precision') },
+  scope: {
+    title: 'By name scope',
+    of: (view) => (v) => view().strings[view().scope[v]!]!.split('/').slice(0, 2).join('/') || 'no scope',
+  },
+  findings: {
+    title: 'By findings',
+    of: (view) => (v) => (view().findings[v] === 0 ? 'no findings' : 'with findings'),
+  },
+};
+
+function layerIdOf(view: GraphView, v: Row): string {
+  return view.strings[view.layer[v]!]!;
 }
 
 function idOf(view: GraphView, v: Row): string {
@@ -91,6 +150,7 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
     text: (v) => format(view()[column][v]!),
     order: (v) => view()[column][v]!,
     share: shareOf(column),
+    total: (rows) => format(totalOf(view(), column, rows)),
   });
   const measured = (v: Row) => app.measured.get()?.get(idOf(view(), v)) ?? Number.NaN;
   // Graph inputs and outputs are no layers and are not counted.
@@ -136,6 +196,17 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
       order: (v) => view().findings[v]!,
     },
   ];
+}
+
+/** A sum with an unknown part is unknown; layers of bodies are counted with the layer that runs them. */
+function totalOf(
+  view: GraphView,
+  column: 'params' | 'macs' | 'weightBytes' | 'activationBytes' | 'estimateMs',
+  rows: readonly Row[],
+): number {
+  let sum = 0;
+  for (const v of rows) if (view.nested[v] === 0) sum += view[column][v]!;
+  return sum;
 }
 
 function ordinals({ kind }: GraphView): Uint32Array {

@@ -2,7 +2,7 @@ import type { PassInfo } from '../../src/engine/protocol.ts';
 import type { OptionValue, OptionValues, PassOption } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { digits, fileName } from '../format.ts';
+import { digits, fileName, plural } from '../format.ts';
 import { button, checkbox, dropdown, textField } from '../ui/controls.ts';
 import { applyPass } from './actions.ts';
 
@@ -12,8 +12,12 @@ interface Field {
   read(): OptionValue | undefined;
 }
 
-/** A pass with a form made from its options. `layer` limits it to one layer. */
-export function passForm(app: App, pass: PassInfo, options: { readonly layer?: string }): HTMLElement {
+/** A pass with a form made from its options. `layers` limits it to those. */
+export function passForm(
+  app: App,
+  pass: PassInfo,
+  options: { readonly layers?: readonly string[]; readonly open?: boolean },
+): HTMLElement {
   const format = app.document.get()?.format;
   const refused = format !== undefined && !pass.dialects.includes(format);
   const summary = h('p', { class: 'muted', text: refused ? (pass.refusal ?? pass.summary) : pass.summary });
@@ -30,9 +34,15 @@ export function passForm(app: App, pass: PassInfo, options: { readonly layer?: s
     });
     problem.hidden = wrong.length === 0;
     problem.textContent = wrong.map(({ option }) => expectation(option)).join(' ');
-    if (wrong.length === 0) start(app, pass, values, options.layer);
+    if (wrong.length === 0) start(app, pass, values, options.layers);
   };
-  const scope = options.layer === undefined ? 'Apply to the model' : 'Apply to this layer';
+  const many = options.layers?.length;
+  const scope =
+    many === undefined
+      ? 'Apply to the model'
+      : many === 1
+        ? 'Apply to this layer'
+        : `Apply to ${plural(many, 'layer')}`;
   const data = app.document.get()?.data;
   const note =
     pass.calibration === 'none' ? null : h('p', { class: 'muted', text: dataNote(pass.calibration, data) });
@@ -53,12 +63,12 @@ function dataNote(calibration: 'optional' | 'required', data: string | null | un
     : 'Better with sample data: choose a dataset first.';
 }
 
-function start(app: App, pass: PassInfo, options: OptionValues, layer: string | undefined): void {
+function start(app: App, pass: PassInfo, options: OptionValues, layers: readonly string[] | undefined): void {
   void applyPass(app, {
     pass: pass.id,
     options,
     title: pass.title,
-    ...(layer === undefined ? {} : { layers: [layer] }),
+    ...(layers === undefined ? {} : { layers }),
   });
 }
 

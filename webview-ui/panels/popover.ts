@@ -30,10 +30,7 @@ export function createPopover(options: {
     sheet.replaceChildren(...options.content());
     sheet.hidden = false;
     opener.element.setAttribute('aria-expanded', 'true');
-    // Inside the window, whatever side the button is on.
-    sheet.style.setProperty('--shift', '0px');
-    const over = sheet.getBoundingClientRect().right - (window.innerWidth - 8);
-    if (over > 0) sheet.style.setProperty('--shift', `${-over}px`);
+    put(sheet, opener.element);
     sheet.focus();
   };
   const opener = button({
@@ -58,4 +55,14 @@ export function createPopover(options: {
     if (!element.contains(event.target as Node)) close(false);
   });
   return { element, button: opener, close };
+}
+
+/** Under its button or, where there is more room, above it; inside the window whatever side the button is on. */
+function put(sheet: HTMLElement, opener: HTMLElement): void {
+  const { left, top, bottom } = opener.getBoundingClientRect();
+  const above = bottom > window.innerHeight / 2;
+  sheet.style.maxHeight = `${(above ? top : window.innerHeight - bottom) - 12}px`;
+  sheet.style.left = `${Math.max(8, Math.min(left, window.innerWidth - sheet.offsetWidth - 8))}px`;
+  sheet.style.top = above ? 'auto' : `${bottom + 4}px`;
+  sheet.style.bottom = above ? `${window.innerHeight - top + 4}px` : 'auto';
 }

@@ -6,7 +6,8 @@ import { type RoofPoint, type Roofline, attainable, rooflineOf } from '../roofli
 import { button } from '../ui/controls.ts';
 import { empty } from './parts.ts';
 import { createRooflineChart } from './rooflineChart.ts';
-import { type Column, virtualTable } from './virtualTable.ts';
+import type { Column } from './tableCells.ts';
+import { virtualTable } from './virtualTable.ts';
 
 /** Where the layers stand between what the device computes and what its memory delivers; a picture and a table. */
 export function createRooflineTab(app: App, graph: GraphPane): HTMLElement {

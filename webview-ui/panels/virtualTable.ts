@@ -1,23 +1,6 @@
 import { h } from '../dom.ts';
-
-export interface Column<Row> {
-  readonly id: string;
-  readonly title: string;
-  /** Least width, pixels. */
-  readonly width: number;
-  /** Share of the room that is left; columns without one keep their least width. */
-  readonly grow?: number;
-  /** Columns with nothing to tell leave their room to the others. */
-  readonly hidden?: () => boolean;
-  readonly numeric?: boolean;
-  readonly text: (row: Row) => string;
-  /** What the column sorts by; the text when absent. Unknown (NaN) goes last either way. */
-  readonly order?: (row: Row) => number;
-  /** A class for the cell. */
-  readonly tone?: (row: Row) => string;
-  /** Share of the column's largest value, drawn behind the number. */
-  readonly share?: (row: Row) => number;
-}
+import { type Column, cellElement, groupCells, headerCell } from './tableCells.ts';
+import { type Line, type Picking, linesOf, pick } from './tableRows.ts';
 
 export interface TableOptions<Row> {
   readonly label: string;
@@ -26,13 +9,18 @@ export interface TableOptions<Row> {
   readonly onSort: (sort: { column: string; down: boolean }) => void;
   readonly onSelect: (row: Row) => void;
   readonly onOpen: (row: Row) => void;
+  /** Several rows may be picked; called with all of them after every change. */
+  readonly onPick?: (rows: readonly Row[]) => void;
 }
 
 export interface VirtualTable<Row> {
   readonly element: HTMLElement;
   setRows(rows: readonly Row[]): void;
+  /** Puts rows under heads; `undefined` takes the heads away. */
+  groupBy(groupOf: ((row: Row) => string) | undefined): void;
   /** Marks a row and scrolls to it. */
   select(row: Row | undefined): void;
+  pickAll(): void;
   /** Rows in the order shown. */
   rows(): readonly Row[];
 }
@@ -40,6 +28,8 @@ export interface VirtualTable<Row> {
 const rowHeight = 22;
 /** As in the style sheet; the table's own padding on both sides makes one more. */
 const columnGap = 8;
+/** Browsers cap the height of elements; lines beyond share the room. */
+const tallest = 8_000_000;
 
 /** A table that holds only the rows in sight; sorted by a click on a header, walked with the arrow keys. */
 export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row> {
@@ -48,17 +38,28 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
   let sort = options.sort;
   let source: readonly Row[] = [];
   let sorted: readonly Row[] = [];
-  let selected: Row | undefined;
+  let lines: readonly Line<Row>[] = [];
+  let groupOf: ((row: Row) => string) | undefined;
+  const folded = new Set<string>();
+  /** The line with the keyboard. */
+  let at = -1;
+  let picking: Picking<Row> = { picked: new Set(), anchor: undefined };
 
   const header = h('div', { class: 'table-header', attributes: { role: 'row', 'aria-rowindex': 1 } });
+  const head = h('div', { class: 'table-head', attributes: { role: 'rowgroup' } }, header);
   const body = h('div', { class: 'table-body', attributes: { role: 'rowgroup' } });
   const element = h(
     'div',
     {
       class: 'table',
-      attributes: { role: 'grid', tabindex: 0, 'aria-label': options.label },
+      attributes: {
+        role: 'grid',
+        tabindex: 0,
+        'aria-label': options.label,
+        'aria-multiselectable': String(options.onPick !== undefined),
+      },
     },
-    header,
+    head,
     body,
   );
 
@@ -75,94 +76,112 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
 
   const reorder = () => {
     arrange();
-    const column = columns.find(({ id }) => id === sort.column) ?? columns[0]!;
-    const sign = sort.down ? -1 : 1;
-    const { order } = column;
-    sorted = [...source].sort((a, b) => {
-      if (order === undefined) return sign * column.text(a).localeCompare(column.text(b));
-      const [x, y] = [order(a), order(b)];
-      if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
-      return sign * (x - y);
-    });
-    element.setAttribute('aria-rowcount', String(sorted.length + 1));
-    body.style.height = `${sorted.length * rowHeight}px`;
+    sorted = sortedBy(source, columns.find(({ id }) => id === sort.column) ?? columns[0]!, sort.down);
     drawHeader();
+    regroup();
+  };
+
+  const regroup = () => {
+    const row = rowAt(at);
+    lines = linesOf(sorted, groupOf, folded);
+    at = row === undefined ? -1 : lineOf(row);
+    element.setAttribute('aria-rowcount', String(lines.length + 1));
+    body.style.height = `${Math.min(tallest, lines.length * rowHeight)}px`;
     draw();
   };
+
+  const rowAt = (line: number): Row | undefined => {
+    const found = lines[line];
+    return found?.kind === 'row' ? found.row : undefined;
+  };
+  const lineOf = (row: Row) => lines.findIndex((line) => line.kind === 'row' && line.row === row);
+  /** Lines per line of room: 1 until the table is taller than browsers allow. */
+  const crowding = () => Math.max(1, (lines.length * rowHeight) / tallest);
 
   const drawHeader = () => {
     header.replaceChildren(
       ...columns.map((column) => {
         const active = column.id === sort.column;
-        // Beside the words, not among them: they stay where they are when the order changes.
-        const mark = h('span', { class: 'sort-mark', text: sort.down ? '▾' : '▴' });
-        const press = () => {
+        return headerCell(column, active ? (sort.down ? 'descending' : 'ascending') : 'none', () => {
           sort = { column: column.id, down: active ? !sort.down : column.numeric === true };
           options.onSort(sort);
           reorder();
-        };
-        return h(
-          'div',
-          {
-            class: column.numeric === true ? 'cell numeric' : 'cell',
-            attributes: {
-              role: 'columnheader',
-              'aria-sort': active ? (sort.down ? 'descending' : 'ascending') : 'none',
-            },
-          },
-          h(
-            'button',
-            { attributes: { type: 'button', tabindex: -1 }, on: { click: press } },
-            column.title,
-            active && mark,
-          ),
-        );
+        });
       }),
     );
   };
 
   const draw = () => {
-    const first = Math.max(0, Math.floor((element.scrollTop - rowHeight) / rowHeight) - 4);
-    const last = Math.min(sorted.length, first + Math.ceil(element.clientHeight / rowHeight) + 10);
-    const rows: HTMLElement[] = [];
-    for (let i = first; i < last; i++) rows.push(rowElement(sorted[i]!, i));
-    body.replaceChildren(...rows);
-    const at = selected === undefined ? -1 : sorted.indexOf(selected);
+    const first = Math.max(0, Math.floor(((element.scrollTop - rowHeight) / rowHeight) * crowding()) - 4);
+    const last = Math.min(lines.length, first + Math.ceil(element.clientHeight / rowHeight) + 10);
+    const drawn: HTMLElement[] = [];
+    for (let i = first; i < last; i++)
+      drawn.push(lineElement(i, (first / crowding() + i - first) * rowHeight));
+    body.replaceChildren(...drawn);
     if (at >= first && at < last) element.setAttribute('aria-activedescendant', rowId(at));
     else element.removeAttribute('aria-activedescendant');
   };
 
   const rowId = (i: number) => `${options.label.replace(/\W/g, '')}-row-${i}`;
 
-  const rowElement = (row: Row, i: number): HTMLElement => {
-    const line = h('div', {
-      class: row === selected ? 'table-row selected' : 'table-row',
+  const lineElement = (i: number, top: number): HTMLElement => {
+    const line = lines[i]!;
+    const chosen = line.kind === 'row' ? picking.picked.has(line.row) : false;
+    const element = h('div', {
+      class: `table-row${chosen || i === at ? ' selected' : ''}${line.kind === 'group' ? ' table-group' : ''}`,
       attributes: {
         role: 'row',
         id: rowId(i),
         'aria-rowindex': i + 2,
-        'aria-selected': String(row === selected),
+        'aria-selected': String(chosen),
+        ...(line.kind === 'group' ? { 'aria-expanded': String(!line.folded) } : {}),
       },
-      on: { click: () => choose(i), dblclick: () => options.onOpen(row) },
+      on: {
+        click: (event) => choose(i, { toggle: event.ctrlKey || event.metaKey, extend: event.shiftKey }),
+        dblclick: () => line.kind === 'row' && options.onOpen(line.row),
+      },
     });
-    line.style.gridTemplateColumns = template;
-    line.style.top = `${i * rowHeight}px`;
-    line.append(...columns.map((column) => cellElement(column, row)));
-    return line;
+    element.style.gridTemplateColumns = template;
+    element.style.top = `${top}px`;
+    element.append(
+      ...(line.kind === 'row'
+        ? columns.map((column) => cellElement(column, line.row))
+        : groupCells(columns, line)),
+    );
+    return element;
   };
 
-  const choose = (i: number) => {
-    const row = sorted[i];
-    if (row === undefined) return;
-    select(row);
-    options.onSelect(row);
+  const setPicking = (next: Picking<Row>) => {
+    picking = next;
+    options.onPick?.([...next.picked]);
   };
 
-  const select = (row: Row | undefined) => {
-    selected = row;
-    const at = row === undefined ? -1 : sorted.indexOf(row);
-    if (at >= 0) {
-      const top = at * rowHeight;
+  const choose = (i: number, how: { readonly toggle: boolean; readonly extend: boolean }) => {
+    const line = lines[i];
+    if (line === undefined) return;
+    at = i;
+    if (line.kind === 'group') {
+      if (how.toggle && options.onPick !== undefined)
+        setPicking({ picked: new Set([...picking.picked, ...line.rows]), anchor: picking.anchor });
+      else flip(line.key);
+      return show(i);
+    }
+    const single = options.onPick === undefined;
+    setPicking(pick(picking, line.row, single ? { toggle: false, extend: false } : how, sorted));
+    show(i);
+    if (!how.toggle && !how.extend) options.onSelect(line.row);
+  };
+
+  const flip = (key: string) => {
+    if (!folded.delete(key)) folded.add(key);
+    const line = at;
+    regroup();
+    at = Math.min(line, lines.length - 1);
+  };
+
+  const show = (i: number) => {
+    if (i >= 0) {
+      const top = (i / crowding()) * rowHeight;
       const room = element.clientHeight - header.offsetHeight - rowHeight;
       if (top < element.scrollTop) element.scrollTop = top;
       else if (top > element.scrollTop + room) element.scrollTop = top - room;
@@ -172,8 +191,11 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
 
   element.addEventListener('scroll', draw);
   element.addEventListener('keydown', (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'a' && options.onPick !== undefined) {
+      event.preventDefault();
+      return pickAll();
+    }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = selected === undefined ? -1 : sorted.indexOf(selected);
     const page = Math.max(1, Math.floor(element.clientHeight / rowHeight) - 2);
     const steps: Readonly<Record<string, number>> = {
       ArrowDown: at + 1,
@@ -181,14 +203,32 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
       PageDown: at + page,
       PageUp: at - page,
       Home: 0,
-      End: sorted.length - 1,
+      End: lines.length - 1,
     };
-    if (event.key === 'Enter' && selected !== undefined) options.onOpen(selected);
+    const line = lines[at];
+    const sideways = event.key === 'ArrowLeft' || event.key === 'ArrowRight';
+    if (event.key === 'Enter' && line?.kind === 'row') options.onOpen(line.row);
+    else if (event.key === ' ' && at >= 0) choose(at, { toggle: true, extend: false });
+    else if (
+      line?.kind === 'group' &&
+      (event.key === 'Enter' || (sideways && line.folded === (event.key === 'ArrowRight')))
+    )
+      flip(line.key);
     else if (steps[event.key] !== undefined)
-      choose(Math.min(sorted.length - 1, Math.max(0, steps[event.key]!)));
+      walk(Math.max(0, Math.min(lines.length - 1, steps[event.key]!)), event.shiftKey);
     else return;
     event.preventDefault();
   });
+  /** The keyboard passes over heads without folding them. */
+  const walk = (i: number, extend: boolean) => {
+    if (lines[i]?.kind !== 'group') return choose(i, { toggle: false, extend });
+    at = i;
+    show(i);
+  };
+  const pickAll = () => {
+    setPicking({ picked: new Set(sorted), anchor: picking.anchor });
+    draw();
+  };
   new ResizeObserver(draw).observe(element);
   arrange();
   drawHeader();
@@ -197,26 +237,34 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
     element,
     setRows(rows) {
       source = rows;
+      const there = new Set(rows);
+      const still = [...picking.picked].filter((row) => there.has(row));
+      if (still.length !== picking.picked.size) setPicking({ picked: new Set(still), anchor: undefined });
       reorder();
     },
-    select,
+    groupBy(next) {
+      groupOf = next;
+      folded.clear();
+      regroup();
+    },
+    select(row) {
+      at = row === undefined ? -1 : lineOf(row);
+      // A row that was picked with others stays with them.
+      if (row === undefined || !picking.picked.has(row))
+        setPicking({ picked: new Set(row === undefined ? [] : [row]), anchor: row });
+      show(at);
+    },
+    pickAll,
     rows: () => sorted,
   };
 }
 
-function cellElement<Row>(column: Column<Row>, row: Row): HTMLElement {
-  const text = column.text(row);
-  const cell = h('div', {
-    class: `cell${column.numeric === true ? ' numeric' : ''} ${column.tone?.(row) ?? ''}`,
-    attributes: { role: 'gridcell' },
+function sortedBy<Row>(rows: readonly Row[], { order, text }: Column<Row>, down: boolean): readonly Row[] {
+  const sign = down ? -1 : 1;
+  return [...rows].sort((a, b) => {
+    if (order === undefined) return sign * text(a).localeCompare(text(b));
+    const [x, y] = [order(a), order(b)];
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+    return sign * (x - y);
   });
-  const share = column.share?.(row) ?? 0;
-  if (share > 0) {
-    const bar = h('span', { class: 'cell-bar', attributes: { 'aria-hidden': 'true' } });
-    bar.style.width = `${Math.max(1, share * 100)}%`;
-    cell.append(bar);
-  }
-  cell.append(h('span', { class: 'cell-text', text }));
-  if (text.length > 14 && column.numeric !== true) cell.title = text;
-  return cell;
 }

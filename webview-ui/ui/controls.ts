@@ -148,6 +148,36 @@ export function dropdown(options: {
   };
 }
 
+/**
+ * A list of the platform, with the same face as `dropdown`: the toolkit's list is cut off where its surroundings end,
+ * which in the lower panel is at once.
+ */
+export function select(options: {
+  readonly label: string;
+  readonly onChange: (value: string) => void;
+}): Dropdown {
+  const element = document.createElement('select');
+  applyOptions(element, {
+    class: 'select',
+    title: options.label,
+    attributes: { 'aria-label': options.label },
+    on: { change: () => options.onChange(element.value) },
+  });
+  let shown = '';
+  return {
+    element,
+    get: () => element.value,
+    set(choices, value) {
+      const key = JSON.stringify(choices);
+      if (key !== shown) {
+        shown = key;
+        element.replaceChildren(...choices.map((choice) => new Option(choice.text, choice.value)));
+      }
+      element.value = value;
+    },
+  };
+}
+
 export interface TextField {
   readonly element: HTMLElement;
   get(): string;

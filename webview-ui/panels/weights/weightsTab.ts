@@ -3,7 +3,7 @@ import { type App, layerOf } from '../../app.ts';
 import { h } from '../../dom.ts';
 import { bytes } from '../../format.ts';
 import type { GraphPane } from '../../graph/graphPane.ts';
-import { button, dropdown } from '../../ui/controls.ts';
+import { button, select } from '../../ui/controls.ts';
 import { empty, link } from '../parts.ts';
 import { statistics } from '../tensorStats.ts';
 import { createHeatMap } from './heatMap.ts';
@@ -27,7 +27,7 @@ export function createWeightsTab(app: App, graph: GraphPane): HTMLElement {
   let call = 0;
 
   const constants = () => (node?.inputs ?? []).filter((input) => input.constant);
-  const which = dropdown({
+  const which = select({
     label: 'Constant of the layer',
     onChange(value) {
       chosen = constants().find((each) => each.value === value);
@@ -35,7 +35,7 @@ export function createWeightsTab(app: App, graph: GraphPane): HTMLElement {
       void show();
     },
   });
-  const along = dropdown({
+  const along = select({
     label: 'Axis of the channels',
     onChange(value) {
       axis = Number(value);
