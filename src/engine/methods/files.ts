@@ -5,8 +5,11 @@ import { writeParts } from '../../formats/io/files.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Dialect, Model } from '../../ir/model.ts';
-import { onnxToTflite } from '../../passes/convert/onnxToTflite.ts';
-import { tfliteToOnnx } from '../../passes/convert/tfliteToOnnx.ts';
+import { onnxToTflite } from '../../passes/convert/toTflite/convert.ts';
+import { tfliteToOnnx } from '../../passes/convert/toOnnx/convert.ts';
+import { layout } from '../../passes/layout/layout.ts';
+import { simplify } from '../../passes/simplify/simplify.ts';
+import { defaultSeed } from '../calibration.ts';
 import type { JobContext } from '../context.ts';
 import { exporters } from '../exporters.ts';
 import type { EngineMethods } from '../methods.ts';
@@ -65,11 +68,11 @@ async function convertModel(
   const { model } = held;
   if (model.dialect === target) return { model, notes: ['the model already has this format; it was copied'] };
   try {
-    if (model.dialect === 'tflite') return tfliteToOnnx(model);
+    if (model.dialect === 'tflite') return await tidied(tfliteToOnnx(model));
     let ready = held;
     for (const pass of ['simplify', 'fuse']) ready = (await applyStep(store, ready, { pass }, job)).held;
     if (ready.model.dialect !== 'onnx') throw new KerfError('internal', 'a pass changed the dialect');
-    return onnxToTflite(ready.model, analyse(ready.model));
+    return await tidied(onnxToTflite(ready.model, analyse(ready.model)));
   } catch (error) {
     if (!KerfError.is(error)) throw error;
     throw new KerfError(error.reason, error.message, {
@@ -77,4 +80,17 @@ async function convertModel(
       ...(error.place && { place: error.place }),
     });
   }
+}
+
+interface Converted {
+  readonly model: Model;
+  readonly notes: readonly string[];
+}
+
+/** Without the transposes and reshapes that only stand between two layouts. */
+async function tidied({ model, notes }: Converted): Promise<Converted> {
+  let tidy = model;
+  for (const pass of [layout, simplify])
+    tidy = (await pass.run(tidy, {}, { seed: defaultSeed, step: async () => {} })).model;
+  return { model: tidy, notes };
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { analyse } from '../../../../src/analysis/analyse.ts';
 import { readModelFile, writeModelFile } from '../../../../src/formats/io/models.ts';
 import type { OnnxModel } from '../../../../src/ir/model.ts';
-import { onnxToTflite } from '../../../../src/passes/convert/onnxToTflite.ts';
+import { onnxToTflite } from '../../../../src/passes/convert/toTflite/convert.ts';
 import { passById } from '../../../../src/passes/registry.ts';
 import type { Pass } from '../../../../src/passes/pass.ts';
 import { randomDataset } from '../../../../src/runtime/random.ts';

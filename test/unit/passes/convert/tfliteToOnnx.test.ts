@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readModelFile, writeModelFile } from '../../../../src/formats/io/models.ts';
 import type { TfliteModel } from '../../../../src/ir/model.ts';
 import { decodeFloats } from '../../../../src/ir/numbers.ts';
-import { tfliteToOnnx } from '../../../../src/passes/convert/tfliteToOnnx.ts';
+import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
 import { randomDataset } from '../../../../src/runtime/random.ts';
 import { startRunner } from '../../../../src/runtime/launch.ts';
 import type { HostTensor } from '../../../../src/runtime/runner.ts';

@@ -1,9 +1,9 @@
-import type { Attribute } from '../../ir/attribute.ts';
-import { KerfError } from '../../ir/errors.ts';
-import type { Graph, Node, TfliteModel, Value, ValueId } from '../../ir/model.ts';
-import { floatTensor, intTensor } from '../../ir/numbers.ts';
-import type { Tensor } from '../../ir/tensor.ts';
-import { tensorType } from '../../ir/types.ts';
+import type { Attribute } from '../../../ir/attribute.ts';
+import { KerfError } from '../../../ir/errors.ts';
+import type { Graph, Node, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
+import { floatTensor, intTensor } from '../../../ir/numbers.ts';
+import type { Tensor } from '../../../ir/tensor.ts';
+import { tensorType } from '../../../ir/types.ts';
 
 export type Layout = 'onnx' | 'nhwc';
 

@@ -1,10 +1,10 @@
-import { floatAttribute, intAttribute, intsAttribute } from '../../ir/attribute.ts';
-import { floatTensor, readFloats } from '../../ir/numbers.ts';
-import type { Tensor } from '../../ir/tensor.ts';
-import type { Emission, EmitRule } from './emitter.ts';
-import { constantFloats, constantIntegers, refuse } from './emitter.ts';
-import type { Layout, Placed } from './tfliteBuilder.ts';
-import { option, permuted } from './tfliteBuilder.ts';
+import { floatAttribute, intAttribute, intsAttribute } from '../../../ir/attribute.ts';
+import { floatTensor, readFloats } from '../../../ir/numbers.ts';
+import type { Tensor } from '../../../ir/tensor.ts';
+import type { Emission, EmitRule } from './emission.ts';
+import { constantFloats, constantIntegers, refuse } from './emission.ts';
+import type { Layout, Placed } from './builder.ts';
+import { option, permuted } from './builder.ts';
 
 const toNhwc = [0, 2, 3, 1];
 

@@ -1,8 +1,8 @@
-import { KerfError } from '../../ir/errors.ts';
-import type { Graph, Node, ValueId } from '../../ir/model.ts';
-import { readFloats, readIntegers } from '../../ir/numbers.ts';
-import type { Tensor } from '../../ir/tensor.ts';
-import type { Placed, TfliteBuilder } from './tfliteBuilder.ts';
+import { KerfError } from '../../../ir/errors.ts';
+import type { Graph, Node, ValueId } from '../../../ir/model.ts';
+import { readFloats, readIntegers } from '../../../ir/numbers.ts';
+import type { Tensor } from '../../../ir/tensor.ts';
+import type { Placed, TfliteBuilder } from './builder.ts';
 
 /** What the rules of single operators see: the ONNX node, its inputs as placed, and the graph being built. */
 export interface Emission {

@@ -1,9 +1,9 @@
-import { intAttribute, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
-import { floatTensor } from '../../ir/numbers.ts';
-import type { Emission, EmitRule } from './emitter.ts';
-import { constantFloats, refuse } from './emitter.ts';
-import type { Placed } from './tfliteBuilder.ts';
-import { option } from './tfliteBuilder.ts';
+import { intAttribute, intsAttribute, stringAttribute } from '../../../ir/attribute.ts';
+import { floatTensor } from '../../../ir/numbers.ts';
+import type { Emission, EmitRule } from './emission.ts';
+import { constantFloats, refuse } from './emission.ts';
+import type { Placed } from './builder.ts';
+import { option } from './builder.ts';
 
 interface Window {
   readonly kernel: readonly number[];

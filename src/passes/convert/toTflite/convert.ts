@@ -1,15 +1,15 @@
-import { KerfError } from '../../ir/errors.ts';
-import type { Graph, OnnxModel, TfliteModel, ValueId } from '../../ir/model.ts';
-import { feedsOf } from '../../ir/model.ts';
-import type { ValueType } from '../../ir/types.ts';
-import { isStatic } from '../../ir/types.ts';
-import type { Analysis } from '../../analysis/report.ts';
-import { convolutionRules } from './emitConvolutions.ts';
-import type { Emission, EmitRule } from './emitter.ts';
-import { constantOf } from './emitter.ts';
-import { otherRules } from './emitOthers.ts';
-import type { Placed } from './tfliteBuilder.ts';
-import { TfliteBuilder } from './tfliteBuilder.ts';
+import { KerfError } from '../../../ir/errors.ts';
+import type { Graph, OnnxModel, TfliteModel, ValueId } from '../../../ir/model.ts';
+import { feedsOf } from '../../../ir/model.ts';
+import type { ValueType } from '../../../ir/types.ts';
+import { isStatic } from '../../../ir/types.ts';
+import type { Analysis } from '../../../analysis/report.ts';
+import { convolutionRules } from './convolutions.ts';
+import type { Emission, EmitRule } from './emission.ts';
+import { constantOf } from './emission.ts';
+import { otherRules } from './others.ts';
+import type { Placed } from './builder.ts';
+import { TfliteBuilder } from './builder.ts';
 
 const rules: Readonly<Record<string, EmitRule>> = { ...convolutionRules, ...otherRules };
 

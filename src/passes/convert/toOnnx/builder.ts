@@ -1,10 +1,10 @@
-import type { Attribute } from '../../ir/attribute.ts';
-import { attr } from '../../ir/attribute.ts';
-import type { DType } from '../../ir/dtype.ts';
-import type { Node, OnnxModel, Quantization, Value, ValueId } from '../../ir/model.ts';
-import { floatTensor, intTensor } from '../../ir/numbers.ts';
-import type { Tensor } from '../../ir/tensor.ts';
-import { tensorType } from '../../ir/types.ts';
+import type { Attribute } from '../../../ir/attribute.ts';
+import { attr } from '../../../ir/attribute.ts';
+import type { DType } from '../../../ir/dtype.ts';
+import type { Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
+import { floatTensor, intTensor } from '../../../ir/numbers.ts';
+import type { Tensor } from '../../../ir/tensor.ts';
+import { tensorType } from '../../../ir/types.ts';
 
 /** ONNX Runtime 1.30 fails to load some int8 models stamped 21, so that opset is for types that need it. */
 const plainOpset = { irVersion: 9, opset: 19 };
@@ -30,17 +30,28 @@ export class OnnxBuilder {
     name: string,
     attributes: Readonly<Record<string, Attribute>> = {},
   ): ValueId {
-    const output = this.#fresh(name);
+    return this.emitMany(op, inputs, [name], attributes)[0] as ValueId;
+  }
+
+  /** A node with several outputs. */
+  emitMany(
+    op: string,
+    inputs: readonly (ValueId | null)[],
+    names: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): readonly ValueId[] {
+    const outputs = names.map((name) => this.#fresh(name));
+    const id = outputs[0] as ValueId;
     this.#nodes.push({
-      id: output,
-      name: output,
+      id,
+      name: id,
       op,
       domain: '',
       inputs,
-      outputs: [output],
+      outputs,
       attributes: new Map(Object.entries(attributes)),
     });
-    return output;
+    return outputs;
   }
 
   constant(name: string, tensor: Tensor): ValueId {

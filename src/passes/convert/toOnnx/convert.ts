@@ -1,0 +1,162 @@
+import { stringAttribute } from '../../../ir/attribute.ts';
+import type { DType } from '../../../ir/dtype.ts';
+import { KerfError } from '../../../ir/errors.ts';
+import type { Graph, Node, OnnxModel, Quantization, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
+import { feedsOf } from '../../../ir/model.ts';
+import { OnnxBuilder } from './builder.ts';
+import type { Conversion, Rule } from './emission.ts';
+import { codesOf, declared, Emission, quantizationOf } from './emission.ts';
+import { convolutionRules } from './rules/convolution.ts';
+import { customRules } from './rules/detection.ts';
+import { indexingRules } from './rules/indexing.ts';
+import { pointwiseRules } from './rules/pointwise.ts';
+import { clipped } from './rules/pointwise.ts';
+import { recurrentRules } from './rules/recurrent.ts';
+import { reductionRules } from './rules/reduction.ts';
+import { resizeRules } from './rules/resize.ts';
+import { shapeRules } from './rules/shape.ts';
+
+const rules: Readonly<Record<string, Rule>> = {
+  ...convolutionRules,
+  ...indexingRules,
+  ...pointwiseRules,
+  ...recurrentRules,
+  ...reductionRules,
+  ...resizeRules,
+  ...shapeRules,
+};
+
+/** TFLite operators that the converter covers. */
+export const convertibleToOnnx: readonly string[] = [...Object.keys(rules), ...Object.keys(customRules)];
+
+function ruleOf(node: Node): Rule | undefined {
+  return node.domain === 'custom' ? customRules[node.op] : rules[node.op];
+}
+
+/**
+ * A TFLite model as ONNX. Axis order, names, and integer inputs and outputs stay; a quantized tensor becomes a
+ * QuantizeLinear / DequantizeLinear pair; states become inputs and outputs. Convolutions stand between transposes, which
+ * the pass `layout` takes away. Throws `KerfError('unsupported')` naming the layer and the reason.
+ */
+export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: readonly string[] } {
+  const graph = model.graphs[0];
+  refuseUncovered(model, graph);
+  const builder = new OnnxBuilder();
+  const conversion: Conversion = {
+    builder,
+    graph,
+    placed: new Map(),
+    states: new Map(),
+    notes: new Set(),
+  };
+  for (const id of [...graph.inputs, ...graph.outputs]) builder.reserve(id);
+  for (const node of graph.nodes)
+    for (const id of node.inputs)
+      if (id !== null && graph.values.get(id)?.variable === true) builder.reserve(id);
+  const inputs = feedsOf(graph).map((value) => placeInput(conversion, value));
+  const stored = new Map<ValueId, ValueId>();
+  for (const node of graph.nodes) {
+    const emission = new Emission(node, conversion);
+    const made = (ruleOf(node) as Rule)(emission);
+    for (const [index, value] of (typeof made === 'string' ? [made] : made).entries())
+      if (node.outputs[index] != null) finishValue(conversion, emission, index, value, stored);
+  }
+  const outputs = graph.outputs.map((id) => {
+    const { dtype, shape } = declared(graph.values.get(id) as Value);
+    const value = stored.get(id) ?? conversion.placed.get(id);
+    if (value === undefined) throw new KerfError('unsupported', `output '${id}' is not computed`);
+    return builder.output(value, id, dtype, shape);
+  });
+  for (const [id, { input, next }] of conversion.states) {
+    const { shape } = declared(graph.values.get(id) as Value);
+    inputs.push(input);
+    outputs.push(builder.output(next ?? input, `${id}_next`, 'float32', shape));
+  }
+  return { model: builder.finish(graph.name || 'main', inputs, outputs), notes: [...conversion.notes] };
+}
+
+function placeInput({ builder, placed }: Conversion, value: Value): ValueId {
+  const { dtype, shape } = declared(value);
+  const input = builder.declare(value.id, dtype, shape);
+  const quantization = quantizationOf(value);
+  const real = quantization === undefined ? input : builder.dequantize(input, value.id, dtype, quantization);
+  placed.set(value.id, real);
+  return input;
+}
+
+/** Fused activation, then the tensor's own quantization. */
+function finishValue(
+  { builder, placed }: Conversion,
+  emission: Emission,
+  index: number,
+  made: ValueId,
+  stored: Map<ValueId, ValueId>,
+): void {
+  const output = emission.output(index);
+  const quantization = quantizationOf(output);
+  const { dtype } = declared(output);
+  const activated = activate(emission, made, dtype, quantization);
+  if (quantization === undefined) {
+    placed.set(output.id, activated);
+    return;
+  }
+  if (dtype === 'int32') {
+    // QuantizeLinear has no 32-bit codes; a tensor of them is mostly an output.
+    stored.set(output.id, wideCodes(emission, activated, quantization));
+    placed.set(output.id, activated);
+    return;
+  }
+  const integers = builder.quantize(activated, output.id, dtype, quantization);
+  stored.set(output.id, integers);
+  placed.set(output.id, builder.dequantize(integers, output.id, dtype, quantization));
+}
+
+function wideCodes(emission: Emission, value: ValueId, { scale, zeroPoint }: Quantization): ValueId {
+  const steps = emission.emit('Div', [value, emission.scalar(scale[0] as number)]);
+  const shifted = emission.emit('Add', [emission.emit('Round', [steps]), emission.scalar(zeroPoint[0] ?? 0)]);
+  return emission.cast(shifted, 'int32');
+}
+
+/** A bound that the output's integer range already enforces needs no operator. */
+function activate(
+  emission: Emission,
+  value: ValueId,
+  dtype: DType,
+  quantization: Quantization | undefined,
+): ValueId {
+  const kind = stringAttribute(emission.node, 'fused_activation_function', 'NONE');
+  // Inside of recurrent operators it belongs to the cell.
+  if (kind === 'NONE' || emission.node.op.endsWith('LSTM')) return value;
+  const [low, high] = realRange(dtype, quantization);
+  switch (kind) {
+    case 'RELU':
+      return low >= 0 ? value : emission.emit('Relu', [value]);
+    case 'RELU6':
+      return low >= 0 && high <= 6 + 1e-5 ? value : clipped(emission, value, 0, 6);
+    case 'RELU_N1_TO_1':
+      return clipped(emission, value, -1, 1);
+    case 'TANH':
+      return emission.emit('Tanh', [value]);
+    default:
+      return emission.refuse(`fused activation ${kind} is not covered`);
+  }
+}
+
+function realRange(dtype: DType, quantization: Quantization | undefined): readonly [number, number] {
+  const codes = codesOf(dtype);
+  if (quantization === undefined || codes === undefined) return [-Infinity, Infinity];
+  const scale = quantization.scale[0] as number;
+  const zero = quantization.zeroPoint[0] ?? 0;
+  return [(codes[0] - zero) * scale, (codes[1] - zero) * scale];
+}
+
+function refuseUncovered(model: TfliteModel, graph: Graph): void {
+  const uncovered = new Set(graph.nodes.filter((node) => ruleOf(node) === undefined).map((node) => node.op));
+  if (uncovered.size > 0)
+    throw new KerfError(
+      'unsupported',
+      `the conversion to ONNX does not cover: ${[...uncovered].sort().join(', ')}`,
+    );
+  if (model.graphs.length > 1)
+    throw new KerfError('unsupported', 'the conversion to ONNX does not cover models with several subgraphs');
+}

@@ -1,0 +1,233 @@
+import type { DType } from '../../../ir/dtype.ts';
+import { KerfError } from '../../../ir/errors.ts';
+import type { Graph, Node, Quantization, Value, ValueId } from '../../../ir/model.ts';
+import { floatTensor, intTensor, readFloats, readIntegers } from '../../../ir/numbers.ts';
+import type { Tensor } from '../../../ir/tensor.ts';
+import { isStatic } from '../../../ir/types.ts';
+import { dataTypeNumber } from '../../../formats/onnx/dataTypes.ts';
+import { transposed } from '../../support/constants.ts';
+import type { OnnxBuilder } from './builder.ts';
+
+/** Builds the ONNX form of one operator; gives its outputs, before any fused activation and quantization. */
+export type Rule = (emission: Emission) => ValueId | readonly ValueId[];
+
+const ranges: Partial<Record<DType, readonly [number, number]>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+};
+
+/** Smallest and largest code of a quantized type, or `undefined`. */
+export function codesOf(dtype: DType): readonly [number, number] | undefined {
+  return ranges[dtype];
+}
+
+/** The quantization of a tensor of integers, or `undefined`. */
+export function quantizationOf(value: Value): Quantization | undefined {
+  const { quantization, type } = value;
+  if (quantization === undefined || quantization.scale.length === 0 || type?.kind !== 'tensor')
+    return undefined;
+  return ranges[type.dtype] === undefined ? undefined : quantization;
+}
+
+/** Declared type and static shape. Throws `KerfError('unsupported')` without them. */
+export function declared(value: Value): { dtype: DType; shape: readonly number[] } {
+  const shape = value.type?.kind === 'tensor' ? value.type.shape : undefined;
+  if (value.type?.kind !== 'tensor' || !isStatic(shape))
+    throw new KerfError('unsupported', 'its shape is not static', { place: `value '${value.id}'` });
+  return { dtype: value.type.dtype, shape };
+}
+
+/** What becomes of the whole model while its operators are converted. */
+export interface Conversion {
+  readonly builder: OnnxBuilder;
+  readonly graph: Graph;
+  /** Where each TFLite tensor is in ONNX: real numbers for quantized ones, otherwise its own type. */
+  readonly placed: Map<ValueId, ValueId>;
+  /** States that became inputs, by tensor, and the outputs that give their next values. */
+  readonly states: Map<ValueId, { readonly input: ValueId; readonly next?: ValueId }>;
+  readonly notes: Set<string>;
+}
+
+/** What the rule of one TFLite operator sees. Axes keep TFLite's order. */
+export class Emission {
+  readonly node: Node;
+  readonly builder: OnnxBuilder;
+  readonly #conversion: Conversion;
+
+  constructor(node: Node, conversion: Conversion) {
+    this.node = node;
+    this.builder = conversion.builder;
+    this.#conversion = conversion;
+  }
+
+  /** Base for the names of new values: the first output's. */
+  get name(): string {
+    return this.node.outputs[0] as ValueId;
+  }
+
+  value(index: number): Value {
+    const id = this.node.inputs[index];
+    const value = id == null ? undefined : this.#conversion.graph.values.get(id);
+    return value ?? this.refuse(`input ${index} is missing`);
+  }
+
+  output(index = 0): Value {
+    const id = this.node.outputs[index];
+    const value = id == null ? undefined : this.#conversion.graph.values.get(id);
+    return value ?? this.refuse(`output ${index} is missing`);
+  }
+
+  /** A scratch tensor of a recurrent operator, which may carry quantization only. */
+  intermediate(index: number): Value | undefined {
+    const id = this.node.intermediates?.[index];
+    return id === undefined ? undefined : this.#conversion.graph.values.get(id);
+  }
+
+  has(index: number): boolean {
+    return this.node.inputs[index] != null;
+  }
+
+  isConstant(index: number): boolean {
+    return this.has(index) && this.value(index).constant !== undefined;
+  }
+
+  shapeOf(value: Value): readonly number[] {
+    const shape = value.type?.kind === 'tensor' ? value.type.shape : undefined;
+    return isStatic(shape) ? shape : this.refuse(`the shape of '${value.id}' is not static`);
+  }
+
+  dtypeOf(value: Value): DType {
+    return value.type?.kind === 'tensor' ? value.type.dtype : this.refuse(`'${value.id}' is no tensor`);
+  }
+
+  /** An input: real numbers for a quantized one; constants become initializers. */
+  operand(index: number): ValueId {
+    const value = this.value(index);
+    const { placed } = this.#conversion;
+    const known = placed.get(value.id);
+    if (known !== undefined) return known;
+    const tensor = value.constant ?? this.refuse(`'${value.id}' is not produced by any layer`);
+    const made = this.#constant(value, tensor);
+    placed.set(value.id, made);
+    return made;
+  }
+
+  /** An input of integers as ONNX wants shapes and indices: int64. */
+  int64(index: number): ValueId {
+    if (this.isConstant(index)) {
+      const { dims } = this.value(index).constant as Tensor;
+      return this.builder.constant(
+        `${this.name}_input${index}`,
+        intTensor('int64', dims, this.integers(index)),
+      );
+    }
+    return this.cast(this.operand(index), 'int64');
+  }
+
+  integers(index: number): number[] {
+    return readIntegers(this.value(index).constant ?? this.refuse(`input ${index} must be a constant`));
+  }
+
+  floats(index: number): Float32Array {
+    return readFloats(this.value(index).constant ?? this.refuse(`input ${index} must be a constant`));
+  }
+
+  /** Real numbers of a constant, quantized or not. */
+  reals(index: number): Float32Array {
+    const quantization = quantizationOf(this.value(index));
+    const stored = this.floats(index);
+    if (quantization === undefined) return stored;
+    const { dims } = this.value(index).constant as Tensor;
+    const inner = dims.slice(quantization.axis + 1).reduce((product, dim) => product * dim, 1);
+    const count = quantization.scale.length;
+    return stored.map((code, i) => {
+      const channel = count === 1 ? 0 : Math.floor(i / inner) % count;
+      const zero = quantization.zeroPoint[quantization.zeroPoint.length > 1 ? channel : 0] ?? 0;
+      return (code - zero) * (quantization.scale[channel] as number);
+    });
+  }
+
+  /** A weight with its axes permuted; `axis` is the channel axis after that. */
+  weights(index: number, order: readonly number[], axis: number): ValueId {
+    const value = this.value(index);
+    const tensor = value.constant;
+    if (tensor === undefined)
+      return this.emit('Transpose', [this.operand(index)], { perm: { kind: 'ints', value: order } });
+    if (!wholeBytes(tensor)) return this.refuse(`${tensor.dtype} weights are not covered`);
+    const moved = transposed(tensor, order);
+    const stored = this.builder.constant(`${value.id}_onnx`, moved);
+    const quantization = quantizationOf(value);
+    return quantization === undefined
+      ? this.#asFloat(stored, moved.dtype)
+      : this.builder.dequantize(stored, value.id, moved.dtype, quantization, axis);
+  }
+
+  /** A node whose first output is named after the operator. */
+  emit(
+    op: string,
+    inputs: readonly (ValueId | null)[],
+    attributes: Parameters<OnnxBuilder['emit']>[3] = {},
+  ): ValueId {
+    return this.builder.emit(op, inputs, `${this.name}_${op.toLowerCase()}`, attributes);
+  }
+
+  scalar(value: number): ValueId {
+    return this.builder.constant(`${this.name}_scalar`, floatTensor([], Float32Array.of(value)));
+  }
+
+  cast(value: ValueId, to: DType): ValueId {
+    return this.emit('Cast', [value], { to: { kind: 'int', value: dataTypeNumber(to) } });
+  }
+
+  reshape(value: ValueId, dims: readonly number[]): ValueId {
+    return this.emit('Reshape', [value, this.builder.int64(`${this.name}_dims`, dims)]);
+  }
+
+  /** The state that a variable tensor holds before this run: an input of the ONNX model, in real numbers. */
+  state(index: number): ValueId {
+    const value = this.value(index);
+    const { states, builder, notes } = this.#conversion;
+    const known = states.get(value.id);
+    if (known !== undefined) return known.next ?? known.input;
+    const input = builder.declare(value.id, 'float32', this.shapeOf(value));
+    states.set(value.id, { input });
+    notes.add('states are inputs now, and outputs named …_next: feed zeros first, then what came out');
+    return input;
+  }
+
+  /** What a state is after this run, in real numbers. */
+  nextState(index: number, next: ValueId): void {
+    const { id } = this.value(index);
+    const { states } = this.#conversion;
+    const known = states.get(id) ?? this.refuse(`'${id}' is written before it is read`);
+    states.set(id, { ...known, next });
+  }
+
+  note(text: string): void {
+    this.#conversion.notes.add(text);
+  }
+
+  refuse(why: string): never {
+    const message = `${this.node.op} cannot be converted: ${why}`;
+    throw new KerfError('unsupported', message, { place: `layer '${this.node.id}'` });
+  }
+
+  #constant(value: Value, tensor: Tensor): ValueId {
+    const { dtype, dims, data } = tensor;
+    const stored = this.builder.constant(value.id, { dtype, dims, data });
+    const quantization = quantizationOf(value);
+    if (quantization !== undefined) return this.builder.dequantize(stored, value.id, dtype, quantization);
+    return this.#asFloat(stored, dtype);
+  }
+
+  #asFloat(stored: ValueId, dtype: DType): ValueId {
+    return dtype === 'float16' ? this.cast(stored, 'float32') : stored;
+  }
+}
+
+function wholeBytes(tensor: Tensor): boolean {
+  const count = tensor.dims.reduce((product, dim) => product * dim, 1);
+  return Number.isInteger(tensor.data.length / count);
+}

@@ -1,0 +1,144 @@
+import { attr, intAttribute, stringAttribute } from '../../../../ir/attribute.ts';
+import type { ValueId } from '../../../../ir/model.ts';
+import type { Emission, Rule } from '../emission.ts';
+
+const toNchw = attr.ints([0, 3, 1, 2]);
+const toNhwc = attr.ints([0, 2, 3, 1]);
+
+export function channelsFirst({ builder, name }: Emission, value: ValueId): ValueId {
+  return builder.emit('Transpose', [value], `${name}_nchw`, { perm: toNchw });
+}
+
+export function channelsLast({ builder, name }: Emission, value: ValueId): ValueId {
+  return builder.emit('Transpose', [value], `${name}_nhwc`, { perm: toNhwc });
+}
+
+/** Padding of a window as ONNX wants it: SAME puts the odd pixel behind (TFLite padding rules). */
+function pads(
+  emission: Emission,
+  kernel: readonly number[],
+  strides: readonly number[],
+  dilations: readonly number[],
+) {
+  if (stringAttribute(emission.node, 'padding', 'VALID') !== 'SAME') return [0, 0, 0, 0];
+  const input = emission.shapeOf(emission.value(0));
+  const totals = [0, 1].map((axis) => {
+    const size = input[axis + 1] as number;
+    const stride = strides[axis] as number;
+    const reach = ((kernel[axis] as number) - 1) * (dilations[axis] as number) + 1;
+    return Math.max(0, (Math.ceil(size / stride) - 1) * stride + reach - size);
+  });
+  const before = totals.map((total) => Math.floor(total / 2));
+  return [...before, ...totals.map((total, axis) => total - (before[axis] as number))];
+}
+
+function windowAttributes(emission: Emission, kernel: readonly number[], withDilations: boolean) {
+  const { node } = emission;
+  const strides = [intAttribute(node, 'stride_h', 1), intAttribute(node, 'stride_w', 1)];
+  const dilations = [intAttribute(node, 'dilation_h_factor', 1), intAttribute(node, 'dilation_w_factor', 1)];
+  return {
+    kernel_shape: attr.ints(kernel),
+    strides: attr.ints(strides),
+    pads: attr.ints(pads(emission, kernel, strides, withDilations ? dilations : [1, 1])),
+    ...(withDilations && { dilations: attr.ints(dilations) }),
+  };
+}
+
+/** `order` takes the filter to outputs, inputs, height, width. */
+function convolution(emission: Emission, order: readonly number[], perGroup: number): ValueId {
+  const dims = emission.shapeOf(emission.value(1));
+  const channels = emission.shapeOf(emission.value(0))[3] as number;
+  const attributes = {
+    ...windowAttributes(emission, [dims[1] as number, dims[2] as number], true),
+    group: attr.int(channels / perGroup),
+  };
+  const inputs = [channelsFirst(emission, emission.operand(0)), emission.weights(1, order, 0)];
+  if (emission.has(2)) inputs.push(emission.operand(2));
+  return channelsLast(emission, emission.emit('Conv', inputs, attributes));
+}
+
+const conv: Rule = (emission) =>
+  convolution(emission, [0, 3, 1, 2], emission.shapeOf(emission.value(1))[3] as number);
+
+const depthwise: Rule = (emission) => convolution(emission, [3, 0, 1, 2], 1);
+
+/** The stored output size says how much of the full result is cut off: half of it in front. */
+const transposeConv: Rule = (emission) => {
+  const { node } = emission;
+  const [, kernelHeight = 1, kernelWidth = 1] = emission.shapeOf(emission.value(1));
+  const [, height = 1, width = 1] = emission.shapeOf(emission.value(2));
+  const [, outHeight = 1, outWidth = 1] = emission.shapeOf(emission.output());
+  const strides = [intAttribute(node, 'stride_h', 1), intAttribute(node, 'stride_w', 1)] as const;
+  const surplus = [
+    (height - 1) * strides[0] + kernelHeight - outHeight,
+    (width - 1) * strides[1] + kernelWidth - outWidth,
+  ];
+  const cut = surplus.map((total) => Math.max(0, total));
+  const before = cut.map((total) => Math.floor(total / 2));
+  const inputs = [channelsFirst(emission, emission.operand(2)), emission.weights(1, [3, 0, 1, 2], 1)];
+  if (emission.has(3)) inputs.push(emission.operand(3));
+  const made = emission.emit('ConvTranspose', inputs, {
+    kernel_shape: attr.ints([kernelHeight, kernelWidth]),
+    strides: attr.ints(strides),
+    pads: attr.ints([...before, ...cut.map((total, axis) => total - (before[axis] as number))]),
+    output_padding: attr.ints(surplus.map((total) => Math.max(0, -total))),
+  });
+  return channelsLast(emission, made);
+};
+
+const fullyConnected: Rule = (emission) => {
+  const [outputs, inputs] = emission.shapeOf(emission.value(1)) as [number, number];
+  const target = emission.shapeOf(emission.output());
+  const source = emission.shapeOf(emission.value(0));
+  const flat = source.length === 2 && source[1] === inputs;
+  const rows = source.reduce((product, dim) => product * dim, 1) / inputs;
+  const operands = [
+    flat ? emission.operand(0) : emission.reshape(emission.operand(0), [rows, inputs]),
+    emission.weights(1, [0, 1], 0),
+  ];
+  if (emission.has(2)) operands.push(emission.operand(2));
+  const product = emission.emit('Gemm', operands, { transB: attr.int(1) });
+  return target.length === 2 && target[1] === outputs ? product : emission.reshape(product, target);
+};
+
+const batchMatMul: Rule = (emission) => {
+  const operand = (index: number, flag: string) => {
+    const value = emission.operand(index);
+    if (intAttribute(emission.node, flag, 0) === 0) return value;
+    const rank = emission.shapeOf(emission.value(index)).length;
+    const order = Array.from({ length: rank }, (_, axis) => axis);
+    order.push(...order.splice(rank - 2).reverse());
+    return emission.emit('Transpose', [value], { perm: attr.ints(order) });
+  };
+  return emission.emit('MatMul', [operand(0, 'adj_x'), operand(1, 'adj_y')]);
+};
+
+function windowed(emission: Emission, op: string, value: ValueId): ValueId {
+  const { node } = emission;
+  const kernel = [intAttribute(node, 'filter_height', 1), intAttribute(node, 'filter_width', 1)];
+  return emission.emit(op, [value], windowAttributes(emission, kernel, false));
+}
+
+function pool(op: 'MaxPool' | 'AveragePool'): Rule {
+  return (emission) =>
+    channelsLast(emission, windowed(emission, op, channelsFirst(emission, emission.operand(0))));
+}
+
+/** The root of the mean of squares. */
+const l2Pool: Rule = (emission) => {
+  const value = channelsFirst(emission, emission.operand(0));
+  const mean = windowed(emission, 'AveragePool', emission.emit('Mul', [value, value]));
+  return channelsLast(emission, emission.emit('Sqrt', [mean]));
+};
+
+/** Convolutions, pooling and products. */
+export const convolutionRules: Readonly<Record<string, Rule>> = {
+  CONV_2D: conv,
+  DEPTHWISE_CONV_2D: depthwise,
+  TRANSPOSE_CONV: transposeConv,
+  FULLY_CONNECTED: fullyConnected,
+  BATCH_MATMUL: batchMatMul,
+  MAX_POOL_2D: pool('MaxPool'),
+  AVERAGE_POOL_2D: pool('AveragePool'),
+  L2_POOL_2D: l2Pool,
+};
