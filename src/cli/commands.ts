@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addAuditCommand } from './commands/audit.ts';
 import { addChangeCommands } from './commands/change.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addLookCommands } from './commands/look.ts';
@@ -10,6 +11,7 @@ import type { Session } from './session.ts';
 export function addCommands(program: Command, session: Session): void {
   addLookCommands(program, session);
   addCheckCommand(program, session);
+  addAuditCommand(program, session);
   addChangeCommands(program, session);
   addMeasureCommands(program, session);
   addSensitivityCommand(program, session);

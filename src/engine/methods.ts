@@ -1,4 +1,5 @@
 import type { JobContext } from './context.ts';
+import { auditMethods } from './methods/audit.ts';
 import { catalogueMethods } from './methods/catalogue.ts';
 import { fileMethods } from './methods/files.ts';
 import { lookMethods } from './methods/look.ts';
@@ -22,6 +23,7 @@ export function createMethods(): { readonly methods: EngineMethods; dispose(): v
     ...lookMethods(store),
     ...catalogueMethods(),
     ...measureMethods(store),
+    ...auditMethods(store),
     ...searchMethods(store),
     ...fileMethods(store),
     ...weightMethods(store),

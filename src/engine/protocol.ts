@@ -8,7 +8,7 @@ import type { Dialect } from '../ir/model.ts';
 import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
 import type { BudgetUse } from '../rules/budget.ts';
-import type { Budget, Finding, Rule, Severity } from '../rules/rule.ts';
+import type { Budget, Finding, Fix, Rule, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
 import type { AuditReport, AuditRow } from './audit/report.ts';
 import type { GraphView } from './view.ts';
@@ -30,6 +30,7 @@ export type {
   EvalReport,
   Finding,
   Fit,
+  Fix,
   LatencyStats,
   LayerCost,
   LayerEstimate,

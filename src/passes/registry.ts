@@ -10,6 +10,7 @@ import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
 import { quantizeWeights } from './quantizeWeights/quantizeWeights.ts';
 import { reorder } from './reorder/reorder.ts';
+import { requantize } from './requantize/requantize.ts';
 import { extract } from './surgery/extract.ts';
 import { ioTypes } from './surgery/ioTypes.ts';
 import { postprocess } from './surgery/postprocess.ts';
@@ -28,6 +29,7 @@ export const passes: readonly Pass[] = [
   quantizeDynamic,
   quantizeWeights,
   quantizeStatic,
+  requantize,
   pruneChannels,
   pruneMagnitude,
   lowRank,

@@ -4,47 +4,17 @@ import { analyse } from '../../../src/analysis/analyse.ts';
 import { targetRefusals } from '../../../src/devices/targets/refusal.ts';
 import { targetFor, targets } from '../../../src/devices/targets/registry.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
-import { attr } from '../../../src/ir/attribute.ts';
 import type { Model, OnnxModel } from '../../../src/ir/model.ts';
 import { readFloats, readIntegers } from '../../../src/ir/numbers.ts';
 import { indexOf } from '../../../src/ir/walk.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
-import { OnnxBuilder, runPass } from './build.ts';
+import { runPass } from './build.ts';
 import { calibratorFor } from './calibrate.ts';
 import { onnxFeeds, runOnnx, sqnrDb } from './runtime.ts';
+import { network } from './variety.ts';
 
 beforeAll(useSourceRunner);
-
-/** One of everything: residual, depthwise, squeeze, three activations, pooling, movement, a mean and a head. */
-function network(): OnnxModel {
-  const g = new OnnxBuilder(4);
-  g.input('x', [2, 3, 16, 16]);
-  const conv = (
-    from: string,
-    to: string,
-    dims: readonly number[],
-    more: Record<string, number | readonly number[]> = {},
-  ) => g.node('Conv', [from, g.floats(`${to}.w`, dims), g.floats(`${to}.b`, [dims[0] as number])], to, more);
-  conv('x', 'a', [24, 3, 3, 3], { strides: [2, 2], pads: [1, 1, 1, 1] });
-  g.node('HardSwish', ['a'], 'ah');
-  conv('ah', 'd', [24, 1, 3, 3], { group: 24, pads: [1, 1, 1, 1] });
-  g.node('Clip', ['d', g.floats('low', [], () => 0), g.floats('high', [], () => 6)], 'dc');
-  g.node('GlobalAveragePool', ['dc'], 'p');
-  g.node('Relu', [conv('p', 's', [6, 24, 1, 1])], 'sr');
-  g.node('HardSigmoid', [conv('sr', 'u', [24, 6, 1, 1])], 'gate', { alpha: attr.float(1 / 6) });
-  g.node('Mul', ['dc', 'gate'], 'm');
-  g.node('Add', [conv('m', 'o', [24, 24, 1, 1]), 'ah'], 'sum');
-  g.node('Sigmoid', ['sum'], 'sig');
-  g.node('Mul', ['sum', 'sig'], 'silu');
-  g.node('MaxPool', ['silu'], 'mp', { kernel_shape: [2, 2], strides: [2, 2] });
-  g.node('Concat', ['mp', conv('mp', 'c', [8, 24, 1, 1])], 'cat', { axis: 1 });
-  conv('cat', 'e', [32, 32, 1, 1]);
-  g.node('ReduceMean', ['e'], 'mean', { axes: [2, 3], keepdims: 0 });
-  g.node('Gemm', ['mean', g.floats('v', [32, 10]), g.floats('vb', [10])], 'logits');
-  g.node('Softmax', ['logits'], 'y', { axis: 1 });
-  return g.output('y').model(14);
-}
 
 const refusals = (model: Model, id: string) => {
   const rules = targets.find((each) => each.id === id);
