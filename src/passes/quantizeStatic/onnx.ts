@@ -13,6 +13,8 @@ import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
+import type { WeightRounding } from './weights.ts';
+import { roundedFor } from './weights.ts';
 import { activationType, planOnnx } from './onnxPlan.ts';
 import { targetEncoding } from './targetEncoding.ts';
 import { targetForm } from './targetForm.ts';
@@ -21,6 +23,7 @@ export interface OnnxStaticOptions {
   readonly rules: TargetRules;
   readonly perChannel: boolean;
   readonly ranges: RangeChoice;
+  readonly weights: WeightRounding;
 }
 
 /** Quantizes weights and activations of an ONNX model to 8 bits in the QDQ form. */
@@ -39,7 +42,13 @@ export async function quantizeOnnx(
     throw new KerfError('unsupported', `opset ${raisedOpset} is needed: ${raised.refusal}`);
   }
   const { rules } = options;
-  const { model: start, notes: forms } = targetForm(raised.model, rules, allowed);
+  const { model: form, notes: forms } = targetForm(raised.model, rules, allowed);
+  const weighted = [...planOnnx(form, factsOf(form), rules, allowed, () => true).nodes.values()];
+  const rounded = await roundedFor(form, weighted, options.weights, context, {
+    bits: rules.weights.bits ?? 8,
+    perChannel: (node) => options.perChannel && rules.weights.perChannel.includes(node.op),
+  });
+  const start = rounded.model;
   const facts = factsOf(start);
   const draft = planOnnx(start, facts, rules, allowed, () => true);
   const wanted = rootsOf(draft);
@@ -49,9 +58,16 @@ export async function quantizeOnnx(
   const usable = (id: ValueId) => isUsable(ranges.get(id));
   const plan = planOnnx(start, facts, rules, allowed, usable);
   if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);
-  const graph = emitOnnx(start, plan, encodingsOf(plan, ranges, rules), rules, options.perChannel);
+  const graph = emitOnnx(
+    start,
+    plan,
+    encodingsOf(plan, ranges, rules),
+    rules,
+    options.perChannel,
+    rounded.scales,
+  );
   const result = withMainGraph(start, graph);
-  const notes = [...ready.notes, ...forms];
+  const notes = [...ready.notes, ...forms, ...rounded.notes];
   if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
   notes.push(...planNotes(start, plan, context.calibrator));
   return resultOf(model, result, changedNodes(model.graphs[0], graph), notes);

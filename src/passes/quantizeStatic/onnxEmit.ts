@@ -31,6 +31,8 @@ interface Emitter {
   readonly encodings: ReadonlyMap<ValueId, Encoding>;
   readonly rules: TargetRules;
   readonly perChannel: boolean;
+  /** Scales of weights that were rounded to them, by layer. */
+  readonly scales: ReadonlyMap<NodeId, Float32Array>;
   /** The state of nodes that were replaced so far. */
   readonly current: Map<NodeId, Node>;
   readonly parameters: Map<ValueId, readonly [ValueId, ValueId]>;
@@ -49,6 +51,7 @@ export function emitOnnx(
   encodings: ReadonlyMap<ValueId, Encoding>,
   rules: TargetRules,
   perChannel: boolean,
+  scales: ReadonlyMap<NodeId, Float32Array>,
 ): Graph {
   const graph = model.graphs[0];
   const emitter: Emitter = {
@@ -58,6 +61,7 @@ export function emitOnnx(
     encodings,
     rules,
     perChannel,
+    scales,
     codes: new Map(),
     current: new Map(),
     parameters: new Map(),
@@ -292,6 +296,7 @@ function storeWeight(
     perChannel ? role.outputAxis : undefined,
     floor,
     largest,
+    emitter.scales.get(node.id),
   );
   const dims = perChannel ? [scales.length] : [];
   const zeros = Array.from({ length: scales.length }, () => 0);

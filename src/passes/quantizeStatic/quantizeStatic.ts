@@ -3,11 +3,13 @@ import { KerfError } from '../../ir/errors.ts';
 import type { Model, Node } from '../../ir/model.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
+import { roundings } from '../support/dataRounding.ts';
 import { readOptions } from '../support/options.ts';
 import type { RangeChoice, RangeMethod } from '../support/observe.ts';
 import { rangeMethods } from '../support/observe.ts';
 import { quantizeOnnx } from './onnx.ts';
 import { quantizeTflite } from './tflite.ts';
+import { weightRounding } from './weights.ts';
 
 /** Post-training quantization of weights and activations with ranges observed on calibration data. */
 export const quantizeStatic: Pass = {
@@ -24,7 +26,15 @@ export const quantizeStatic: Pass = {
       title: 'Bits of weights and activations',
       type: 'choice',
       default: 'w8a8',
-      choices: ['w8a8'],
+      choices: ['w8a8', 'w4a8', 'w3a8', 'w2a8', 'w1a8'],
+    },
+    {
+      name: 'rounding',
+      title:
+        'How weights are rounded: by the sample data, layer after layer (auto: below 8 bits), or each to the nearest (auto: at 8 bits)',
+      type: 'choice',
+      default: 'auto',
+      choices: roundings,
     },
     {
       name: 'target',
@@ -80,6 +90,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
     throw new KerfError('bad-dataset', 'static quantization needs calibration data');
   }
   const perChannel = options.boolean('perChannel');
+  const weights = weightRounding(options.choice('scheme'), options.choice('rounding'));
   const ranges: RangeChoice = {
     // The options are checked against the list of methods.
     method: options.choice('ranges') as RangeMethod,
@@ -87,7 +98,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
   };
   if (model.dialect === 'onnx') {
     const rules = targetFor(options.choice('target'), 'onnx');
-    return quantizeOnnx(model, { rules, perChannel, ranges }, { ...context, calibrator });
+    return quantizeOnnx(model, { rules, perChannel, ranges, weights }, { ...context, calibrator });
   }
   const rules = targetFor(options.choice('target'), 'tflite');
   return quantizeTflite(
@@ -97,6 +108,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
       floatBorder: options.choice('io') === 'float' && rules.border !== 'integer',
       perChannel,
       ranges,
+      weights,
       perChannelDense:
         options.boolean('perChannelDense') && rules.weights.perChannel.includes('FULLY_CONNECTED'),
     },

@@ -13,6 +13,8 @@ import { activationEncoding } from '../support/quantization.ts';
 import { emitTflite } from './tfliteEmit.ts';
 import type { Group, TflitePlan } from './tflitePlan.ts';
 import { groupRoot, planTflite } from './tflitePlan.ts';
+import type { WeightRounding } from './weights.ts';
+import { roundedFor } from './weights.ts';
 
 export interface TfliteStaticOptions {
   readonly rules: TargetRules;
@@ -20,6 +22,7 @@ export interface TfliteStaticOptions {
   readonly perChannel: boolean;
   readonly perChannelDense: boolean;
   readonly ranges: RangeChoice;
+  readonly weights: WeightRounding;
 }
 
 /** Full-integer int8 quantization of a float TFLite model. */
@@ -30,7 +33,13 @@ export async function quantizeTflite(
 ): Promise<PassResult> {
   const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
   const ready = await prepared(model, context);
-  const start = ready.model;
+  const form = ready.model;
+  const weighted = [...planTflite(form, factsOf(form), options.rules, allowed, () => true).nodes.values()];
+  const rounded = await roundedFor(form, weighted, options.weights, context, {
+    bits: options.rules.weights.bits ?? 8,
+    perChannel: (node) => (node.op === 'FULLY_CONNECTED' ? options.perChannelDense : options.perChannel),
+  });
+  const start = rounded.model;
   const facts = factsOf(start);
   const draft = planTflite(start, facts, options.rules, allowed, () => true);
   const wanted = [...draft.groups.keys()];
@@ -51,8 +60,8 @@ export async function quantizeTflite(
     }
     return encoding;
   };
-  const graph = emitTflite(start, { plan, encodingOf, ...options });
-  const notes = [...ready.notes, ...planNotes(start, plan, context.calibrator)];
+  const graph = emitTflite(start, { plan, encodingOf, scales: rounded.scales, ...options });
+  const notes = [...ready.notes, ...rounded.notes, ...planNotes(start, plan, context.calibrator)];
   return resultOf(model, withMainGraph(start, graph), changedNodes(model.graphs[0], graph), notes);
 }
 

@@ -1,5 +1,5 @@
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Node, Quantization, TfliteModel, Value, ValueId } from '../../ir/model.ts';
+import type { Graph, Node, NodeId, Quantization, TfliteModel, Value, ValueId } from '../../ir/model.ts';
 import { readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { tensorType } from '../../ir/types.ts';
@@ -19,6 +19,8 @@ export interface TfliteEmission {
   readonly floatBorder: boolean;
   readonly perChannel: boolean;
   readonly perChannelDense: boolean;
+  /** Scales of weights that were rounded to them, by layer. */
+  readonly scales: ReadonlyMap<NodeId, Float32Array>;
 }
 
 interface Emitter extends TfliteEmission {
@@ -185,7 +187,13 @@ function storeWeight(
   const tensor = readableConstant(graph, id) as Tensor;
   const least = bias && smallestScales(bias, inputScale);
   const floor = perChannel || least === undefined ? least : [Math.max(0, ...least)];
-  const { tensor: codes, scales } = quantizeWeight(tensor, perChannel ? role.outputAxis : undefined, floor);
+  const { tensor: codes, scales } = quantizeWeight(
+    tensor,
+    perChannel ? role.outputAxis : undefined,
+    floor,
+    127,
+    emitter.scales.get(node.id),
+  );
   const key = `${id}|${scales.join()}`;
   let stored = emitter.requantized.get(key);
   if (stored === undefined) {

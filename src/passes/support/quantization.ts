@@ -50,13 +50,15 @@ export interface QuantizedWeight {
 
 /**
  * Symmetric int8 in [-`largest`, `largest`], per tensor or along `axis`. A channel of zeros gets the scale 1. `atLeast`
- * raises scales from below (for biases that would overflow otherwise).
+ * raises scales from below (for biases that would overflow otherwise). `given` are scales that were chosen before, for
+ * weights that are whole multiples of them.
  */
 export function quantizeWeight(
   tensor: Tensor,
   axis: number | undefined,
   atLeast?: ArrayLike<number>,
   largest = 127,
+  given?: Float32Array,
 ): QuantizedWeight {
   const values = readFloats(tensor);
   const channels = axis === undefined ? 1 : (tensor.dims[axis] as number);
@@ -67,7 +69,7 @@ export function quantizeWeight(
     if (size > (scales[c] as number)) scales[c] = size;
   });
   for (let c = 0; c < channels; c += 1) {
-    const scale = (scales[c] as number) / largest;
+    const scale = given === undefined ? (scales[c] as number) / largest : (given[c] as number);
     // Below the smallest normal float32 the division would lose its precision.
     scales[c] = Math.max(scale > 1.2e-38 ? scale : 1, atLeast?.[c] ?? 0);
   }

@@ -44,14 +44,24 @@ export function targetOf(layer: DenseLayer, moments: InputMoments | CrossMoments
     const reference = references.subarray(g * d, (g + 1) * d);
     const gram = moments.gram.subarray(g * d * d, (g + 1) * d * d);
     const cost = centred ? minusProduct(gram, own, own) : gram.slice();
+    shrink(cost, d, d / (d + moments.count));
     costs.push(cost);
     const mine = weights.subarray(g * rows * d, (g + 1) * rows * d);
     addProducts(mean.subarray(g * rows, (g + 1) * rows), mine, reference);
     if (!('cross' in moments)) continue;
     const cross = moments.cross.subarray(g * d * d, (g + 1) * d * d);
-    fit(mine, cost, centred ? minusProduct(cross, reference, own) : cross, d);
+    const seen = centred ? minusProduct(gram, own, own) : gram;
+    const wanted = centred ? minusProduct(cross, reference, own) : cross;
+    fit(mine, seen, wanted, d, moments.count);
   }
   return { weights, costs, mean, inputMean: moments.mean };
+}
+
+/** Takes a share of what stands beside the diagonal away: as many vectors as elements say little of correlations. */
+function shrink(matrix: Float64Array, d: number, share: number): void {
+  for (let i = 0; i < d; i += 1)
+    for (let j = 0; j < d; j += 1)
+      if (i !== j) matrix[i * d + j] = (matrix[i * d + j] as number) * (1 - share);
 }
 
 function minusProduct(a: Float64Array, left: Float64Array, right: Float64Array): Float64Array {
@@ -66,9 +76,11 @@ function addProducts(into: Float64Array, rows: Float64Array, vector: Float64Arra
       into[r] = (into[r] as number) + (rows[r * d + i] as number) * (vector[i] as number);
 }
 
-/** W += W (cross - now) (now + ridge)^-1, in place. */
-function fit(rows: Float64Array, now: Float64Array, cross: Float64Array, d: number): void {
-  const factor = choleskyOf(damped(now, d, ridge), d);
+/** W += W (cross - now) (now + ridge)^-1, in place; the less of it, the fewer vectors there are for each element. */
+function fit(rows: Float64Array, now: Float64Array, cross: Float64Array, d: number, count: number): void {
+  const trust = 1 - d / count;
+  if (trust <= 0) return;
+  const factor = choleskyOf(damped(now, d, Math.max(ridge, (0.1 * d) / count)), d);
   for (let start = 0; start < rows.length; start += d) {
     const row = rows.subarray(start, start + d);
     const wanted = new Float64Array(d);
@@ -80,7 +92,7 @@ function fit(rows: Float64Array, now: Float64Array, cross: Float64Array, d: numb
           (wanted[j] as number) + weight * ((cross[i * d + j] as number) - (now[i * d + j] as number));
     }
     solveCholesky(factor, d, wanted);
-    for (let i = 0; i < d; i += 1) row[i] = (row[i] as number) + (wanted[i] as number);
+    for (let i = 0; i < d; i += 1) row[i] = (row[i] as number) + trust * (wanted[i] as number);
   }
 }
 

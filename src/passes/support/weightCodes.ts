@@ -68,6 +68,18 @@ export function levelsOf(bits: WeightBits): readonly Levels[] {
   }
 }
 
+/** As `levelsOf`, for codes that are stored as int8 whatever their number; `most` bits is what the target takes. */
+export function int8Levels(bits: WeightBits, most: number): readonly Levels[] {
+  const top = 2 ** (most - 1) - 1;
+  if (bits === 8) return [{ low: -top, step: 1, high: top }];
+  if (bits !== 4) return levelsOf(bits);
+  return [
+    { low: -15, step: 2, high: 15 },
+    { low: -8, step: 1, high: 7 },
+    { low: -7, step: 1, high: 8 },
+  ];
+}
+
 /** The type in which codes of so many bits are stored. */
 export function codeType(bits: WeightBits): 'int8' | 'int4' {
   return bits === 8 ? 'int8' : 'int4';

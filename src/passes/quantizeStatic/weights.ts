@@ -1,0 +1,90 @@
+import type { Model, Node, NodeId } from '../../ir/model.ts';
+import { floatTensor, readFloats, sizeOf } from '../../ir/numbers.ts';
+import type { WeightRole } from '../../ops/operator.ts';
+import type { PassContext } from '../pass.ts';
+import type { Rounding } from '../support/dataRounding.ts';
+import { roundedByData } from '../support/dataRounding.ts';
+import type { DenseLayer } from '../support/denseLayer.ts';
+import { matrixOf, multiplyLayerOf } from '../support/denseLayer.ts';
+import { withWeights } from '../support/refit.ts';
+import type { WeightBits } from '../support/weightCodes.ts';
+import { byChannel, encodeWeight, int8Levels } from '../support/weightCodes.ts';
+
+/** Bits of the weights, which are stored as int8 whatever they are, and how they are rounded. */
+export interface WeightRounding {
+  readonly bits: WeightBits;
+  readonly rounding: Rounding;
+}
+
+/** From the options `scheme` (`w4a8`) and `rounding`; `auto` rounds to nearest at 8 bits, where that is enough. */
+export function weightRounding(scheme: string, rounding: string): WeightRounding {
+  const bits = Number(scheme.slice(1, scheme.indexOf('a'))) as WeightBits;
+  return { bits, rounding: bits === 8 && rounding === 'auto' ? 'nearest' : (rounding as Rounding) };
+}
+
+export interface RoundedFor<M extends Model> {
+  readonly model: M;
+  /** Scales of which the weights are whole multiples now, by layer; other layers are not in it. */
+  readonly scales: ReadonlyMap<NodeId, Float32Array>;
+  readonly notes: readonly string[];
+}
+
+/** Rounds the weights of layers that are about to run on integers. */
+export async function roundedFor<M extends Model>(
+  model: M,
+  plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
+  { bits, rounding }: WeightRounding,
+  context: PassContext,
+  target: { readonly bits: number; perChannel(node: Node): boolean },
+): Promise<RoundedFor<M>> {
+  const nodes = plans.flatMap(({ node, weight }) => (weight === undefined ? [] : [node]));
+  if (bits === 8 && rounding === 'nearest') return { model, scales: new Map(), notes: [] };
+  const observed = nodes.filter((node) => multiplyLayerOf(model, node) !== undefined);
+  const perTensor = (layer: DenseLayer) => !target.perChannel(layer.node);
+  const found = await roundedByData(
+    model,
+    observed,
+    {
+      bits,
+      rounding,
+      ends: true,
+      planOf: (layer, width) => {
+        const oneScale = perTensor(layer);
+        // One scale over all groups of a convolution would have to be found over all of their Gram matrices at once.
+        if (oneScale && layer.groups > 1) return undefined;
+        return { levels: int8Levels(width, target.bits), block: 0, oneScale };
+      },
+    },
+    context,
+  );
+  const scales = new Map<NodeId, Float32Array>();
+  for (const [id, layer] of found.rounded) scales.set(id, layer.scales);
+  const others = nodes.filter((node) => !scales.has(node.id) && found.bitsOf(node.id) < 8);
+  const changes = others.flatMap((node) => {
+    const layer = multiplyLayerOf(found.model, node);
+    return layer === undefined ? [] : [nearest(layer, found.bitsOf(node.id), perTensor(layer))];
+  });
+  for (const { layer, stored } of changes) scales.set(layer.node.id, stored);
+  const narrow = bits < 8 ? [`weights take ${2 ** bits} values per channel and are stored as int8`] : [];
+  const done = withWeights(found.model, changes);
+  return { model: done, scales, notes: [...narrow, ...found.notes] };
+}
+
+/** Each weight as the nearest of so many values, without looking at data. */
+function nearest(layer: DenseLayer, bits: WeightBits, perTensor: boolean) {
+  const { weight, outputs, outputsFirst } = layer;
+  const axis = outputsFirst ? 0 : weight.dims.length - 1;
+  const flat = { ...weight, dims: [1, sizeOf(weight)] };
+  const made = encodeWeight(
+    perTensor ? flat : weight,
+    byChannel(perTensor ? flat.dims : weight.dims, perTensor ? 0 : axis),
+    bits,
+  );
+  const stored = readFloats(made.scales);
+  const codes = readFloats(made.codes);
+  const each = outputsFirst ? codes.length / outputs : 1;
+  const floats = codes.map(
+    (code, i) => code * (stored[perTensor ? 0 : Math.floor(i / each) % outputs] as number),
+  );
+  return { layer, matrix: matrixOf({ ...layer, weight: floatTensor(weight.dims, floats) }), stored };
+}
