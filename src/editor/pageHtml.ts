@@ -29,6 +29,7 @@ export function pageHtml(webview: vscode.Webview, extensionUri: vscode.Uri): str
 <html lang="${vscode.env.language}">
 <head>
 <meta charset="utf-8">
+<title>Kerf</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta property="csp-nonce" content="${nonce}">

@@ -1,10 +1,12 @@
 import type { App } from '../app.ts';
+import { step as stepDifference } from '../compare/compareBar.ts';
 import { h } from '../dom.ts';
 import { acceptDrops } from '../overlays.ts';
 import * as cameras from './camera.ts';
 import { describeItem } from './describe.ts';
 import { type GraphModel, createGraphModel, keyOf } from './graphModel.ts';
 import { type Hit, hitAt } from './hit.ts';
+import { createKeyHelp } from './keyHelp.ts';
 import { type KeyActions, listenToKeys } from './keys.ts';
 import { createLegend } from './legend.ts';
 import { createMinimap } from './minimap.ts';
@@ -34,6 +36,7 @@ interface Context {
   readonly canvas: HTMLCanvasElement;
   readonly tooltip: Tooltip;
   readonly openMenu: OpenMenu;
+  readonly help: () => void;
 }
 
 /** Canvas, minimap, legend and tooltip, with mouse and keyboard. */
@@ -49,12 +52,13 @@ export function createGraphPane(
     attributes: {
       tabindex: 0,
       role: 'application',
-      'aria-label': `${name}. Arrow keys follow edges, Enter opens a group, Backspace folds it. The Layers table holds the same as text.`,
+      'aria-label': `${name}. Arrow keys follow edges, Enter opens a group, Backspace folds it, the question mark lists all keys. The Layers table holds the same as text.`,
     },
   });
   const minimap = createMinimap((change) => stage.moveTo(change(stage.camera(), stage.screen())));
   const legend = createLegend(app);
   const tooltip = createTooltip();
+  const help = createKeyHelp(() => canvas.focus());
   const notice = h('div', { class: 'graph-notice', attributes: { role: 'status' } });
   const element = h(
     'div',
@@ -63,6 +67,7 @@ export function createGraphPane(
     minimap.element,
     legend.element,
     tooltip.element,
+    help.element,
     notice,
   );
   let moved = () => undefined as void;
@@ -86,7 +91,7 @@ export function createGraphPane(
     element.dataset['selected'] =
       selection === undefined ? '' : selection.kind === 'layer' ? selection.id : selection.key;
   });
-  const context: Context = { app, model, stage, canvas, tooltip, openMenu };
+  const context: Context = { app, model, stage, canvas, tooltip, openMenu, help: help.toggle };
   acceptDrops(app, element);
   listenToPointer(canvas, gesturesOf(context));
   listenToKeys(canvas, keyActionsOf(context));
@@ -176,10 +181,10 @@ function gesturesOf(context: Context): Gestures {
 
 function keyActionsOf(context: Context): KeyActions {
   const { app, model, stage, canvas, openMenu } = context;
-  const go = (item: number | undefined) => {
+  const go = (item: number | undefined, otherwise = 'No box that way.') => {
     const scene = stage.scene();
     if (scene === undefined || scene.visible.count === 0) return;
-    if (item === undefined) return app.heard.set('No box that way.');
+    if (item === undefined) return app.heard.set(otherwise);
     select(context, scene, item);
     stage.reveal(item);
   };
@@ -192,13 +197,34 @@ function keyActionsOf(context: Context): KeyActions {
     step: (way) => go(stage.selected() < 0 ? 0 : stage.walk()?.step(stage.selected(), way)),
     end: (last) => go(last ? (stage.scene()?.visible.count ?? 1) - 1 : 0),
     open() {
-      const group = stage.scene()?.visible.group[stage.selected()] ?? -1;
-      if (group >= 0) model.toggle(group);
+      const scene = stage.scene();
+      const item = stage.selected();
+      const group = scene?.visible.group[item] ?? -1;
+      if (scene === undefined || group < 0) return;
+      const first = scene.visible.node[item]!;
+      app.selection.set({ kind: 'layer', id: scene.view.strings[scene.view.id[first]!]! });
+      model.toggle(group);
     },
     fold() {
       if (stage.selected() >= 0) model.foldAround(stage.selected());
     },
     clear: () => app.selection.set(undefined),
+    finding(way) {
+      const scene = stage.scene();
+      const order = [...(scene?.findings.keys() ?? [])].filter((i) => scene!.findings[i]! > 0);
+      go(nextOf(order, stage.selected(), way), 'No findings.');
+    },
+    hotSpot(way) {
+      const heat = stage.shown()?.decor.bar ?? new Float32Array(0);
+      const hot = [...heat.keys()].filter((i) => heat[i]! > 0).sort((a, b) => heat[b]! - heat[a]! || a - b);
+      const at = hot.indexOf(stage.selected());
+      go(
+        hot[(at < 0 ? (way === 1 ? 0 : hot.length - 1) : at + way + hot.length) % Math.max(1, hot.length)],
+        'No costs are known.',
+      );
+    },
+    difference: (way) => stepDifference(app, way),
+    help: () => context.help(),
     menu() {
       const scene = stage.scene();
       const item = stage.selected();
@@ -210,6 +236,12 @@ function keyActionsOf(context: Context): KeyActions {
       openMenu({ x, y: top + (box.bottom - camera.y) * camera.zoom }, item, scene);
     },
   };
+}
+
+/** The next of ascending items after (or before) the selected one, round and round. */
+function nextOf(order: readonly number[], selected: number, way: 1 | -1): number | undefined {
+  const next = way === 1 ? order.find((i) => i > selected) : order.findLast((i) => i < selected);
+  return next ?? order.at(way === 1 ? 0 : -1);
 }
 
 /** Nothing spins without words: loading, an error, or a layout that takes long and can be stopped. */

@@ -51,6 +51,8 @@ export function createPopover(options: {
     const to = event.relatedTarget;
     if (to instanceof Node && !element.contains(to)) close(false);
   });
+  // What the sheet shows may arrive later.
+  new ResizeObserver(() => !sheet.hidden && put(sheet, opener.element)).observe(sheet);
   document.addEventListener('pointerdown', (event) => {
     if (!element.contains(event.target as Node)) close(false);
   });

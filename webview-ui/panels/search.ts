@@ -27,6 +27,7 @@ export function createSearch(app: App, graph: GraphPane): HTMLElement {
     counter.textContent = words();
     counter.title = problem ?? '';
     counter.classList.toggle('problem', problem !== undefined);
+    counter.classList.toggle('muted', problem === undefined);
     previous.enable(found.length > 0);
     next.enable(found.length > 0);
   };

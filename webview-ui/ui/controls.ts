@@ -255,6 +255,8 @@ export function checkbox(options: {
 }): Checkbox {
   const element = make('vscode-checkbox', { text: options.text });
   element.checked = options.value;
+  // The toolkit draws the tick with a picture that screen readers would stop at.
+  requestAnimationFrame(() => element.shadowRoot?.querySelector('svg')?.setAttribute('aria-hidden', 'true'));
   element.addEventListener('change', () => options.onChange?.(element.checked));
   return { element, get: () => element.checked };
 }

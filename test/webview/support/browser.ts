@@ -29,7 +29,7 @@ function html(): string {
     'worker-src blob:',
     "connect-src 'self'",
   ].join('; ');
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8">
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Kerf</title>
 <meta property="csp-nonce" content="test">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/codicons/codicon.css"><link rel="stylesheet" href="/main.css"></head>
