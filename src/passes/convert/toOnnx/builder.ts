@@ -2,15 +2,25 @@ import type { Attribute } from '../../../ir/attribute.ts';
 import { attr } from '../../../ir/attribute.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import type { Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
+import { dataTypeNumber } from '../../../formats/onnx/dataTypes.ts';
 import { floatTensor, intTensor } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';
 import { tensorType } from '../../../ir/types.ts';
 
 /** ONNX Runtime 1.30 fails to load some int8 models stamped 21, so that opset is for types that need it. */
 const plainOpset = { irVersion: 9, opset: 19 };
-/** The first opset whose QuantizeLinear takes int16 and int4. */
+/** The first opset whose DequantizeLinear takes int4. */
 const wideOpset = { irVersion: 10, opset: 21 };
 const plainTypes = new Set<DType>(['int8', 'uint8', 'int32']);
+
+/**
+ * Types that QuantizeLinear knows late or never are written out, with their codes: stamping a whole model with opset 21
+ * for one of them would keep it from loading. The largest float below 2^31 is 2147483520.
+ */
+const writtenOut: Partial<Record<DType, readonly [number, number]>> = {
+  int16: [-32768, 32767],
+  int32: [-2147483648, 2147483520],
+};
 
 /** Builds an ONNX graph node by node. */
 export class OnnxBuilder {
@@ -66,6 +76,8 @@ export class OnnxBuilder {
 
   /** float -> stored integers, per tensor. */
   quantize(value: ValueId, name: string, dtype: DType, quantization: Quantization): ValueId {
+    const codes = writtenOut[dtype];
+    if (codes !== undefined) return this.#codes(value, name, dtype, quantization, codes);
     return this.emit(
       'QuantizeLinear',
       [value, ...this.#parameters(name, dtype, quantization)],
@@ -81,6 +93,7 @@ export class OnnxBuilder {
     quantization: Quantization,
     axis = quantization.axis,
   ): ValueId {
+    if (dtype === 'int16' && quantization.scale.length === 1) return this.#reals(value, name, quantization);
     const attributes = quantization.scale.length > 1 ? { axis: attr.int(axis) } : {};
     return this.emit(
       'DequantizeLinear',
@@ -121,6 +134,30 @@ export class OnnxBuilder {
       functions: [],
       graphs: [{ name, inputs, outputs, nodes: this.#nodes, values: this.#values }],
     };
+  }
+
+  #codes(
+    value: ValueId,
+    name: string,
+    dtype: DType,
+    { scale, zeroPoint }: Quantization,
+    [low, high]: readonly [number, number],
+  ): ValueId {
+    const scalar = (number: number) =>
+      this.constant(`${name}_number`, floatTensor([], Float32Array.of(number)));
+    const steps = this.emit('Div', [value, scalar(scale[0] as number)], `${name}_steps`);
+    const whole = this.emit('Round', [steps], `${name}_rounded`);
+    const shifted = this.emit('Add', [whole, scalar(zeroPoint[0] ?? 0)], `${name}_shifted`);
+    const bounded = this.emit('Clip', [shifted, scalar(low), scalar(high)], `${name}_bounded`);
+    return this.emit('Cast', [bounded], `${name}_quantized`, { to: attr.int(dataTypeNumber(dtype)) });
+  }
+
+  #reals(value: ValueId, name: string, { scale, zeroPoint }: Quantization): ValueId {
+    const scalar = (number: number) =>
+      this.constant(`${name}_number`, floatTensor([], Float32Array.of(number)));
+    const number = this.emit('Cast', [value], `${name}_number`, { to: attr.int(dataTypeNumber('float32')) });
+    const shifted = this.emit('Sub', [number, scalar(zeroPoint[0] ?? 0)], `${name}_shifted`);
+    return this.emit('Mul', [shifted, scalar(scale[0] as number)], `${name}_float`);
   }
 
   #parameters(name: string, dtype: DType, { scale, zeroPoint }: Quantization): [ValueId, ValueId] {

@@ -100,21 +100,9 @@ function finishValue(
     placed.set(output.id, activated);
     return;
   }
-  if (dtype === 'int32') {
-    // QuantizeLinear has no 32-bit codes; a tensor of them is mostly an output.
-    stored.set(output.id, wideCodes(emission, activated, quantization));
-    placed.set(output.id, activated);
-    return;
-  }
   const integers = builder.quantize(activated, output.id, dtype, quantization);
   stored.set(output.id, integers);
   placed.set(output.id, builder.dequantize(integers, output.id, dtype, quantization));
-}
-
-function wideCodes(emission: Emission, value: ValueId, { scale, zeroPoint }: Quantization): ValueId {
-  const steps = emission.emit('Div', [value, emission.scalar(scale[0] as number)]);
-  const shifted = emission.emit('Add', [emission.emit('Round', [steps]), emission.scalar(zeroPoint[0] ?? 0)]);
-  return emission.cast(shifted, 'int32');
 }
 
 /** A bound that the output's integer range already enforces needs no operator. */
