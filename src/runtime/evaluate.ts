@@ -17,8 +17,10 @@ export interface EvaluateOptions extends JobOptions {
   /** A dataset's path; without it, seeded random inputs, which can only tell agreement with a reference. */
   readonly data?: string;
   readonly reference?: string;
-  /** At most this many samples, from the first on. */
+  /** At most this many samples, from the first on, or from behind those that are left out. */
   readonly samples?: number;
+  /** Leaves out as many samples at the beginning. */
+  readonly skip?: number;
   readonly seed?: number;
   readonly threads?: number;
   /** Numbers for free dimensions, by name; the others are 1. */
@@ -71,7 +73,7 @@ async function openSides(
   const inputsOf = ({ info }: Session) => boundInputs(info.inputs, options.bind);
   const read = (session: Session, data: string): Side => ({
     session,
-    data: openDataset(data, inputsOf(session)),
+    data: without(openDataset(data, inputsOf(session)), options.skip ?? 0),
   });
   const { data } = options;
   if (data !== undefined) return { model: read(own, data), ...(other && { reference: read(other, data) }) };
@@ -86,6 +88,22 @@ async function openSides(
     data: sameInputs(made, source.info.inputs, inputsOf(follower)),
   };
   return source === own ? { model: lead, reference: follow } : { model: follow, reference: lead };
+}
+
+/** The samples behind the first `skip`. */
+function without(data: Dataset, skip: number): Dataset {
+  if (skip === 0) return data;
+  const { labels } = data;
+  if (skip >= data.samples)
+    throw new KerfError('bad-dataset', `there are ${data.samples} samples, none behind ${skip}`, {
+      file: data.source,
+    });
+  return {
+    ...data,
+    samples: data.samples - skip,
+    ...(labels && { labels: labels.slice(skip) }),
+    feeds: (first, count) => data.feeds(first + skip, count),
+  };
 }
 
 function ownBatchDecides(own: Session, other: Session): boolean {

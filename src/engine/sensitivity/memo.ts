@@ -12,15 +12,18 @@ interface Memory {
 /**
  * A calibrator that runs the data once for a pass over all layers and answers the passes over single layers from what
  * it saw then, as far as nothing changed in front of a value. What it does not know is observed anew; `onRun` hears of
- * every time the data is run.
+ * every time the data is run, and `first` is the model it was asked about first: the original as the pass prepares it.
  */
-export function memoCalibrator(real: Calibrator, onRun: () => void): Calibrator {
+export function memoCalibrator(
+  real: Calibrator,
+  onRun: () => void,
+): { readonly calibrator: Calibrator; first(): Model | undefined } {
   let memory: Memory | undefined;
   const knownIn = (model: Model): { memory: Memory; holds: ReadonlySet<ValueId> } => {
     memory ??= { model, ranges: new Map(), histograms: new Map() };
     return { memory, holds: unchangedValues(memory.model, model) };
   };
-  return {
+  const calibrator: Calibrator = {
     source: real.source,
     samples: real.samples,
     async ranges(model, values) {
@@ -71,4 +74,5 @@ export function memoCalibrator(real: Calibrator, onRun: () => void): Calibrator 
       return real.channels(...asked);
     },
   };
+  return { calibrator, first: () => memory?.model };
 }

@@ -46,7 +46,7 @@ export interface SensitivityRequest {
 }
 
 /** More samples say little that is new about ranges. */
-const calibrationSamples = 128;
+export const calibrationSamples = 128;
 
 const metrics: Readonly<Record<SensitivityMethod, string>> = {
   measured: 'signal to noise of the outputs against the original, dB; lower hurts more',

@@ -66,7 +66,8 @@ export async function subjectOf(
           ...(data !== undefined && { data }),
           ...(bind !== undefined && { bind }),
         });
-  const calibrator = real && memoCalibrator(real, () => (runs += 1));
+  const memo = real && memoCalibrator(real, () => (runs += 1));
+  const calibrator = memo?.calibrator;
   const run = async (model: Model, layers: readonly NodeId[]) => {
     const context: PassContext = {
       seed,
@@ -78,7 +79,8 @@ export async function subjectOf(
   };
   const all = targets.map(({ id }) => id);
   const first = await run(original, calibrator === undefined ? all.slice(0, 1) : all);
-  const model = underOpsetOf(original, first);
+  // What the pass makes of the graph before it changes any layer is done once, and is the same for all.
+  const model = memo?.first() ?? underOpsetOf(original, first);
   const plain: PassContext = { seed, layers: new Set(all), step: quietly(job).step };
   const folded = (await prepared(model, plain)).model;
   return {

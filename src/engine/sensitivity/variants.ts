@@ -19,7 +19,7 @@ export interface VariantOptions {
 }
 
 /** Work of the measurement by default, as a share of one whole inference per layer and sample. */
-const defaultShare = 0.3;
+const defaultShare = 0.25;
 
 /** Every target by itself. */
 export function measureOneByOne(

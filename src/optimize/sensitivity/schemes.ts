@@ -40,3 +40,11 @@ export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): R
     `there is no scheme '${scheme}'; there are ${schemeNames.join(', ')}, w4a8 and the like, and prune followed by percent`,
   );
 }
+
+/** The step that a scheme becomes in a recipe: the same, at its best where that takes longer. */
+export function recipeStepOf(scheme: string, dialect: Dialect, data?: string): RecipeStep {
+  const step = stepOfScheme(scheme, dialect, data);
+  if (step.pass !== 'quantize-weights') return step;
+  const { rounding: _nearest, ...options } = step.options ?? {};
+  return { ...step, options, ...(data !== undefined && { data }) };
+}

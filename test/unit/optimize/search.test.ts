@@ -12,7 +12,6 @@ import { optimizeMarkdown } from '../../../src/optimize/report.ts';
 import type { OptimizePorts, Score } from '../../../src/optimize/search.ts';
 import { searchRecipes } from '../../../src/optimize/search.ts';
 import { randomSamplesFor } from '../../../src/optimize/samples.ts';
-import type { RecipeStep } from '../../../src/passes/pass.ts';
 import { passes } from '../../../src/passes/registry.ts';
 import { convNet, perChannel, perTensor, tensor, tflite } from '../rules/small.ts';
 

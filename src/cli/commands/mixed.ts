@@ -1,0 +1,133 @@
+import type { Command } from 'commander';
+import type { MixedBudget, MixedReport } from '../../engine/protocol.ts';
+import { KerfError } from '../../ir/errors.ts';
+import { parseBudget } from '../../optimize/budget.ts';
+import { bindings, keyValue, points, repeated, wholeNumber } from '../arguments.ts';
+import { bytes, change, milliseconds, percent, table } from '../format.ts';
+import { print } from '../output.ts';
+import type { Session } from '../session.ts';
+
+interface Flags {
+  readonly schemes: string;
+  readonly data?: string;
+  readonly size?: string;
+  readonly latency?: string;
+  readonly maxDrop?: number;
+  readonly device?: string;
+  readonly keep?: string[];
+  readonly keepOut: boolean;
+  readonly samples?: number;
+  readonly bind?: Record<string, string>;
+  readonly output?: string;
+  readonly recipe?: string;
+  readonly json?: boolean;
+}
+
+export function addMixedCommand(program: Command, session: Session): void {
+  const { engine, progress } = session;
+  program
+    .command('mixed <model>')
+    .description(
+      'a precision for each layer under a budget of size, latency or accuracy, and the whole frontier',
+    )
+    .option('--schemes <list>', 'schemes to choose from, as in sensitivity', 'int8,int4')
+    .option('--data <file>', 'dataset; without it, seeded random inputs')
+    .option('--size <limit>', 'most bytes of the file (120kB), or a share of the original (0.3)')
+    .option('--latency <limit>', 'most estimated time on the device (3ms)')
+    .option(
+      '--max-drop <points>',
+      'most points of accuracy to lose; the smallest file within it is taken',
+      points,
+    )
+    .option('--device <id>', 'device of the latency estimate')
+    .option('--keep <id>', 'a layer that stays as it is; may be repeated', repeated)
+    .option('--no-keep-out', 'do not leave out heads of detectors by itself')
+    .option('--samples <n>', 'samples of the analysis', wholeNumber)
+    .option('--bind <name=n>', 'bind a free dimension', keyValue)
+    .option('-o, --output <file>', 'write the model here, its recipe beside it')
+    .option('--recipe <file>', 'write the recipe here')
+    .option('--json', 'print one JSON document on stdout')
+    .action(async (model: string, flags: Flags) => {
+      const { handle } = await session.openWhole(model);
+      const { fileBytes } = await engine.call('inspect', { handle });
+      const { data, device, samples, output, recipe, keep } = flags;
+      const bind = bindings(flags.bind);
+      const report = await engine.call(
+        'mixed',
+        {
+          handle,
+          schemes: flags.schemes.split(',').map((each) => each.trim()),
+          budget: budgetOf(flags, fileBytes),
+          ...(data !== undefined && { data }),
+          ...(device !== undefined && { device }),
+          ...(samples !== undefined && { samples }),
+          ...(bind && { bind }),
+          ...(keep && { keep }),
+          ...(!flags.keepOut && { keepNone: true }),
+          ...(output !== undefined && { out: output }),
+          ...(recipe !== undefined && { recipe }),
+        },
+        progress,
+      );
+      if (report.chosen === null) session.broken = true;
+      print(flags.json, report, () => mixedText(report));
+    });
+}
+
+function budgetOf({ size, latency, maxDrop }: Flags, fileBytes: number): MixedBudget {
+  if ([size, latency, maxDrop].filter((each) => each !== undefined).length !== 1)
+    throw new KerfError('bad-option', 'mixed takes one of --size, --latency and --max-drop');
+  if (maxDrop !== undefined) return { kind: 'accuracy', drop: maxDrop };
+  if (latency !== undefined) return { kind: 'latency', ms: limit('latencyMs', latency) };
+  const share = Number(size);
+  if (share > 0 && share <= 1) return { kind: 'size', bytes: Math.floor(share * fileBytes) };
+  return { kind: 'size', bytes: limit('fileBytes', size ?? '') };
+}
+
+/** A limit as budgets write it. Throws `KerfError('bad-option')`. */
+function limit(key: 'fileBytes' | 'latencyMs', text: string): number {
+  try {
+    const value = parseBudget(JSON.stringify({ [key]: text }))[key];
+    if (value !== undefined) return value;
+  } catch (error) {
+    if (!KerfError.is(error, 'malformed')) throw error;
+  }
+  throw new KerfError('bad-option', `'${text}' is no limit: a number with a unit, as 120kB or 3ms`);
+}
+
+function mixedText(report: MixedReport): string {
+  const { original, chosen, measured, layers, keepOut } = report;
+  const decibels = (value: number | null) => (value === null ? 'exact' : `${value.toFixed(1)} dB`);
+  const point = (each: MixedReport['frontier'][number]) => [
+    bytes(each.fileBytes),
+    each.latencyMs === null ? '' : milliseconds(each.latencyMs),
+    decibels(each.predictedSqnrDb),
+    Object.entries(each.counts)
+      .map(([scheme, count]) => `${count} ${scheme}`)
+      .join(', '),
+  ];
+  const lines = [
+    `frontier${report.exact ? '' : ' (cut to a resolution)'}, ${report.data}:`,
+    table([['size', 'estimated', 'predicted SQNR', 'layers'], ...report.frontier.map(point)], [0, 1, 2]),
+    '',
+    table([['layer', 'operator', 'takes'], ...layers.map(({ id, op, chosen: scheme }) => [id, op, scheme])]),
+    '',
+  ];
+  for (const { id, reason, applied } of keepOut)
+    lines.push(`${applied ? 'left out' : 'consider leaving out'}: ${id} (${reason})`);
+  lines.push(...report.notes.map((note) => `note: ${note}`));
+  if (chosen === null || measured === null)
+    return [...lines, 'No plan meets the budget: nothing was written.'].join('\n');
+  const score =
+    measured.top1 === undefined
+      ? ['agreement', percent(measured.agreement)]
+      : ['accuracy', change(original.top1 ?? null, measured.top1, (value) => percent(value))];
+  const where = report.heldOut ? 'samples that nothing was chosen by' : 'the samples it was chosen by';
+  const rows = [
+    ...(report.out === null ? [] : [['wrote', report.out]]),
+    ['size', change(original.fileBytes, measured.fileBytes, bytes)],
+    ['SQNR', `${decibels(chosen.predictedSqnrDb)} predicted, ${decibels(measured.sqnrDb)} measured`],
+    [...score, `on ${measured.samples} of ${where}`],
+  ];
+  return [...lines, table(rows)].join('\n');
+}
