@@ -4,6 +4,7 @@ import { addChangeCommands } from './commands/change.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addMeasureCommands } from './commands/measure.ts';
+import { addMixedCommand } from './commands/mixed.ts';
 import { addSensitivityCommand } from './commands/sensitivity.ts';
 import type { Session } from './session.ts';
 
@@ -15,4 +16,5 @@ export function addCommands(program: Command, session: Session): void {
   addChangeCommands(program, session);
   addMeasureCommands(program, session);
   addSensitivityCommand(program, session);
+  addMixedCommand(program, session);
 }

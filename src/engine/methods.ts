@@ -4,6 +4,7 @@ import { catalogueMethods } from './methods/catalogue.ts';
 import { fileMethods } from './methods/files.ts';
 import { lookMethods } from './methods/look.ts';
 import { measureMethods } from './methods/measure.ts';
+import { mixedMethods } from './methods/mixed.ts';
 import { modelMethods } from './methods/models.ts';
 import { searchMethods } from './methods/search.ts';
 import { weightMethods } from './methods/weights.ts';
@@ -25,6 +26,7 @@ export function createMethods(): { readonly methods: EngineMethods; dispose(): v
     ...measureMethods(store),
     ...auditMethods(store),
     ...searchMethods(store),
+    ...mixedMethods(store),
     ...fileMethods(store),
     ...weightMethods(store),
   };

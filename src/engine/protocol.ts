@@ -5,6 +5,7 @@ import type { DeviceProfile } from '../devices/profile.ts';
 import type { TextForm } from '../formats/text/print.ts';
 import type { Damage, ErrorReason } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
+import type { MixedBudget, MixedReport } from '../optimize/mixed/report.ts';
 import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
 import type { BudgetUse } from '../rules/budget.ts';
@@ -36,6 +37,8 @@ export type {
   LayerEstimate,
   LayerSparsity,
   MemoryPlan,
+  MixedBudget,
+  MixedReport,
   OptimizeReport,
   OptionValue,
   OptionValues,
@@ -247,6 +250,23 @@ export interface EngineApi {
     csv?: string;
     nodeData?: string;
   }): SensitivityReport;
+  /** A scheme for each layer under a budget. */
+  mixed(p: {
+    handle: Handle;
+    schemes: readonly string[];
+    budget: MixedBudget;
+    data?: string;
+    bind?: Bindings;
+    samples?: number;
+    device?: string;
+    /** Layers that stay as they are. */
+    keep?: readonly string[];
+    /** Leaves out no layer that was not named. */
+    keepNone?: boolean;
+    /** Where the model goes, its recipe beside it unless `recipe` says where. */
+    out?: string;
+    recipe?: string;
+  }): MixedReport;
   optimize(p: {
     handle: Handle;
     device: string;
