@@ -7,6 +7,7 @@ import { measureMethods } from './methods/measure.ts';
 import { mixedMethods } from './methods/mixed.ts';
 import { modelMethods } from './methods/models.ts';
 import { searchMethods } from './methods/search.ts';
+import { speedMethods } from './methods/speed.ts';
 import { weightMethods } from './methods/weights.ts';
 import type { Method, Params, Result } from './protocol.ts';
 import { ModelStore } from './store.ts';
@@ -25,6 +26,7 @@ export function createMethods(): { readonly methods: EngineMethods; dispose(): v
     ...catalogueMethods(),
     ...measureMethods(store),
     ...auditMethods(store),
+    ...speedMethods(store),
     ...searchMethods(store),
     ...mixedMethods(store),
     ...fileMethods(store),

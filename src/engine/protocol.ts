@@ -11,6 +11,7 @@ import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '..
 import type { BudgetUse } from '../rules/budget.ts';
 import type { Budget, Finding, Fix, Rule, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
+import type { SpeedReport } from '../runtime/speed.ts';
 import type { AuditReport, AuditRow } from './audit/report.ts';
 import type { GraphView } from './view.ts';
 import type { ChannelMap, LayerSparsity, TensorPage } from './weights/reports.ts';
@@ -46,6 +47,7 @@ export type {
   RecipeStep,
   SensitivityReport,
   Severity,
+  SpeedReport,
   TensorPage,
   TensorStatistics,
   TextForm,
@@ -211,11 +213,15 @@ export interface EngineApi {
   /** Share of zeros in the weights of each layer; reads every weight once. */
   sparsity(p: { handle: Handle }): LayerSparsity;
   text(p: { handle: Handle }): TextForm;
+  /** Layers of an ONNX model, or all of them, in ONNX's own text syntax. Throws `KerfError('unsupported')` for TFLite. */
+  onnxText(p: { handle: Handle; layers?: readonly string[] }): { text: string };
   /** `budget`: every limit that was given against what the model takes. `target`: whose rules count instead of the device's. */
   check(p: { handle: Handle; device?: string; budget?: Budget; target?: string }): {
     findings: readonly Finding[];
     budget?: readonly BudgetUse[];
   };
+  /** Whether a change made a model faster here: both in alternating runs, for about a second. */
+  speed(p: { before: Handle; after: Handle; options?: BenchOptions }): SpeedReport;
   /** What ONNX Runtime makes of a quantized model here: which layers run on integers, and why the others do not. */
   audit(p: { handle: Handle }): AuditReport;
   passes(p: Record<string, never>): { passes: readonly PassInfo[] };

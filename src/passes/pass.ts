@@ -144,6 +144,8 @@ export interface Pass {
   readonly exact: boolean;
   /** `optional`: works without data, and better with them. */
   readonly calibration: 'none' | 'optional' | 'required';
+  /** True when a runtime may run the result more slowly: surfaces time it before and after, and warn. */
+  readonly mayBeSlower?: boolean;
   readonly options: readonly PassOption[];
   /** Whether the pass can do something to this node on its own; absent when it only makes sense for whole models. */
   appliesTo?(node: Node, model: Model): boolean;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { spanOf } from '../../engine/applyReports.ts';
-import type { ApplyReport, Candidate, Handle, OptimizeReport } from '../../engine/protocol.ts';
+import type { ApplyReport, Candidate, Handle, OptimizeReport, SpeedReport } from '../../engine/protocol.ts';
 import { checkOutput } from '../../engine/paths.ts';
 import { readRecipe, strangeness } from '../../engine/recipeFiles.ts';
 import { stepFromText } from '../../engine/steps.ts';
@@ -22,6 +22,8 @@ interface ApplyFlags extends Json {
   readonly data?: string;
   readonly layer?: string[];
   readonly output: string;
+  /** Absent: only passes that may make a model slower are timed. */
+  readonly measure?: boolean;
 }
 
 const jsonFlag = ['--json', 'print one JSON document on stdout'] as const;
@@ -38,13 +40,15 @@ export function addChangeCommands(program: Command, session: Session): void {
     .option('--recipe <file>', 'replay a recipe (*.kerf.json)')
     .option('--data <file>', 'calibration dataset')
     .option('--layer <id>', 'only this layer', repeated)
+    .option('--measure', 'time before and after in turns, whatever the pass (quantizing passes always are)')
+    .option('--no-measure', 'never time')
     .requiredOption('-o, --output <file>', 'where the result goes')
     .option(...jsonFlag)
     .action(async (model: string, options: ApplyFlags) => {
       const { steps, notes } = planOf(options, model);
       const { handle, format } = await session.openWhole(model);
       checkOutput(options.output, format);
-      const applied = await applySteps(session, handle, steps, options.output);
+      const applied = await applySteps(session, handle, steps, options);
       const report = { ...applied, notes: [...notes, ...applied.notes] };
       print(options.json, report, () => applyText(report, options.output));
     });
@@ -138,8 +142,8 @@ async function applySteps(
   session: Session,
   start: Handle,
   steps: readonly RecipeStep[],
-  out: string,
-): Promise<ApplyReport> {
+  { output, measure }: Pick<ApplyFlags, 'output' | 'measure'>,
+): Promise<ApplyReport & { readonly measured?: SpeedReport }> {
   let handle = start;
   const reports: ApplyReport[] = [];
   for (const step of steps) {
@@ -147,11 +151,29 @@ async function applySteps(
     handle = applied.handle;
     reports.push(applied.report);
   }
-  await session.engine.call('save', { handle, path: out });
-  return spanOf(reports);
+  await session.engine.call('save', { handle, path: output });
+  const report = spanOf(reports);
+  const timed = measure ?? (await mayBeSlower(session, steps));
+  if (!timed || report.changed.length === 0) return report;
+  try {
+    const params = { before: start, after: handle };
+    return { ...report, measured: await session.engine.call('speed', params, session.progress) };
+  } catch (error) {
+    if (!KerfError.is(error, 'runtime-refused') && !KerfError.is(error, 'missing-weights')) throw error;
+    return { ...report, notes: [...report.notes, `not timed: ${error.message}`] };
+  }
 }
 
-function applyText(report: ApplyReport, out: string): string {
+/** Targets that run the model here, so that timing it says something. */
+const here = /^(x86|arm|ort-.*|xnnpack)$/;
+
+async function mayBeSlower({ engine }: Session, steps: readonly RecipeStep[]): Promise<boolean> {
+  const { passes } = await engine.call('passes', {});
+  const timed = new Set(passes.flatMap((pass) => (pass.mayBeSlower === true ? [pass.id] : [])));
+  return steps.some((step) => timed.has(step.pass) && here.test(String(step.options?.['target'] ?? 'x86')));
+}
+
+function applyText(report: ApplyReport & { readonly measured?: SpeedReport }, out: string): string {
   const rows = [
     ['wrote', out],
     ['size', change(report.before.fileBytes, report.after.fileBytes, bytes)],
@@ -159,6 +181,13 @@ function applyText(report: ApplyReport, out: string): string {
     ['MACs', change(report.before.macs, report.after.macs, count)],
     ['layers changed', `${report.changed.length}, in ${report.seconds.toFixed(2)} s`],
   ];
+  const { measured } = report;
+  if (measured !== undefined) {
+    const { beforeMs, afterMs, speedup, runtime } = measured;
+    const times = `${milliseconds(beforeMs)} -> ${milliseconds(afterMs)} (${speedup.toFixed(2)} x as fast)`;
+    rows.push(['latency here', `${times}, one thread, ${runtime}`]);
+    if (measured.slower) rows.push(['WARNING', 'the model is slower than before on this machine']);
+  }
   for (const note of report.notes) rows.push(['note', note]);
   return table(rows);
 }

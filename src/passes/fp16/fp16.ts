@@ -16,6 +16,7 @@ export const fp16: Pass = {
   dialects: ['onnx', 'tflite'],
   exact: false,
   calibration: 'none',
+  mayBeSlower: true,
   options: [
     {
       name: 'mode',

@@ -29,6 +29,7 @@ export const lowRank: Pass = {
   dialects: ['onnx', 'tflite'],
   exact: false,
   calibration: 'required',
+  mayBeSlower: true,
   options: [
     {
       name: 'energy',

@@ -13,6 +13,7 @@ export const quantizeDynamic: Pass = {
   dialects: ['onnx', 'tflite'],
   exact: false,
   calibration: 'none',
+  mayBeSlower: true,
   options: [
     {
       name: 'conv',

@@ -20,6 +20,7 @@ export const quantizeStatic: Pass = {
   dialects: ['onnx', 'tflite'],
   exact: false,
   calibration: 'required',
+  mayBeSlower: true,
   options: [
     {
       name: 'scheme',

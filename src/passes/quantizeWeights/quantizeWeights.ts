@@ -19,6 +19,7 @@ export const quantizeWeights: Pass = {
   dialects: ['onnx', 'tflite'],
   exact: false,
   calibration: 'optional',
+  mayBeSlower: true,
   options: [
     {
       name: 'bits',

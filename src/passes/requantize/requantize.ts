@@ -17,6 +17,7 @@ export const requantize: Pass = {
   refusal: 'TFLite models keep no float values to go back to: quantize the float model.',
   exact: false,
   calibration: 'required',
+  mayBeSlower: true,
   options: [
     {
       name: 'target',
