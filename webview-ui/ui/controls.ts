@@ -256,7 +256,7 @@ export function checkbox(options: {
   const element = make('vscode-checkbox', { text: options.text });
   element.checked = options.value;
   // The toolkit draws the tick with a picture that screen readers would stop at.
-  requestAnimationFrame(() => element.shadowRoot?.querySelector('svg')?.setAttribute('aria-hidden', 'true'));
+  queueMicrotask(() => element.shadowRoot?.querySelector('svg')?.setAttribute('aria-hidden', 'true'));
   element.addEventListener('change', () => options.onChange?.(element.checked));
   return { element, get: () => element.checked };
 }
