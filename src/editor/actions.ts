@@ -20,6 +20,7 @@ import { freeName } from './fileNames.ts';
 import { exportRecipe } from './recipeFile.ts';
 import type { Services } from './services.ts';
 import { groupOf } from './targets.ts';
+import { warnIfSlower } from './speedAfter.ts';
 import { requireTrust } from './trust.ts';
 
 /** What commands, page, text form and language-model tools do to a document; each surface only asks and shows. */
@@ -72,7 +73,14 @@ export async function applyPass(
 ): Promise<ApplyReport> {
   const info = (await services.catalog.passes()).find((pass) => pass.id === call.pass);
   const step = await stepOf(services, document, call);
-  return applySteps(document, info?.title ?? call.pass, [step], options);
+  const title = info?.title ?? call.pass;
+  const before = info?.mayBeSlower === true ? await document.handle() : undefined;
+  const report = await applySteps(document, title, [step], options);
+  if (before !== undefined && report.changed.length > 0) {
+    // Nobody waits for it: the warning comes when the measurement is done.
+    void warnIfSlower(services, document, title, { handle: before, fileBytes: report.before.fileBytes });
+  }
+  return report;
 }
 
 /** Applies several steps as one undoable edit; the report spans all of them. */

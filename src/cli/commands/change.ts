@@ -155,6 +155,9 @@ async function applySteps(
   const report = spanOf(reports);
   const timed = measure ?? (await mayBeSlower(session, steps));
   if (!timed || report.changed.length === 0) return report;
+  if (measure === undefined && report.before.fileBytes > largestTimed) {
+    return { ...report, notes: [...report.notes, 'not timed, as the model is large (--measure does)'] };
+  }
   try {
     const params = { before: start, after: handle };
     return { ...report, measured: await session.engine.call('speed', params, session.progress) };
@@ -163,6 +166,9 @@ async function applySteps(
     return { ...report, notes: [...report.notes, `not timed: ${error.message}`] };
   }
 }
+
+/** Bytes of a model that is loaded twice without being asked. */
+const largestTimed = 256e6;
 
 /** Targets that run the model here, so that timing it says something. */
 const here = /^(x86|arm|ort-.*|xnnpack)$/;

@@ -36,7 +36,9 @@ export function targetRefusals(model: Model, analysis: Analysis, rules: TargetRu
   const graph = model.graphs[0];
   const types = analysis.types.get(graph);
   const subject: Subject = {
-    ...{ rules, model, graph },
+    rules,
+    model,
+    graph,
     dtypeOf(id) {
       if (id == null) return undefined;
       const value = graph.values.get(id);

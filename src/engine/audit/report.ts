@@ -63,7 +63,10 @@ export function auditReport(
     rows.push(reason === undefined ? row : { ...row, reason });
   }
   return {
-    ...{ runtime, target: rules.id, quantized, rows },
+    runtime,
+    target: rules.id,
+    quantized,
+    rows,
     integers: rows.filter((row) => row.runsOn === 'integers').length,
     floats: rows.filter((row) => row.runsOn === 'floats').length,
     conversions: optimized.graphs[0].nodes.filter((node) => converters.has(node.op)).length,

@@ -76,7 +76,11 @@ export function planOnnx(
 ): OnnxPlan {
   const graph = model.graphs[0];
   const planner: Planner = {
-    ...{ model, graph, facts, rules, encodable },
+    model,
+    graph,
+    facts,
+    rules,
+    encodable,
     values: new Map(),
     nodes: new Map(),
     absorbed: new Set(),
