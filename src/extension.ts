@@ -8,8 +8,10 @@ import { viewType } from './editor/contributions.ts';
 import { createEngineService } from './editor/engineService.ts';
 import { describe } from './editor/errorText.ts';
 import { createFindings } from './editor/findings.ts';
+import { createLayerTimes } from './editor/layerTimes.ts';
 import { createLog } from './editor/log.ts';
 import { createPageHost } from './editor/pageHost.ts';
+import { createPreviews } from './editor/previews.ts';
 import { createProvider } from './editor/provider.ts';
 import { createReportDocuments } from './editor/reportDocuments.ts';
 import { createRunHistory } from './editor/runHistory.ts';
@@ -48,7 +50,9 @@ export function activate(context: vscode.ExtensionContext): Services {
   };
   const texts = keep(createTextForms(services));
   const findings = keep(createFindings(services, texts));
+  const times = keep(createLayerTimes(services));
   const reports = keep(createReportDocuments());
+  const previews = keep(createPreviews(services));
   const pages = keep(createPageHost(services, { texts, findings }));
   const provider = keep(createProvider(services.store, pages, log));
   const active = keep(createActiveModel(services));
@@ -57,8 +61,8 @@ export function activate(context: vscode.ExtensionContext): Services {
       supportsMultipleEditorsPerDocument: true,
     }),
     registerTextFileSystem(texts),
-    registerTextFeatures(services, texts, findings),
-    registerCommands({ services, pages, texts, findings, reports }),
+    registerTextFeatures(services, texts, findings, times),
+    registerCommands({ services, pages, texts, findings, reports, previews, times }),
     registerTools(services, findings),
     createStatusBar(services, active),
     createTrees(services, active, findings),

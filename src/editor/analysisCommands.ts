@@ -28,7 +28,7 @@ type AnalysisCommand =
 
 /** Commands that look, measure and compare. */
 export function analysisCommands(parts: CommandParts): Pick<CommandTable, AnalysisCommand> {
-  const { services, pages, reports } = parts;
+  const { services, pages, reports, times } = parts;
   const { store, runs } = services;
   return {
     'kerf.benchmark': async (argument, how) => {
@@ -71,6 +71,7 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
         const params = { scheme, ...(data === null ? {} : { data }) };
         const running = vscode.l10n.t('Sensitivity of {0}', document.fileName);
         const report = await withProgress(running, (call) => document.ask('sensitivity', params, call));
+        times.setSensitivity(document, report);
         await reports.show(`${document.fileName} sensitivity`, sensitivityReport(document.fileName, report));
         return report;
       }),

@@ -5,7 +5,10 @@ import { analysisCommands } from './analysisCommands.ts';
 import { commandIds, type CommandId } from './contributions.ts';
 import { editCommands } from './editCommands.ts';
 import type { FindingsView } from './findings.ts';
+import { fixCommands } from './fixCommands.ts';
+import type { LayerTimes } from './layerTimes.ts';
 import type { PageHost } from './pageHost.ts';
+import type { Previews } from './previews.ts';
 import type { ReportDocuments } from './reportDocuments.ts';
 import type { Services } from './services.ts';
 import { targetCommands } from './targetCommands.ts';
@@ -18,6 +21,8 @@ export interface CommandParts {
   readonly texts: TextForms;
   readonly findings: FindingsView;
   readonly reports: ReportDocuments;
+  readonly previews: Previews;
+  readonly times: LayerTimes;
 }
 
 export type Command = (...args: readonly unknown[]) => Promise<unknown>;
@@ -27,6 +32,7 @@ export type CommandTable = { readonly [K in CommandId]: Command };
 export function registerCommands(parts: CommandParts): vscode.Disposable {
   const table: CommandTable = {
     ...editCommands(parts),
+    ...fixCommands(parts),
     ...analysisCommands(parts),
     ...targetCommands(parts),
   };

@@ -5,6 +5,7 @@ export const textScheme = 'kerf-text';
 export const textLanguage = 'kerf-model-text';
 export const textExtension = '.kerftext';
 export const reportScheme = 'kerf-report';
+export const previewScheme = 'kerf-preview';
 export const modelGlob = '**/*.{onnx,tflite}';
 
 /** Every command of the manifest, in its order. */
@@ -12,12 +13,14 @@ export const commandIds = [
   'kerf.optimize',
   'kerf.applyPass',
   'kerf.fix',
+  'kerf.fixAll',
   'kerf.benchmark',
   'kerf.compareWith',
   'kerf.compareWithOriginal',
   'kerf.evaluate',
   'kerf.sensitivity',
   'kerf.openText',
+  'kerf.copyOnnxText',
   'kerf.selectDevice',
   'kerf.setBudget',
   'kerf.selectDataset',
@@ -35,6 +38,10 @@ export const commandIds = [
   'kerf.revealLayer',
   'kerf.useDevice',
   'kerf.showRun',
+  'kerf.previewFix',
+  'kerf.fixAllOfRule',
+  'kerf.suppress',
+  'kerf.excludeLayer',
 ] as const;
 
 export type CommandId = (typeof commandIds)[number];
@@ -45,6 +52,10 @@ export const internalCommands: readonly CommandId[] = [
   'kerf.revealLayer',
   'kerf.useDevice',
   'kerf.showRun',
+  'kerf.previewFix',
+  'kerf.fixAllOfRule',
+  'kerf.suppress',
+  'kerf.excludeLayer',
 ];
 
 export const viewIds = {
@@ -53,6 +64,9 @@ export const viewIds = {
   devices: 'kerf.devices',
   runs: 'kerf.runs',
 } as const;
+
+/** What the lenses "Quantize" and "Prune" run; they are left out where there is no such pass. */
+export const lensPasses = { quantize: 'quantize-static', prune: 'prune-channels' } as const;
 
 export const settingKeys = [
   'kerf.device',
@@ -63,6 +77,12 @@ export const settingKeys = [
   'kerf.budget.latencyMs',
   'kerf.budget.accuracyDrop',
   'kerf.rules.severity',
+  'kerf.fixes.benchmark',
+  'kerf.text.hints.shapes',
+  'kerf.text.hints.bytes',
+  'kerf.text.hints.macs',
+  'kerf.text.hints.time',
+  'kerf.text.hints.sensitivity',
   'kerf.benchmark.runs',
   'kerf.benchmark.warmup',
   'kerf.benchmark.threads',
@@ -75,4 +95,6 @@ export const toolNames = {
   check: 'kerf_check_model',
   apply: 'kerf_apply_pass',
   benchmark: 'kerf_benchmark_model',
+  compare: 'kerf_compare_models',
+  optimize: 'kerf_optimize_model',
 } as const;

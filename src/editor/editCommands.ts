@@ -1,17 +1,15 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { ApplyReport } from '../engine/protocol.ts';
-import { KerfError } from '../ir/errors.ts';
 import type { OptionValues } from '../passes/pass.ts';
-import type { Fix } from '../rules/rule.ts';
 import { applyPass, applySteps } from './actions.ts';
 import { withProgress } from './cancel.ts';
 import type { CommandParts, CommandTable } from './commands.ts';
+import { lensPasses } from './contributions.ts';
 import type { ModelDocument } from './document.ts';
 import { formatBytes, formatChange, formatCount } from './format.ts';
-import { findingsOf, type FindingGroup, keyOfFinding } from './findingView.ts';
 import { type OptimizeAnswers, runOptimize, tell } from './optimizeCommand.ts';
-import { askOptions, pick, pickFix, pickPass } from './quickForms.ts';
+import { askOptions, pickPass } from './quickForms.ts';
 import { recipeSteps, saveRecipeAs } from './recipeFile.ts';
 import type { Services } from './services.ts';
 import { openEditor, targetUri, uriOf, withDocument } from './targets.ts';
@@ -19,8 +17,7 @@ import { openEditor, targetUri, uriOf, withDocument } from './targets.ts';
 type EditCommand =
   | 'kerf.optimize'
   | 'kerf.applyPass'
-  | 'kerf.fix'
-  | 'kerf.applyFix'
+  | 'kerf.excludeLayer'
   | 'kerf.undo'
   | 'kerf.redo'
   | 'kerf.exportRecipe'
@@ -29,7 +26,7 @@ type EditCommand =
 
 /** Commands that change a model or write one. */
 export function editCommands(parts: CommandParts): Pick<CommandTable, EditCommand> {
-  const { services, findings } = parts;
+  const { services } = parts;
   const { store } = services;
   const on = async <T>(argument: unknown, work: (document: ModelDocument) => Promise<T>): Promise<T> =>
     withDocument(store, await targetUri(argument), work);
@@ -39,20 +36,8 @@ export function editCommands(parts: CommandParts): Pick<CommandTable, EditComman
         runOptimize(services, document, isRecord(answers) ? (answers as OptimizeAnswers) : {}),
       ),
     'kerf.applyPass': (argument) => on(argument, (document) => applyPassCommand(parts, document, argument)),
-    'kerf.fix': (argument) =>
-      on(argument, async (document) => {
-        await findings.of(document);
-        return applyFix(parts, document, await pickFinding(parts, document));
-      }),
-    'kerf.applyFix': (argument, key, index) =>
-      on(argument, async (document) => {
-        const all = await findings.of(document);
-        const group = findings.groups(document).find((each) => each.key === key);
-        const single = all.find((finding) => keyOfFinding(finding) === key);
-        const found = group ?? single;
-        if (found === undefined) throw new KerfError('not-found', 'this finding is gone already');
-        return applyFix(parts, document, found, typeof index === 'number' ? found.fixes[index] : undefined);
-      }),
+    'kerf.excludeLayer': (argument, layers) =>
+      on(argument, (document) => excludeLayers(parts, document, layers)),
     'kerf.undo': (argument) => inHistory(services, argument, 'undo'),
     'kerf.redo': (argument) => inHistory(services, argument, 'redo'),
     'kerf.exportRecipe': (argument) =>
@@ -93,40 +78,16 @@ async function applyPassCommand(
   return report;
 }
 
-async function pickFinding(
-  { findings, services }: CommandParts,
+/** Quantizes every layer but these. */
+async function excludeLayers(
+  parts: CommandParts,
   document: ModelDocument,
-): Promise<FindingGroup> {
-  const layer = services.selection.of(document);
-  const here = new Set(layer === null ? [] : findingsOf(findings.known(document), layer).map(keyOfFinding));
-  const items = findings
-    .groups(document)
-    .filter(({ fixes }) => fixes.length > 0)
-    .map((group) => ({
-      label: `$(${group.severity === 'error' ? 'error' : group.severity === 'warning' ? 'warning' : 'info'}) ${group.message}`,
-      description: group.rule,
-      detail: group.fixes.map(({ title }) => title).join(' · '),
-      group,
-      here: group.findings.some((finding) => here.has(keyOfFinding(finding))),
-    }));
-  if (items.length === 0) throw new KerfError('not-found', 'nothing was found that a pass could fix');
-  // What concerns the selected layer comes first.
-  items.sort((a, b) => Number(b.here) - Number(a.here));
-  return (await pick(items, { title: vscode.l10n.t('Fix') })).group;
-}
-
-async function applyFix(
-  { services }: CommandParts,
-  document: ModelDocument,
-  found: { readonly message: string; readonly fixes: readonly Fix[] },
-  chosen?: Fix,
+  excluded: unknown,
 ): Promise<ApplyReport> {
-  const fix = chosen ?? (await pickFix(found.fixes, found.message));
-  const report = await withProgress(vscode.l10n.t('{0}: {1}', fix.title, document.fileName), (call) =>
-    applyPass(services, document, fix, call),
-  );
-  tellChange(fix.title, report);
-  return report;
+  const out = new Set(Array.isArray(excluded) ? excluded : [excluded]);
+  const { layers } = await document.inspection();
+  const others = layers.map(({ id }) => id).filter((id) => !out.has(id));
+  return applyPassCommand(parts, document, { pass: lensPasses.quantize, layers: others });
 }
 
 /** Undo and redo belong to the model's editor; the text form and the views send them there and keep the focus. */

@@ -49,7 +49,8 @@ function joined(key: string, findings: readonly [Finding, ...Finding[]] | Findin
   return { key, rule: first.rule, severity: first.severity, message, findings, fixes: joinFixes(findings) };
 }
 
-function joinFixes(findings: readonly Finding[]): readonly Fix[] {
+/** Every kind of fix that findings offer, each over all the layers it was offered for. */
+export function joinFixes(findings: readonly Finding[]): readonly Fix[] {
   const fixes = new Map<string, { fix: Fix; layers: Set<string> | undefined }>();
   for (const fix of findings.flatMap((finding) => finding.fixes)) {
     const key = `${fix.pass} ${JSON.stringify(fix.options)} ${fix.layers === undefined ? 'all' : 'some'}`;

@@ -20,6 +20,10 @@ export interface Settings extends vscode.Disposable {
   /** Severities and accepted findings of `kerf.json`, with the severities of the settings over them. */
   checks(uri: vscode.Uri): Pick<CheckConfig, 'severities' | 'suppress'>;
   bench(uri: vscode.Uri): BenchOptions;
+  /** Whether a fix is followed by a benchmark. */
+  benchmarkFixes(uri: vscode.Uri): boolean;
+  /** Which hints stand in the text form. */
+  hints(uri: vscode.Uri): Hints;
   /** Percentage points. */
   maxDrop(uri: vscode.Uri): number;
   /** Dataset chosen for a model; null means seeded random inputs. */
@@ -71,6 +75,8 @@ export function createSettings(memento: vscode.Memento, files: BudgetFiles): Set
       return { severities: { ...severities, ...own }, suppress };
     },
     bench: readBench,
+    benchmarkFixes: (uri) => section(uri).get('fixes.benchmark', true),
+    hints: readHints,
     maxDrop: (uri) => section(uri).get<number>('optimize.maxDrop', 1),
     data: (uri) => memento.get<Record<string, string>>(dataKey, {})[uri.toString()] ?? null,
     async setData(uri, path) {
@@ -79,6 +85,26 @@ export function createSettings(memento: vscode.Memento, files: BudgetFiles): Set
       touch();
     },
     dispose: () => vscode.Disposable.from(changed, listener, fileListener).dispose(),
+  };
+}
+
+export interface Hints {
+  readonly shapes: boolean;
+  readonly bytes: boolean;
+  readonly macs: boolean;
+  readonly time: boolean;
+  readonly sensitivity: boolean;
+}
+
+function readHints(uri: vscode.Uri): Hints {
+  const config = section(uri);
+  const shown = (hint: keyof Hints, fallback: boolean): boolean => config.get(`text.hints.${hint}`, fallback);
+  return {
+    shapes: shown('shapes', false),
+    bytes: shown('bytes', false),
+    macs: shown('macs', true),
+    time: shown('time', true),
+    sensitivity: shown('sensitivity', true),
   };
 }
 

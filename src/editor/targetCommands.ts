@@ -10,6 +10,7 @@ import { activeModelUri, openEditor, targetUri, uriOf, withDocument } from './ta
 
 type TargetCommand =
   | 'kerf.openText'
+  | 'kerf.copyOnnxText'
   | 'kerf.selectDevice'
   | 'kerf.useDevice'
   | 'kerf.setBudget'
@@ -28,6 +29,15 @@ export function targetCommands(parts: CommandParts): Pick<CommandTable, TargetCo
       withDocument(store, await targetUri(argument), (document) =>
         texts.show(document, typeof layer === 'string' ? layer : undefined),
       ),
+    'kerf.copyOnnxText': async (argument, chosen) =>
+      withDocument(store, await targetUri(argument), async (document) => {
+        const layers = Array.isArray(chosen)
+          ? chosen.filter((id) => typeof id === 'string')
+          : selectedLayers(parts);
+        const { text } = await document.ask('onnxText', layers.length === 0 ? {} : { layers });
+        await vscode.env.clipboard.writeText(text);
+        return text;
+      }),
     'kerf.selectDevice': async (argument) => {
       const uri = uriOf(argument) ?? activeModelUri();
       const format = uri === undefined ? undefined : store.find(uri)?.format;
@@ -71,6 +81,19 @@ export function targetCommands(parts: CommandParts): Pick<CommandTable, TargetCo
       if (typeof layer === 'string') selection.select({ document, layer, from: undefined });
     },
   };
+}
+
+/** The layers whose lines are selected in the active text form; none when the selection is empty. */
+function selectedLayers({ texts }: CommandParts): readonly string[] {
+  const editor = vscode.window.activeTextEditor;
+  const shown = editor === undefined ? undefined : texts.shown(editor.document.uri);
+  if (editor === undefined || shown === undefined || editor.selection.isEmpty) return [];
+  const layers: string[] = [];
+  for (let { line } = editor.selection.start; line <= editor.selection.end.line; line++) {
+    const layer = shown.index.layerAt(line);
+    if (layer !== undefined) layers.push(layer);
+  }
+  return layers;
 }
 
 function deviceOfItem(item: unknown): string {

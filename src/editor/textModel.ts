@@ -138,3 +138,71 @@ export function findingLines(
 export function layerLabel(row: Pick<LayerRow, 'name' | 'op' | 'id'>): string {
   return row.name === '' ? row.id : row.name;
 }
+
+/** A name scope with what its layers cost together; unknown work makes the sum unknown. */
+export interface HeavyScope {
+  readonly name: string;
+  readonly line: number;
+  readonly layers: readonly string[];
+  readonly weightBytes: number;
+  readonly macs: number | null;
+  readonly share: number;
+}
+
+interface ScopeTree {
+  readonly kind: 'layer' | 'scope' | 'graph';
+  readonly name?: string;
+  readonly id?: string;
+  readonly line: number;
+  readonly children: readonly ScopeTree[];
+}
+
+/** Scopes that hold or do at least a tenth of the model, the largest first, at most `limit`. */
+export function heavyScopes(
+  tree: readonly ScopeTree[],
+  rows: ReadonlyMap<string, LayerRow>,
+  limit: number,
+): readonly HeavyScope[] {
+  let bytes = 0;
+  let macs = 0;
+  for (const row of rows.values()) {
+    bytes += row.weightBytes;
+    macs += row.macs ?? 0;
+  }
+  const found: HeavyScope[] = [];
+  const visit = (node: ScopeTree, path: string): Sum => {
+    const name = node.kind === 'scope' ? `${path}${node.name ?? ''}/` : path;
+    const sum: Sum = { layers: [], weightBytes: 0, macs: 0, known: 0 };
+    const row = node.id === undefined ? undefined : rows.get(node.id);
+    if (row !== undefined)
+      addTo(sum, { layers: [row.id], weightBytes: row.weightBytes, macs: row.macs, known: row.macs ?? 0 });
+    for (const child of node.children) addTo(sum, visit(child, name));
+    const share = Math.max(bytes === 0 ? 0 : sum.weightBytes / bytes, macs === 0 ? 0 : sum.known / macs);
+    if (node.kind === 'scope' && share >= 0.1)
+      found.push({
+        name: name.slice(0, -1),
+        line: node.line,
+        layers: sum.layers,
+        weightBytes: sum.weightBytes,
+        macs: sum.macs,
+        share,
+      });
+    return sum;
+  };
+  for (const node of tree) visit(node, '');
+  return found.sort((a, b) => b.share - a.share).slice(0, limit);
+}
+
+interface Sum {
+  readonly layers: string[];
+  weightBytes: number;
+  macs: number | null;
+  known: number;
+}
+
+function addTo(sum: Sum, part: Readonly<Sum>): void {
+  for (const id of part.layers) sum.layers.push(id);
+  sum.weightBytes += part.weightBytes;
+  sum.known += part.known;
+  sum.macs = sum.macs === null || part.macs === null ? null : sum.macs + part.macs;
+}

@@ -1,8 +1,10 @@
+import { KerfError } from '../../ir/errors.ts';
 import { analyse } from '../../analysis/analyse.ts';
 import type { Analysis } from '../../analysis/report.ts';
 import { targetNamed } from '../../devices/targets/registry.ts';
 import { sparsityOf, tensorStatistics } from '../../analysis/statistics.ts';
 import { estimateOn } from '../../devices/estimate.ts';
+import { printOnnxSyntax } from '../../formats/text/onnxSyntax.ts';
 import { printModel } from '../../formats/text/print.ts';
 import type { Model } from '../../ir/model.ts';
 import { feedsOf } from '../../ir/model.ts';
@@ -24,7 +26,7 @@ import { constantOf } from './weights.ts';
 /** Weights up to this size are read to count zeros without being asked. */
 const sparsityLimit = 64 * 1024 * 1024;
 
-type Looks = 'inspect' | 'graph' | 'node' | 'layers' | 'tensor' | 'text' | 'check';
+type Looks = 'inspect' | 'graph' | 'node' | 'layers' | 'tensor' | 'text' | 'onnxText' | 'check';
 
 export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
   const contextOf = (held: Held, device?: string, budget: Budget = {}): RuleContext => {
@@ -87,6 +89,15 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
       const { model } = store.get(handle);
       const { types } = analyse(model);
       return printModel(model, { types: (graph, value) => types.get(graph)?.get(value) });
+    },
+
+    onnxText({ handle, layers }) {
+      const { model, path } = store.get(handle);
+      if (model.dialect !== 'onnx')
+        throw new KerfError('unsupported', 'the ONNX text syntax is for ONNX models', { file: path });
+      const { types } = analyse(model);
+      const chosen = layers === undefined ? undefined : new Set(layers);
+      return { text: printOnnxSyntax(model, chosen, (graph, value) => types.get(graph)?.get(value)) };
     },
 
     check({ handle, device, budget, target }) {

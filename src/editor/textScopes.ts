@@ -1,0 +1,128 @@
+import type { LayerRow } from '../engine/protocol.ts';
+import { layerLabel, type TextIndex } from './textModel.ts';
+
+/** Name scopes in the text, for outline, folding and lenses. No `vscode` import. */
+
+export interface ScopeLayer {
+  readonly kind: 'layer';
+  readonly id: string;
+  readonly line: number;
+  readonly end: number;
+  /** Bodies that follow the layer. */
+  readonly children: readonly ScopeNode[];
+}
+
+/** Consecutive layers of one name scope, or a graph. */
+export interface ScopeGroup {
+  readonly kind: 'scope' | 'graph';
+  readonly name: string;
+  readonly line: number;
+  /** The last line, inclusive. */
+  readonly end: number;
+  readonly children: readonly ScopeNode[];
+}
+
+export type ScopeNode = ScopeLayer | ScopeGroup;
+
+const trees = new WeakMap<TextIndex, readonly ScopeNode[]>();
+
+/** The graphs of the text with their scopes and layers; made once per text. */
+export function scopesOf(index: TextIndex, rows: ReadonlyMap<string, LayerRow>): readonly ScopeNode[] {
+  let tree = trees.get(index);
+  if (tree === undefined) {
+    tree = build(index, rows);
+    trees.set(index, tree);
+  }
+  return tree;
+}
+
+interface Open {
+  readonly kind: 'scope' | 'graph';
+  readonly name: string;
+  readonly line: number;
+  end: number;
+  readonly children: ScopeNode[];
+}
+
+function build({ form }: TextIndex, rows: ReadonlyMap<string, LayerRow>): readonly ScopeNode[] {
+  const roots: ScopeNode[] = [];
+  let next = 0;
+  let graph = 0;
+  const readGraph = (): Open => {
+    const printed = form.graphs[graph] as (typeof form.graphs)[number];
+    graph += 1;
+    const root: Open = {
+      kind: 'graph',
+      name: printed.name,
+      line: printed.line,
+      end: printed.end,
+      children: [],
+    };
+    const stack: Open[] = [root];
+    while (next < form.layers.length && (form.layerLines[next] as number) < printed.end) {
+      const id = form.layers[next] as string;
+      const line = form.layerLines[next] as number;
+      next += 1;
+      const bodies: Open[] = [];
+      const limit = next < form.layers.length ? (form.layerLines[next] as number) : printed.end;
+      while (isBodyBefore(form.graphs[graph], Math.min(limit, printed.end))) bodies.push(readGraph());
+      const end = bodies.at(-1)?.end ?? line;
+      openScopes(stack, scopePath(labelOf(id, rows)), line);
+      (stack.at(-1) as Open).children.push({ kind: 'layer', id, line, end, children: bodies });
+      for (const open of stack.slice(1)) open.end = end;
+    }
+    collapse(root);
+    return root;
+  };
+  while (graph < form.graphs.length) roots.push(readGraph());
+  return roots;
+}
+
+function isBodyBefore(
+  printed: { readonly kind: string; readonly line: number } | undefined,
+  line: number,
+): boolean {
+  return printed !== undefined && printed.kind === 'body' && printed.line < line;
+}
+
+/** Closes the scopes that the path leaves and opens those that it enters. */
+function openScopes(stack: Open[], path: readonly string[], line: number): void {
+  let depth = 0;
+  while (depth < path.length && stack[depth + 1]?.name === path[depth]) depth += 1;
+  stack.length = depth + 1;
+  for (const name of path.slice(depth)) {
+    const opened: Open = { kind: 'scope', name, line, end: line, children: [] };
+    (stack.at(-1) as Open).children.push(opened);
+    stack.push(opened);
+  }
+}
+
+/** A scope around a single thing says nothing that its content does not. */
+function collapse(open: Open): void {
+  for (const [at, child] of open.children.entries()) {
+    if (child.kind !== 'scope') continue;
+    collapse(child as Open);
+    const [only] = child.children;
+    if (child.children.length === 1 && only !== undefined) open.children[at] = only;
+  }
+}
+
+function labelOf(id: string, rows: ReadonlyMap<string, LayerRow>): string {
+  const row = rows.get(id);
+  return row === undefined ? id : layerLabel(row);
+}
+
+/** `/stage/block/Conv` is in `stage`, `block`; TFLite joins the names of fused operators with semicolons. */
+export function scopePath(label: string): readonly string[] {
+  const [first = ''] = label.split(';');
+  return first
+    .split('/')
+    .filter((part) => part !== '')
+    .slice(0, -1);
+}
+
+/** Ids of the layers in a scope, bodies included. */
+export function layersIn(node: ScopeNode): readonly string[] {
+  const own = node.kind === 'layer' ? [node.id] : [];
+  return [...own, ...node.children.flatMap(layersIn)];
+}
