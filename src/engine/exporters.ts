@@ -1,5 +1,7 @@
 import type { Analysis, LayerCost } from '../analysis/report.ts';
 import { printModel } from '../formats/text/print.ts';
+import { readModelFile } from '../formats/io/models.ts';
+import { aeqOfSteps } from '../optimize/aeq/write.ts';
 import type { Graph, Node } from '../ir/model.ts';
 import { indexOf } from '../ir/walk.ts';
 import { scopeOf } from './graphView.ts';
@@ -70,10 +72,17 @@ function explorerNode(graph: Graph, node: Node, cost: LayerCost | undefined) {
 /** The recipe that leads from the file to this value. */
 const recipe: Exporter = (held, _, path) => recipeText(path, held.path, held.steps);
 
+/** The same for AI Edge Quantizer: its rules name operators of the file that the steps start from. */
+const aeq: Exporter = (held) => {
+  const { model } = readModelFile(held.path);
+  return `${JSON.stringify(aeqOfSteps(model, held.steps), undefined, 2)}\n`;
+};
+
 /** By the name that `kerf export --to` takes. */
 export const exporters: Readonly<Record<string, Exporter>> = {
   csv,
   text,
   recipe,
+  aeq,
   'model-explorer': modelExplorer,
 };

@@ -285,7 +285,11 @@ export interface EngineApi {
   }): OptimizeReport;
   diff(p: { a: Handle; b: Handle }): DiffReport;
   convert(p: { handle: Handle; path: string }): { fileBytes: number; notes: readonly string[] };
-  export(p: { handle: Handle; to: string; path: string }): { path: string; bytes: number };
+  /** `steps`: instead of those that led to the model. */
+  export(p: { handle: Handle; to: string; path: string; steps?: readonly RecipeStep[] }): {
+    path: string;
+    bytes: number;
+  };
 }
 
 export type Method = keyof EngineApi;

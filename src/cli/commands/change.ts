@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { spanOf } from '../../engine/applyReports.ts';
 import type { ApplyReport, Candidate, Handle, OptimizeReport, SpeedReport } from '../../engine/protocol.ts';
 import { checkOutput } from '../../engine/paths.ts';
-import { readRecipe, strangeness } from '../../engine/recipeFiles.ts';
+import { readAnyRecipe, withDataset } from '../../engine/aeqFiles.ts';
 import { stepFromText } from '../../engine/steps.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
@@ -37,7 +37,7 @@ export function addChangeCommands(program: Command, session: Session): void {
     .description('apply a pass or a recipe')
     .option('--pass <id>', 'the pass')
     .option('--set <name=value>', 'an option of the pass', keyValue)
-    .option('--recipe <file>', 'replay a recipe (*.kerf.json)')
+    .option('--recipe <file>', 'replay a recipe (*.kerf.json, or one of AI Edge Quantizer)')
     .option('--data <file>', 'calibration dataset')
     .option('--layer <id>', 'only this layer', repeated)
     .option('--measure', 'time before and after in turns, whatever the pass (quantizing passes always are)')
@@ -105,14 +105,17 @@ export function addChangeCommands(program: Command, session: Session): void {
   program
     .command('export <model>')
     .description('export costs or a picture of the model')
-    .requiredOption('--to <what>', 'csv, text or model-explorer')
+    .requiredOption('--to <what>', 'csv, text, model-explorer, recipe or aeq (AI Edge Quantizer)')
+    .option('--recipe <file>', 'with aeq and recipe: the steps, as if they had been applied to the model')
     .requiredOption('-o, --output <file>', 'where it goes')
     .option(...jsonFlag)
-    .action(async (model: string, options: Json & { to: string; output: string }) => {
+    .action(async (model: string, options: Json & { to: string; output: string; recipe?: string }) => {
+      const steps = options.recipe === undefined ? undefined : readAnyRecipe(options.recipe, model).steps;
       const report = await engine.call('export', {
         handle: await session.open(model),
         to: options.to,
         path: options.output,
+        ...(steps && { steps }),
       });
       print(options.json, report, () => `wrote ${report.path} (${bytes(report.bytes)})`);
     });
@@ -131,10 +134,8 @@ function planOf(
     return { steps: [stepFromText(pass, options.set ?? {}, options.layer, data)], notes: [] };
   if (options.set !== undefined || options.layer !== undefined)
     throw new KerfError('bad-option', '--set and --layer go with --pass: a recipe has its own');
-  const found = readRecipe(recipe as string);
-  const remark = strangeness(found, model);
-  const steps = data === undefined ? found.steps : found.steps.map((step) => ({ ...step, data }));
-  return { steps, notes: remark === undefined ? [] : [remark] };
+  const found = readAnyRecipe(recipe as string, model);
+  return { steps: withDataset(found.steps, data), notes: found.notes };
 }
 
 /** Applies the steps in order and writes the result; the report spans all of them. */

@@ -42,8 +42,9 @@ export function fileMethods(store: ModelStore): Pick<EngineMethods, 'diff' | 'co
       return { ...(await writeModelFile(model, path)), notes };
     },
 
-    async export({ handle, to, path }) {
-      const held = store.get(handle);
+    async export({ handle, to, path, steps }) {
+      const found = store.get(handle);
+      const held = steps === undefined ? found : { ...found, steps };
       const exporter = exporters[to];
       if (exporter === undefined) {
         throw new KerfError(
