@@ -104,7 +104,8 @@ function cutQuantization(
   quantization: Quantization,
   axes: readonly (readonly number[] | undefined)[],
 ): Quantization {
-  const left = axes[quantization.axis];
+  // Converters of 2020 wrote the filter's axis for the bias as well.
+  const left = axes[axes.length === 1 ? 0 : quantization.axis];
   if (quantization.scale.length < 2 || left === undefined) return quantization;
   const pick = (values: Float32Array) => Float32Array.from(left, (i) => values[i] as number);
   const { scale, zeroPoint, min, max } = quantization;

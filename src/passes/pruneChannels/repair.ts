@@ -1,5 +1,5 @@
 import { KerfError } from '../../ir/errors.ts';
-import type { Graph, Model, NodeId } from '../../ir/model.ts';
+import type { Graph, Model, NodeId, ValueId } from '../../ir/model.ts';
 import { readFloats } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { Calibrator, CrossMoments, PassContext } from '../pass.ts';
@@ -12,7 +12,10 @@ import { soleReader } from '../support/graph.ts';
 import type { LayerChange } from '../support/refit.ts';
 import { takesShift, withWeights } from '../support/refit.ts';
 import type { Kept } from './cut.ts';
+import { centreTap } from './probes.ts';
 import { ridge } from './readers.ts';
+import type { Correction } from './residual.ts';
+import { correctionsOf, otherSummand } from './residual.ts';
 
 /** Moments held at once; more mean another run over the data. */
 const bytesAtOnce = 256 * 2 ** 20;
@@ -46,11 +49,14 @@ export async function repaired<M extends Model>(
     for (const part of partsOf(model, wave)) {
       const pairs = part.map((id) => ({ reference: id, current: id }));
       const moments = await calibrator.crossMoments(reference, model, pairs);
+      const summands = summandsOf(reference, model, part, kept, waves.slice(index).flat());
+      const corrections =
+        summands.size === 0 ? undefined : await correctionsOf(reference, model, summands, calibrator);
       const changes: LayerChange[] = [];
       for (const id of part) {
         const seen = moments.get(id);
         if (seen?.gram.every(Number.isFinite) === true && seen.count > 1)
-          changes.push(changeOf(reference, model, id, kept, seen));
+          changes.push(changeOf(reference, model, id, kept, seen, corrections?.get(id)));
         else unseen += 1;
       }
       refitted += changes.length;
@@ -117,12 +123,46 @@ function layerIn(model: Model, id: NodeId): DenseLayer {
   return layer;
 }
 
-function changeOf(reference: Model, model: Model, id: NodeId, kept: Kept, seen: CrossMoments): LayerChange {
+/** Summands beside the layers' outputs that are what they will be: nothing that they depend on is still to be refitted. */
+function summandsOf(
+  reference: Model,
+  model: Model,
+  part: readonly NodeId[],
+  kept: Kept,
+  open: readonly NodeId[],
+) {
+  const pending = new Set(open);
+  const { producer } = indexOf(model.graphs[0]);
+  const isFinal = (id: ValueId, seen = new Set<ValueId>()): boolean => {
+    const node = producer.get(id);
+    if (node === undefined || seen.has(id)) return true;
+    seen.add(id);
+    return !pending.has(node.id) && node.inputs.every((input) => input === null || isFinal(input, seen));
+  };
+  const found = new Map<NodeId, { layer: DenseLayer; value: ValueId; rows: readonly number[] }>();
+  for (const id of part) {
+    const layer = layerIn(model, id);
+    const value = layer.groups === 1 ? otherSummand(model, layer) : undefined;
+    if (value === undefined || centreTap(model, layer) === undefined || !isFinal(value)) continue;
+    const rows = keptRows(reference, layerIn(reference, id), kept);
+    if (otherSummand(reference, layerIn(reference, id)) === value) found.set(id, { layer, value, rows });
+  }
+  return found;
+}
+
+function changeOf(
+  reference: Model,
+  model: Model,
+  id: NodeId,
+  kept: Kept,
+  seen: CrossMoments,
+  correction: Correction | undefined,
+): LayerChange {
   const before = layerIn(reference, id);
   const layer = layerIn(model, id);
   const rows = keptRows(reference, before, kept);
   const centred = takesShift(model.graphs[0], layer);
-  const { matrix, shift } = fitted(matrixOf(before), matrixOf(layer), rows, layer, seen, centred);
+  const { matrix, shift } = fitted(matrixOf(before), matrixOf(layer), rows, layer, seen, centred, correction);
   if (!centred) return { layer, matrix };
   const old = offsetOf(reference.graphs[0], before);
   const now = offsetOf(model.graphs[0], layer);
@@ -162,6 +202,7 @@ export function fitted(
   { inputs: d, groups }: Pick<DenseLayer, 'inputs' | 'groups'>,
   moments: CrossMoments,
   centred: boolean,
+  correction?: Correction,
 ): { matrix: Float64Array; shift: Float64Array } {
   const e = moments.referenceSize;
   const matrix = present.slice();
@@ -183,13 +224,28 @@ export function fitted(
       const row = matrix.subarray(r * d, (r + 1) * d);
       wanted.fill(0);
       addProduct(wanted, from, cross, 1);
+      if (correction !== undefined) addCorrection(wanted, correction, r, centred ? mean : undefined);
       addProduct(wanted, row, now, -1);
       solveCholesky(factor, d, wanted);
       for (let i = 0; i < d; i += 1) row[i] = (row[i] as number) + (wanted[i] as number);
-      shift[r] = dot(from, referenceMean) - dot(row, mean);
+      shift[r] = dot(from, referenceMean) - dot(row, mean) + (correction?.mean[r] ?? 0);
     }
   }
   return { matrix, shift };
+}
+
+/** Row r of the missing part against the inputs, centred when their mean is given. */
+function addCorrection(
+  into: Float64Array,
+  { cross, mean }: Correction,
+  r: number,
+  inputs: Float64Array | undefined,
+): void {
+  const d = into.length;
+  for (let i = 0; i < d; i += 1) {
+    const both = inputs === undefined ? 0 : (mean[r] as number) * (inputs[i] as number);
+    into[i] = (into[i] as number) + (cross[r * d + i] as number) - both;
+  }
 }
 
 function subtractOuter(into: Float64Array, left: Float64Array, right: Float64Array): void {
