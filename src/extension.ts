@@ -10,6 +10,7 @@ import { describe } from './editor/errorText.ts';
 import { createFindings } from './editor/findings.ts';
 import { createLayerTimes } from './editor/layerTimes.ts';
 import { createLog } from './editor/log.ts';
+import { registerMcp } from './editor/mcp.ts';
 import { createPageHost } from './editor/pageHost.ts';
 import { createPreviews } from './editor/previews.ts';
 import { createProvider } from './editor/provider.ts';
@@ -64,6 +65,7 @@ export function activate(context: vscode.ExtensionContext): Services {
     registerTextFeatures(services, texts, findings, times),
     registerCommands({ services, pages, texts, findings, reports, previews, times }),
     registerTools(services, findings),
+    registerMcp(context),
     createStatusBar(services, active),
     createTrees(services, active, findings),
     engine.onCrash(() => tellCrash()),

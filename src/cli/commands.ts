@@ -3,6 +3,7 @@ import { addAuditCommand } from './commands/audit.ts';
 import { addChangeCommands } from './commands/change.ts';
 import { addCheckCommand } from './commands/check.ts';
 import { addLookCommands } from './commands/look.ts';
+import { addMcpCommand } from './commands/mcp.ts';
 import { addMeasureCommands } from './commands/measure.ts';
 import { addMixedCommand } from './commands/mixed.ts';
 import { addSensitivityCommand } from './commands/sensitivity.ts';
@@ -15,6 +16,7 @@ export function addCommands(program: Command, session: Session): void {
   addAuditCommand(program, session);
   addChangeCommands(program, session);
   addMeasureCommands(program, session);
+  addMcpCommand(program, session);
   addSensitivityCommand(program, session);
   addMixedCommand(program, session);
 }

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
 import type { OptionValues } from '../passes/pass.ts';
-import { applyPass, benchmark } from './actions.ts';
+import { applyPass, benchmark, compareWithOriginal, optimize, writeCandidate } from './actions.ts';
 import { callOptions } from './cancel.ts';
 import { passesFor } from './catalog.ts';
 import { toolNames } from './contributions.ts';
@@ -40,6 +40,28 @@ export function registerTools(services: Services, findings: FindingsView): vscod
         ),
     });
   return vscode.Disposable.from(
+    tool<ModelInput & { other?: string }>(
+      toolNames.compare,
+      (document, { other }, call) => compare(services, document, other, call),
+      ({ path }) => ({ invocationMessage: vscode.l10n.t('Comparing {0}', path) }),
+    ),
+    tool<OptimizeInput>(
+      toolNames.optimize,
+      (document, input, call) => optimizeFor(services, document, input, call),
+      ({ path, write }) => ({
+        invocationMessage: vscode.l10n.t('Optimizing {0}', path),
+        confirmationMessages: {
+          title: vscode.l10n.t('Optimize the model'),
+          message:
+            write === false
+              ? vscode.l10n.t('Runs variants of {0} with native code on this machine. Writes nothing.', path)
+              : vscode.l10n.t(
+                  'Runs variants of {0} with native code on this machine, and writes the best one beside it.',
+                  path,
+                ),
+        },
+      }),
+    ),
     tool<ModelInput & { layers?: number }>(
       toolNames.inspect,
       (document, { layers }) => inspect(document, layers ?? 20),
@@ -115,6 +137,48 @@ async function apply(
     ...(layers === undefined ? {} : { layers }),
   };
   return applyPass(services, document, wanted, call);
+}
+
+interface OptimizeInput extends ModelInput {
+  readonly device?: string;
+  readonly data?: string;
+  readonly maxDrop?: number;
+  readonly write?: boolean;
+}
+
+/** Against another file, or against the file that the document was made from. */
+async function compare(
+  services: Services,
+  document: ModelDocument,
+  other: string | undefined,
+  call: CallOptions,
+): Promise<unknown> {
+  if (other === undefined) {
+    const { before, after, diff } = await compareWithOriginal(services, document, call);
+    return { ...diff, peakActivationBytes: [before.peakActivationBytes, after.peakActivationBytes] };
+  }
+  return withDocument(services.store, locate(other), async (second) => {
+    const [a, b] = [await document.handle(), await second.handle()];
+    return services.engine.call('diff', { a, b }, call);
+  });
+}
+
+async function optimizeFor(
+  services: Services,
+  document: ModelDocument,
+  input: OptimizeInput,
+  call: CallOptions,
+): Promise<unknown> {
+  const device = input.device ?? services.settings.device(document.uri);
+  if (device === null) throw new KerfError('bad-option', 'no device is chosen: give one');
+  const data = input.data === undefined ? services.settings.data(document.uri) : locate(input.data).fsPath;
+  const drop = input.maxDrop === undefined ? {} : { maxDrop: input.maxDrop };
+  const report = await optimize(services, document, { device, data, ...drop }, call);
+  const chosen = report.chosen === null ? undefined : report.candidates[report.chosen];
+  if (chosen === undefined || input.write === false) return report;
+  const title = `${device} ${chosen.title}`;
+  const written = await writeCandidate(services, document, { title, steps: chosen.recipe }, call);
+  return { ...report, written };
 }
 
 function locate(path: string): vscode.Uri {

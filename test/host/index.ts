@@ -30,6 +30,8 @@ async function loadSuites(): Promise<void> {
   await import('./history.test.ts');
   await import('./textForm.test.ts');
   await import('./findings.test.ts');
+  await import('./language.test.ts');
+  await import('./fixes.test.ts');
   await import('./work.test.ts');
   await import('./damage.test.ts');
   await import('./suite/document.test.ts');

@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
-import { eventually, freshModel, openModel, textForm, textFormUri } from './support/models.ts';
+import { layersOfOutline, outline } from './support/features.ts';
+import { freshModel, openModel, textForm, textFormUri } from './support/models.ts';
 
-/** The first line that is a layer, and a place on its first value. */
+/** The first line that is a layer. */
 async function firstLayer(uri: vscode.Uri): Promise<vscode.DocumentSymbol> {
-  const symbols = await eventually('the outline', async () => {
-    const found = await vscode.commands.executeCommand<vscode.DocumentSymbol[] | undefined>(
-      'vscode.executeDocumentSymbolProvider',
-      textFormUri(uri),
-    );
-    return found !== undefined && found.length > 0 ? found : undefined;
-  });
-  const [symbol] = symbols;
+  const [symbol] = layersOfOutline(await outline(uri));
   assert.ok(symbol);
   return symbol;
 }
@@ -50,11 +44,7 @@ describe('the text form', () => {
     const uri = await freshModel();
     await openModel(uri);
     const document = await vscode.workspace.openTextDocument(textFormUri(uri));
-    const symbols = await vscode.commands.executeCommand<vscode.DocumentSymbol[]>(
-      'vscode.executeDocumentSymbolProvider',
-      textFormUri(uri),
-    );
-    const [first, second] = symbols;
+    const [first, second] = layersOfOutline(await outline(uri));
     assert.ok(first && second);
     const line = document.lineAt(second.range.start.line).text;
     // `["layer"] type "value" = Operator …`: the name before the equals sign is what the line defines.

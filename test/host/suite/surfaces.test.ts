@@ -5,6 +5,7 @@ import * as vscode from 'vscode';
 import { commandIds } from '../../../src/editor/contributions.ts';
 import { exportRecipe } from '../../../src/editor/recipeFile.ts';
 import type { EvalReport } from '../../../src/engine/protocol.ts';
+import { layersOfOutline, outline } from '../support/features.ts';
 import {
   apply,
   closeEverything,
@@ -134,11 +135,7 @@ describe('surfaces', () => {
         (each) => each.document.uri.toString() === textFormUri(uri).toString(),
       ),
     );
-    const symbols = await vscode.commands.executeCommand<vscode.DocumentSymbol[]>(
-      'vscode.executeDocumentSymbolProvider',
-      textFormUri(uri),
-    );
-    const [first, , third] = symbols;
+    const [first, , third] = layersOfOutline(await outline(uri));
     assert.ok(first && third);
     const { selection } = services();
     selection.select({ document: documentOf(uri), layer: third.name, from: undefined });
@@ -160,11 +157,12 @@ describe('surfaces', () => {
       new vscode.Range(0, 0, lines.length - 1, 0),
     );
     const expected = lines.flatMap((text, line) => (/= (Conv|Gemm) /.test(text) ? [line] : []));
+    // Other layers have hints of their time when a device is chosen.
+    const work = hints.filter(({ label }) => /MACs/.test(String(label)));
     assert.deepEqual(
-      hints.map(({ position }) => position.line),
+      work.map(({ position }) => position.line),
       expected,
     );
-    assert.ok(hints.every(({ label }) => /MACs/.test(String(label))));
   });
 
   it('references of a value are its definition and every use', async () => {
@@ -214,7 +212,7 @@ describe('surfaces', () => {
       return JSON.parse(part.value);
     };
     const names = vscode.lm.tools.map(({ name }) => name).filter((name) => name.startsWith('kerf_'));
-    assert.equal(names.length, 4);
+    assert.equal(names.length, 6);
     const inspected = await invoke('kerf_inspect_model', { path: uri.fsPath, layers: 2 });
     assert.equal(inspected['format'], 'onnx');
     assert.ok(Array.isArray(inspected['heaviestLayers']) && inspected['heaviestLayers'].length === 2);
