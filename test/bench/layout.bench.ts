@@ -75,14 +75,12 @@ for (const size of sizes) {
   const { result: tree, ms: foldMs } = timed(() => buildFoldTree(view));
   const everything = { unfolded: unfoldedAt(tree, tree.depth), show: everythingShown };
   const visible = visibleGraph(view, tree, everything);
-  const input = layoutInputOf(view, visible, undefined);
+  const input = layoutInputOf(view, visible);
   const runs = size > 50_000 ? 3 : 7;
   for (let warm = 0; warm < 5; warm++) layoutGraph(input);
   const ours = median(Array.from({ length: runs }, () => timed(() => layoutGraph(input)).ms));
   const folded = { unfolded: unfoldedAt(tree, openingLevel(view, tree)), show: nothingShown };
-  const opening = timed(() =>
-    layoutGraph(layoutInputOf(view, visibleGraph(view, tree, folded), undefined)),
-  ).ms;
+  const opening = timed(() => layoutGraph(layoutInputOf(view, visibleGraph(view, tree, folded)))).ms;
   console.log(`\n${visible.count} boxes, ${input.from.length} edges`);
   console.log(
     `  everything unfolded: ${ours.toFixed(0)} ms (${((1000 * ours) / visible.count).toFixed(1)} µs a box)`,

@@ -121,7 +121,7 @@ for (const file of modelFiles()) {
   const view = graphView(model, analyse(model), [], undefined);
   const tree = buildFoldTree(view);
   const visible = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, tree.depth), show: nothingShown });
-  const input = layoutInputOf(view, visible, undefined);
+  const input = layoutInputOf(view, visible);
   ours(input);
   const mine = ours(input);
   // Stubs are left out of both, or the comparison would favour who does not draw them.

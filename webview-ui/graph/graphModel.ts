@@ -2,9 +2,10 @@ import type { App, LoadedGraph } from '../app.ts';
 import { type Signal, signal } from '../signal.ts';
 import { type FoldTree, buildFoldTree } from './foldTree.ts';
 import { type HiddenKind, type Shown, countHidden, hiddenKinds } from './hiding.ts';
+import { hintOf } from './hint.ts';
 import { layoutClient } from './layoutClient.ts';
 import { type Scene, buildScene, layoutInputOf } from './scene.ts';
-import { type Visible, openingLevel, unfoldedAt, visibleGraph } from './visible.ts';
+import { openingLevel, unfoldedAt, visibleGraph } from './visible.ts';
 
 /** What a new scene should keep in place on the screen. */
 export type Anchor = { readonly key: string } | 'restore' | 'fit';
@@ -88,7 +89,9 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     const { view } = loaded;
     const base = tree;
     const visible = visibleGraph(view, base, { unfolded: unfolded(), show: levels.get().shown });
-    const input = layoutInputOf(view, visible, hintFor(visible));
+    const former = scene.get()?.scene;
+    const hint = former === undefined ? {} : hintOf(former, view, visible);
+    const input = layoutInputOf(view, visible, hint);
     const slow = setTimeout(
       () => working.set(`Laying out ${visible.count.toLocaleString('en-US')} boxes`),
       150,
@@ -102,21 +105,6 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
       clearTimeout(slow);
       working.set('');
     }
-  };
-
-  /** Former centres by key. A box that was inside a tile, or a tile made of boxes, starts where those were. */
-  const hintFor = (visible: Visible): Float32Array | undefined => {
-    const former = scene.get()?.scene;
-    if (former === undefined || loaded === undefined) return undefined;
-    const { view } = former;
-    const places = new Map<string, number>();
-    for (let v = 0; v < view.nodeCount; v++) {
-      places.set(view.strings[view.id[v]!]!, former.layout.x[former.visible.itemOf[v]!]!);
-    }
-    return Float32Array.from(
-      visible.node,
-      (v) => places.get(loaded!.view.strings[loaded!.view.id[v]!]!) ?? Number.NaN,
-    );
   };
 
   const remember = () => {

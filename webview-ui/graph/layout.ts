@@ -1,6 +1,7 @@
+import { keepPlaces } from './keep.ts';
 import type { Layout, LayoutInput } from './layoutTypes.ts';
 import { orderRanks } from './order.ts';
-import { placeVertices } from './place.ts';
+import { placeVertices, toCorner } from './place.ts';
 import { rankItems } from './rank.ts';
 import { makeProper } from './ranks.ts';
 import { routeEdges, stackRanks } from './route.ts';
@@ -13,7 +14,12 @@ export function layoutGraph(input: LayoutInput): Layout {
   const ranking = rankItems(input.count, input.from, input.to);
   const graph = makeProper(input.count, ranking);
   const order = orderRanks(graph, input.hint);
-  const x = placeVertices(graph, order, input.width);
+  const placed = placeVertices(graph, order, input.width);
+  const { keep, width: boxes } = input;
+  const x =
+    keep === undefined
+      ? placed
+      : toCorner(graph, keepPlaces(graph, order, placed, { keep, width: boxes }), boxes);
   const rows = stackRanks(graph, input.height);
   const { routeStart, route } = routeEdges(input, ranking, graph, rows, x);
   const y = new Float32Array(input.count);

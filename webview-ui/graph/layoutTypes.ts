@@ -8,6 +8,8 @@ export interface LayoutInput {
   readonly to: Uint32Array;
   /** Centres of a former layout, NaN for items that are new; keeps the picture stable under edits. */
   readonly hint?: Float32Array;
+  /** Centres of items that were boxes of their own before and should stay where they were, NaN for others. */
+  readonly keep?: Float32Array;
 }
 
 /** Where everything is, in page pixels at zoom 1; the origin is the top left corner. */

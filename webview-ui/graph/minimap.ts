@@ -1,6 +1,6 @@
 import { type Camera, type Size, kept } from './camera.ts';
 import type { Decor, Frame } from './frame.ts';
-import { speckColour } from './paintBoxes.ts';
+import { speckColours } from './paintSpecks.ts';
 import type { Scene } from './scene.ts';
 import type { Theme } from './theme.ts';
 
@@ -101,10 +101,13 @@ function drawSpecks(
   if (context === null || canvas.height === 0) return;
   const { layout, input, visible } = frame.scene;
   const [sx, sy, left] = [fit.sx * ratio, fit.sy * ratio, fit.left * ratio];
-  for (let i = 0; i < visible.count; i++) {
+  const { palette, rank } = speckColours(frame);
+  // Several boxes may share a strip's pixel; what ranks higher is drawn later and is seen.
+  const order = Uint32Array.from({ length: visible.count }, (_, i) => i).sort((a, b) => rank[a]! - rank[b]!);
+  for (const i of order) {
     const w = Math.max(1, input.width[i]! * sx);
     const hgt = Math.max(1, input.height[i]! * sy);
-    context.fillStyle = speckColour(frame, i);
+    context.fillStyle = palette[rank[i]!]!;
     context.fillRect(left + layout.x[i]! * sx - w / 2, layout.y[i]! * sy - hgt / 2, w, hgt);
   }
 }

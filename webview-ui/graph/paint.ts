@@ -16,7 +16,7 @@ export function paintFrame(frame: Frame, ratio = window.devicePixelRatio): void 
   paintOutlines(frame, outlines);
   paintLines(frame);
   paintTitles(frame, outlines);
-  paintBoxes(frame);
+  paintBoxes(frame, ratio);
 }
 
 function outlinesInSight(frame: Frame): readonly Outline[] {

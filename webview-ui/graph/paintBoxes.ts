@@ -1,21 +1,21 @@
 import type { Change } from '../compare/comparison.ts';
 import { type Frame, windowOf } from './frame.ts';
+import { paintSpecks, speckZoom } from './paintSpecks.ts';
 import { fitText } from './text.ts';
 import { shortPrecision } from './overlay.ts';
 
 /** Levels of detail: a card with everything, a box with its operator, a coloured speck. */
 const cardZoom = 0.5;
-const boxZoom = 0.16;
 const radius = 5;
 /** Opacity of what is below the threshold. */
 const dimmed = 0.25;
 
-export function paintBoxes(frame: Frame): void {
+export function paintBoxes(frame: Frame, ratio: number): void {
   const { scene, camera } = frame;
   const view = windowOf(frame);
   const near: number[] = [];
   scene.boxes.query(view.left, view.top, view.right, view.bottom, (i) => void near.push(i));
-  if (camera.zoom < boxZoom) paintSpecks(frame, near);
+  if (camera.zoom < speckZoom) paintSpecks(frame, near, ratio);
   else {
     for (const i of near) {
       if (frame.decor.dim[i] === 1) frame.context.globalAlpha = dimmed;
@@ -28,50 +28,6 @@ export function paintBoxes(frame: Frame): void {
   paintRing(frame);
   if (camera.zoom >= cardZoom) paintSigns(frame, near);
   if (camera.zoom >= cardZoom) for (const i of near) paintBadge(frame, i);
-}
-
-/** Specks of one colour are one path: ten thousand boxes are a handful of fills. */
-function paintSpecks(frame: Frame, near: readonly number[]): void {
-  const { context, scene, camera } = frame;
-  const byColour = new Map<string, number[]>();
-  for (const i of near) {
-    // What is below the threshold is as dark as an edge from afar.
-    const colour = frame.decor.dim[i] === 1 ? frame.theme.border : speckColour(frame, i);
-    const list = byColour.get(colour);
-    if (list === undefined) byColour.set(colour, [i]);
-    else list.push(i);
-  }
-  const { x, y } = scene.layout;
-  const { width, height } = scene.input;
-  // A speck is never thinner than a pixel.
-  const thinnest = 1 / camera.zoom;
-  for (const [colour, items] of byColour) {
-    context.fillStyle = colour;
-    for (const i of items) {
-      const w = Math.max(thinnest, width[i]!);
-      const hgt = Math.max(thinnest, height[i]!);
-      context.fillRect(x[i]! - w / 2, y[i]! - hgt / 2, w, hgt);
-    }
-  }
-}
-
-/** Colour of an item where there is no room for words; the minimap uses it too. */
-export function speckColour(
-  { scene, theme, decor }: Pick<Frame, 'scene' | 'theme' | 'decor'>,
-  i: number,
-): string {
-  const change = decor.changes?.[i];
-  if (change !== undefined) return theme.change[change];
-  const heat = decor.heat[i]!;
-  if (heat >= 0) return (decor.heatKind === 'ramp' ? theme.strongRamp : theme.kinds)[heat]!;
-  // Colours of families between colours of heat would be read as heat.
-  if (decor.showWords) return theme.border;
-  const mix = scene.mixes[i];
-  if (mix !== undefined) return theme.family[mix[0]!.family]!;
-  const v = scene.visible.node[i]!;
-  return scene.view.kind[v] === 0
-    ? theme.family[scene.view.strings[scene.view.family[v]!]!]!
-    : theme.foreground;
 }
 
 function paintBox(frame: Frame, i: number): void {

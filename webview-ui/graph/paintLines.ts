@@ -4,17 +4,21 @@ import type { Layout } from './layoutTypes.ts';
 /** Below this zoom curves cannot be told from lines. */
 const curveZoom = 0.15;
 const arrowZoom = 0.4;
+/** Shorter lines than this, in pixels, cannot be told from the specks they join. */
+const hairline = 3;
 
 export function paintLines(frame: Frame): void {
   const { context, scene, theme, camera, decor } = frame;
   const view = windowOf(frame);
   const special: number[] = [];
   const stubs: number[] = [];
+  const shortest = hairline / camera.zoom;
   context.beginPath();
   scene.lines.query(view.left, view.top, view.right, view.bottom, (e) => {
     if (scene.layout.stub[e] === 1) stubs.push(e);
     else if (isSpecial(frame, e)) special.push(e);
-    else trace(context, scene.layout, e, camera.zoom);
+    else if (camera.zoom > curveZoom || reach(scene.layout, e) > shortest)
+      trace(context, scene.layout, e, camera.zoom);
   });
   context.lineJoin = 'round';
   context.strokeStyle = theme.edge;
@@ -38,6 +42,13 @@ function isSpecial({ scene, decor }: Frame, e: number): boolean {
   return (
     decor.selected >= 0 && (scene.input.from[e] === decor.selected || scene.input.to[e] === decor.selected)
   );
+}
+
+/** How far a line goes, in either direction; its ends are its extremes. */
+function reach({ route, routeStart }: Layout, e: number): number {
+  const first = 2 * routeStart[e]!;
+  const last = 2 * routeStart[e + 1]! - 2;
+  return Math.max(Math.abs(route[last]! - route[first]!), Math.abs(route[last + 1]! - route[first + 1]!));
 }
 
 function trace(context: CanvasRenderingContext2D, layout: Layout, e: number, zoom: number): void {

@@ -114,7 +114,8 @@ function alignVertices(graph: Proper, order: Order, side: Csr, conflicts: Set<nu
   return { root, next };
 }
 
-function distance(graph: Proper, width: Float32Array, a: number, b: number): number {
+/** Least distance between the centres of two neighbours of a rank. */
+export function distance(graph: Proper, width: Float32Array, a: number, b: number): number {
   const item = (v: number) => v < graph.items;
   const gap = item(a) && item(b) ? boxGap : lineGap;
   return (item(a) ? width[a]! / 2 : 0) + (item(b) ? width[b]! / 2 : 0) + gap;
@@ -217,7 +218,7 @@ function straightenTrunk(graph: Proper, { start, vertex }: Order, x: Float64Arra
 }
 
 /** Moves the picture to x = 0. */
-function toCorner(graph: Proper, x: Float64Array, width: Float32Array): Float64Array {
+export function toCorner(graph: Proper, x: Float64Array, width: Float32Array): Float64Array {
   const { min } = extentOf(graph, x, width);
   return x.map((value) => value - min);
 }

@@ -3,6 +3,7 @@ import { count, macs, plural } from '../format.ts';
 import type { Box } from './camera.ts';
 import type { FoldTree } from './foldTree.ts';
 import { type Grid, buildGrid } from './grid.ts';
+import type { Hint } from './hint.ts';
 import type { Layout, LayoutInput } from './layoutTypes.ts';
 import type { Visible } from './visible.ts';
 
@@ -46,11 +47,7 @@ export interface Outline extends Box {
   readonly title: string;
 }
 
-export function layoutInputOf(
-  view: GraphView,
-  visible: Visible,
-  hint: Float32Array | undefined,
-): LayoutInput {
+export function layoutInputOf(view: GraphView, visible: Visible, hint: Partial<Hint> = {}): LayoutInput {
   const height = Float32Array.from(visible.node, (v, i) =>
     visible.group[i]! >= 0 ? tileHeight : view.kind[v] === 0 ? cardHeight : portHeight,
   );
@@ -60,7 +57,7 @@ export function layoutInputOf(
     height,
     from: visible.from,
     to: visible.to,
-    ...(hint === undefined ? {} : { hint }),
+    ...hint,
   };
 }
 

@@ -1,0 +1,126 @@
+// An edit on a large model: the pass, the new graph, the new layout, and what moves in the picture.
+// Usage: npm run bench -- edit [layers, default 10000]
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { localEngine } from '../../src/engine/local.ts';
+import type { GraphView } from '../../src/engine/view.ts';
+import { writeModelFile } from '../../src/formats/io/models.ts';
+import { memoryBytes } from '../../src/ir/bytes.ts';
+import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
+import { tensorType } from '../../src/ir/types.ts';
+import { buildFoldTree } from '../../webview-ui/graph/foldTree.ts';
+import { nothingShown } from '../../webview-ui/graph/hiding.ts';
+import { layoutGraph } from '../../webview-ui/graph/layout.ts';
+import { hintOf } from '../../webview-ui/graph/hint.ts';
+import { type Scene, buildScene, layoutInputOf } from '../../webview-ui/graph/scene.ts';
+import { unfoldedAt, visibleGraph } from '../../webview-ui/graph/visible.ts';
+
+const wanted = Number(process.argv[2] ?? 10_000);
+
+/** Residual blocks; one block in a hundred holds an Identity, which the pass takes away. */
+function network(count: number): OnnxModel {
+  const type = tensorType('float32', [1, 16, 16, 16]);
+  const weight = {
+    dtype: 'float32',
+    dims: [16, 16, 3, 3],
+    data: memoryBytes(new Uint8Array(16 * 16 * 9 * 4)),
+  } as const;
+  const values = new Map<string, Value>([
+    ['x', { id: 'x', name: 'x', type }],
+    ['w', { id: 'w', name: 'w', type: tensorType('float32', weight.dims), constant: weight }],
+  ]);
+  const nodes: Node[] = [];
+  const add = (op: string, inputs: string[], block: number) => {
+    const output = `v${nodes.length}`;
+    const pads = { kind: 'ints', value: [1, 1, 1, 1] } as const;
+    const id = `/block${block}/${op}_${nodes.length}`;
+    const attributes = new Map(op === 'Conv' ? [['pads', pads] as const] : []);
+    nodes.push({ id, name: id, op, domain: '', inputs, outputs: [output], attributes });
+    return output;
+  };
+  let last = 'x';
+  for (let block = 0; nodes.length < count; block += 1) {
+    let branch = last;
+    for (let i = 0; i < 3; i += 1) branch = add('Relu', [add('Conv', [branch, 'w'], block)], block);
+    if (block % 100 === 50) branch = add('Identity', [branch], block);
+    const side = block % 3 === 0 ? add('Relu', [add('Conv', [last, 'w'], block)], block) : last;
+    last = add('Relu', [add('Add', [branch, side], block)], block);
+  }
+  values.set(last, { id: last, name: last, type });
+  return {
+    dialect: 'onnx',
+    graphs: [{ name: 'residual', inputs: ['x'], outputs: [last], nodes, values }],
+    irVersion: 8,
+    opsets: new Map([['', 17]]),
+    producerName: '',
+    producerVersion: '',
+    metadata: [],
+    functions: [],
+  };
+}
+
+/** What the page does with a graph, everything unfolded. */
+function sceneOf(view: GraphView, former: Scene | undefined): Scene {
+  const tree = buildFoldTree(view);
+  const visible = visibleGraph(view, tree, { unfolded: unfoldedAt(tree, tree.depth), show: nothingShown });
+  const input = layoutInputOf(view, visible, former === undefined ? {} : hintOf(former, view, visible));
+  return buildScene(view, tree, visible, input, layoutGraph(input));
+}
+
+/** Lines between the same two boxes before and after, and how many of them changed their vector. */
+function movement(before: Scene, after: Scene): { lines: number; moved: number } {
+  const place = (scene: Scene) => {
+    const at = new Map<string, number>();
+    scene.visible.itemOf.forEach((item, v) => at.set(scene.view.strings[scene.view.id[v]!]!, item));
+    return at;
+  };
+  const there = place(before);
+  const idOf = (i: number) => after.view.strings[after.view.id[after.visible.node[i]!]!]!;
+  const joined = new Set(Array.from(before.input.from, (from, e) => `${from} ${before.input.to[e]}`));
+  let lines = 0;
+  let moved = 0;
+  for (let e = 0; e < after.input.from.length; e++) {
+    const [a, b] = [after.input.from[e]!, after.input.to[e]!];
+    const [p, q] = [there.get(idOf(a)), there.get(idOf(b))];
+    if (p === undefined || q === undefined || !joined.has(`${p} ${q}`)) continue;
+    lines++;
+    const dx = after.layout.x[b]! - after.layout.x[a]! - (before.layout.x[q]! - before.layout.x[p]!);
+    const dy = after.layout.y[b]! - after.layout.y[a]! - (before.layout.y[q]! - before.layout.y[p]!);
+    if (Math.hypot(dx, dy) > 1) moved++;
+  }
+  return { lines, moved };
+}
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
+const file = path.join(folder, 'graph.onnx');
+const engine = localEngine();
+try {
+  await writeModelFile(network(wanted), file);
+  const { handle } = await engine.call('open', { path: file });
+  let before = sceneOf(await engine.call('graph', { handle }), undefined);
+  // A second picture warms the layout up.
+  before = sceneOf(before.view, before);
+  const steps: Record<string, number> = {};
+  const timed = async <T>(name: string, work: () => Promise<T> | T): Promise<T> => {
+    const begin = performance.now();
+    const result = await work();
+    steps[name] = performance.now() - begin;
+    return result;
+  };
+  const edited = await timed('pass', () => engine.call('apply', { handle, step: { pass: 'simplify' } }));
+  const view = await timed('graph', () => engine.call('graph', { handle: edited.handle }));
+  const after = await timed('layout and scene', () => sceneOf(view, before));
+  const total = Object.values(steps).reduce((a, b) => a + b, 0);
+  console.log(`${before.visible.count} boxes, ${edited.report.changed.length} layers changed by the pass`);
+  for (const [name, ms] of Object.entries(steps)) console.log(`  ${name.padEnd(18)} ${ms.toFixed(0)} ms`);
+  console.log(`  ${'together'.padEnd(18)} ${total.toFixed(0)} ms`);
+  const { lines, moved } = movement(before, after);
+  console.log(
+    `${lines} lines join the same boxes as before; ${moved} of them changed in length or direction`,
+  );
+} finally {
+  engine.dispose();
+  fs.rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,138 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { localEngine } from '../../src/engine/local.ts';
+import type { SensitivityReport } from '../../src/engine/protocol.ts';
+import { stepOfScheme } from '../../src/optimize/sensitivity/schemes.ts';
+import { evaluate } from '../../src/runtime/evaluate.ts';
+import { startRunner } from '../../src/runtime/launch.ts';
+import { hasShared, shared } from '../unit/support/models.ts';
+import { useSourceRunner } from '../unit/support/runner.ts';
+import { filledSkeleton } from '../unit/support/skeletons.ts';
+import { temporaryFile } from '../unit/passes/calibrate.ts';
+
+/**
+ * Prints what measuring sensitivity costs against running every changed model on every sample, and how alike the two
+ * rank the layers: `npm run bench -- sensitivity [NET…] [scheme=int8] [samples=64] [naive=no]`. NET is a file, or one of the
+ * names below. The naive way here is `apply` on one layer and `eval` against the original, as a script would do it.
+ */
+
+if (!hasShared) throw new Error(`this needs the models of ${path.join(shared, 'models')}`);
+
+const cifar = path.join(shared, 'data/cifar10-calib-512.onnx.json');
+const own = (name: string) => ({ file: path.join(shared, 'models/own', `${name}.onnx`), data: cifar });
+const nets: Readonly<Record<string, { readonly file?: string; readonly data?: string }>> = {
+  cifar_resnet: own('cifar_resnet_folded'),
+  cifar_mobilenet: own('cifar_mobilenet_folded'),
+  cifar_vit: own('cifar_vit_folded'),
+  pretrainedResnet: {
+    file: path.join(shared, 'models/tflite/pretrainedResnet.tflite'),
+    data: path.join(shared, 'data/cifar10-calib-512.mlperf.json'),
+  },
+  resnet50: {},
+};
+
+const words = process.argv.slice(2);
+const settings = Object.fromEntries(
+  words.filter((word) => word.includes('=')).map((word) => word.split('=')),
+);
+const names = words.filter((word) => !word.includes('='));
+const scheme = settings['scheme'] ?? 'int8';
+
+await useSourceRunner();
+const engine = localEngine();
+for (const name of names.length === 0 ? Object.keys(nets) : names) await measure(name);
+engine.dispose();
+
+async function measure(name: string): Promise<void> {
+  const net = nets[name] ?? { file: name };
+  const file = net.file ?? (await temporaryFile(filledSkeleton(name)));
+  const { handle, format } = await engine.call('open', { path: file });
+  const data = net.data === undefined ? {} : { data: net.data };
+  const samples = settings['samples'] === undefined ? {} : { samples: Number(settings['samples']) };
+  const report = await engine.call('sensitivity', { handle, scheme, ...data, ...samples });
+  const { inferences, naiveInferences, seconds, baselineInferenceSeconds, layers } = report;
+  const share = (part: number, whole: number) => `${((100 * part) / whole).toFixed(0)} %`;
+  console.log(`${name}, ${scheme}: ${layers.length} layers, ${report.samples} samples`);
+  console.log(`  work ${share(inferences, naiveInferences)} of layers x samples inferences`);
+  const ideal = naiveInferences * baselineInferenceSeconds;
+  console.log(
+    `  time ${seconds.toFixed(1)} s, ${share(seconds, ideal)} of layers x samples x one inference (${ideal.toFixed(1)} s)`,
+  );
+  if (settings['naive'] === 'no') return;
+  const start = performance.now();
+  const naive = await naiveOf(handle, format, report, data);
+  const naiveSeconds = (performance.now() - start) / 1000;
+  const ours = layers.map(({ sqnrDb }) => sqnrDb ?? Number.POSITIVE_INFINITY);
+  console.log(`  naive ${naiveSeconds.toFixed(1)} s as a script (ours: ${share(seconds, naiveSeconds)})`);
+  console.log(
+    `  Spearman ${spearman(ours, naive).toFixed(4)}, largest difference ${largest(ours, naive).toFixed(2)} dB`,
+  );
+}
+
+async function naiveOf(
+  handle: string,
+  dialect: 'onnx' | 'tflite',
+  report: SensitivityReport,
+  data: { readonly data?: string },
+): Promise<number[]> {
+  const found: number[] = [];
+  for (const { id } of report.layers) {
+    const step = { ...stepOfScheme(scheme, dialect, data.data), layers: [id] };
+    const changed = await engine.call('apply', { handle, step });
+    found.push(await sqnrOf(changed.handle, handle, report.samples, data.data));
+    await engine.call('release', { handle: changed.handle });
+  }
+  return found;
+}
+
+/** Without data, on the made-up inputs that the report was made with. */
+async function sqnrOf(
+  model: string,
+  reference: string,
+  samples: number,
+  data: string | undefined,
+): Promise<number> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'kerf-bench-'));
+  const save = async (handle: string) => {
+    const { format } = await engine.call('inspect', { handle });
+    const file = path.join(folder, `${handle}.${format}`);
+    await engine.call('save', { handle, path: file });
+    return file;
+  };
+  const found = await evaluate(startRunner, {
+    model: await save(model),
+    reference: await save(reference),
+    samples,
+    seed: 1,
+    ...(data !== undefined && { data }),
+  });
+  await rm(folder, { recursive: true });
+  return found.reference?.sqnrDb ?? Number.POSITIVE_INFINITY;
+}
+
+/** Rank correlation; equal values share their mean rank. */
+function spearman(a: readonly number[], b: readonly number[]): number {
+  const [x, y] = [ranks(a), ranks(b)];
+  const mean = (a.length - 1) / 2;
+  let [xy, xx, yy] = [0, 0, 0];
+  for (let i = 0; i < a.length; i += 1) {
+    const [dx, dy] = [(x[i] ?? 0) - mean, (y[i] ?? 0) - mean];
+    xy += dx * dy;
+    xx += dx * dx;
+    yy += dy * dy;
+  }
+  return xy / Math.sqrt(xx * yy);
+}
+
+function ranks(values: readonly number[]): number[] {
+  return values.map((value) => {
+    const below = values.filter((each) => each < value).length;
+    const same = values.filter((each) => each === value).length;
+    return below + (same - 1) / 2;
+  });
+}
+
+function largest(a: readonly number[], b: readonly number[]): number {
+  return Math.max(...a.map((value, i) => (value === b[i] ? 0 : Math.abs(value - (b[i] ?? 0)))));
+}
