@@ -1,6 +1,7 @@
 import { arenaBytesOf } from '../devices/arena.ts';
 import { estimateOn } from '../devices/estimate.ts';
-import type { Budget, Finding, Rule, RuleContext } from './rule.ts';
+import { passFix } from './fixes.ts';
+import type { Budget, Finding, Fix, Rule, RuleContext } from './rule.ts';
 import { bytesText, constantBytes, onModel, shrinkingFixes, storedBytes } from './support.ts';
 
 const remedy = `The limits come from \`kerf.json\` or from the workspace settings; \`kerf check\` fails when one is broken.`;
@@ -53,12 +54,14 @@ export const overMacsBudget: Rule = {
 **Example.** 300 million MACs with a budget of 100 million.
 
 **Remedy.** Prune channels, lower the input resolution, or raise the limit. ${remedy}`,
-  check({ analysis, budget }) {
+  check(context) {
+    const { analysis, budget } = context;
     const { macs } = analysis.totals;
     if (budget.macs === undefined || macs === undefined || macs <= budget.macs) return [];
     return onModel(
       overMacsBudget,
       `One inference takes ${millions(macs)} MACs; the budget allows ${millions(budget.macs)}.`,
+      pruned(context, macs, budget.macs),
     );
   },
 };
@@ -118,6 +121,20 @@ function latencyFindings(context: RuleContext): readonly Finding[] {
     : `Estimated at ${estimate}; the upper end is above the budget of ${budget.latencyMs} ms.`;
   const rule = over ? overLatencyBudget : { id: overLatencyBudget.id, severity: 'warning' as const };
   return onModel(rule, message);
+}
+
+/** Less than this share is left of no network that still works. */
+const leastLeft = 0.3;
+
+function pruned(context: RuleContext, macs: number, allowed: number): readonly Fix[] {
+  const share = Math.floor((100 * allowed) / macs) / 100;
+  if (share < leastLeft) return [];
+  const title = `Prune channels to ${(100 * share).toFixed(0)} % of the work, refitted to calibration data`;
+  return passFix(context, 'prune-channels', {
+    title,
+    options: { macs: share },
+    gain: { macs: macs * (1 - share) },
+  });
 }
 
 function millions(count: number): string {

@@ -1,5 +1,6 @@
 import { feedsOf } from '../ir/model.ts';
 import type { Rule } from './rule.ts';
+import { passFix } from './fixes.ts';
 import { typeIn } from './places.ts';
 import { onModel } from './support.ts';
 
@@ -15,7 +16,7 @@ slot are wasted: time and activation memory are those of the whole batch, and ac
 
 **Example.** An input \`float32[32,3,224,224]\` exported with the batch of the training loop.
 
-**Remedy.** Export with a batch of 1, or with a dynamic one.`,
+**Remedy.** Run \`set-shape\` with \`batch=1\`, or export with a batch of 1.`,
   check(context) {
     const graph = context.model.graphs[0];
     const feeds = feedsOf(graph).map((value) => typeIn(context, graph, value.id)?.shape ?? []);
@@ -23,9 +24,12 @@ slot are wasted: time and activation memory are those of the whole batch, and ac
     const [batch] = images[0] ?? [];
     if (typeof batch !== 'number' || batch <= 1 || !images.every((shape) => shape[0] === batch)) return [];
     const rule = context.device?.staticShapes === true ? 'warning' : fixedBatch.severity;
+    const macs = context.analysis.totals.macs;
+    const gain = macs === undefined ? {} : { gain: { macs: macs * (1 - 1 / batch) } };
     return onModel(
       { id: fixedBatch.id, severity: rule },
       `The model takes ${batch} inputs at once and no other number of them.`,
+      passFix(context, 'set-shape', { title: 'Change the batch to 1', options: { batch: '1' }, ...gain }),
     );
   },
 };

@@ -1,12 +1,13 @@
 import type { NodeId } from '../ir/model.ts';
 import type { OptionValues } from '../passes/pass.ts';
 import { passById } from '../passes/registry.ts';
-import type { Fix, RuleContext } from './rule.ts';
+import type { Fix, Gain, RuleContext } from './rule.ts';
 
 interface Wanted {
   readonly title: string;
   readonly options?: OptionValues;
   readonly layers?: readonly NodeId[];
+  readonly gain?: Gain;
 }
 
 /**
@@ -16,12 +17,13 @@ interface Wanted {
 export function passFix({ model }: RuleContext, id: string, wanted: Wanted): readonly Fix[] {
   const pass = passById(id);
   if (pass === undefined || !pass.dialects.includes(model.dialect)) return [];
-  const { title, options = {}, layers } = wanted;
-  if (layers === undefined) return [{ pass: id, options, title }];
+  const { title, options = {}, layers, gain } = wanted;
+  const more = gain === undefined ? {} : { gain };
+  if (layers === undefined) return [{ pass: id, options, title, ...more }];
   const set = new Set(layers);
   const able = model.graphs
     .flatMap((graph) => graph.nodes)
     .filter((node) => set.has(node.id) && pass.appliesTo?.(node, model) !== false)
     .map((node) => node.id);
-  return able.length === 0 ? [] : [{ pass: id, options, layers: able, title }];
+  return able.length === 0 ? [] : [{ pass: id, options, layers: able, title, ...more }];
 }

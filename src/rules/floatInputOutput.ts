@@ -1,8 +1,10 @@
-import type { Graph, NodeId } from '../ir/model.ts';
+import type { NodeId, ValueId } from '../ir/model.ts';
 import { feedsOf } from '../ir/model.ts';
 import { indexOf } from '../ir/walk.ts';
 import { soleReader } from '../passes/support/graph.ts';
-import type { Rule } from './rule.ts';
+import { passFix } from './fixes.ts';
+import { typeIn } from './places.ts';
+import type { Rule, RuleContext } from './rule.ts';
 import { onLayers } from './support.ts';
 
 const quantizers = new Set(['QUANTIZE', 'QuantizeLinear']);
@@ -18,9 +20,10 @@ them; a camera or a microphone gives integers anyway.
 
 **Example.** A TFLite model quantized with float32 input and output: \`QUANTIZE\` first, \`DEQUANTIZE\` last.
 
-**Remedy.** Quantize the original model with integer inputs and outputs (\`io=int8\`).`,
-  check({ model, device }) {
-    const layers = boundaryConversions(model.graphs[0]);
+**Remedy.** Run \`io-types\` with int8: the conversions go, the scales stay.`,
+  check(context) {
+    const { model, device } = context;
+    const layers = boundaryConversions(context);
     const strict = model.dialect === 'tflite' && (device?.class === 'mcu' || device?.integerOnly === true);
     // An ONNX runtime folds these into the kernels next to them.
     if (model.dialect === 'onnx' && device?.integerOnly !== true) return [];
@@ -28,21 +31,27 @@ them; a camera or a microphone gives integers anyway.
       { id: floatInputOutput.id, severity: strict ? 'warning' : floatInputOutput.severity },
       layers,
       (where) => `Floating-point numbers are converted at the edge of an integer model${where}.`,
+      passFix(context, 'io-types', {
+        title: 'Take and give int8',
+        options: { input: 'int8', output: 'int8' },
+      }),
     );
   },
 };
 
 /** A model with one of these at its input computes in integers behind it. */
-function boundaryConversions(graph: Graph): readonly NodeId[] {
+function boundaryConversions(context: RuleContext): readonly NodeId[] {
+  const graph = context.model.graphs[0];
+  const isFloat = (id: ValueId) => typeIn(context, graph, id)?.dtype === 'float32';
   const { producer } = indexOf(graph);
   const first = feedsOf(graph).flatMap(({ id }) => {
     const reader = soleReader(graph, id);
-    return reader !== undefined && quantizers.has(reader.op) ? [reader.id] : [];
+    return reader !== undefined && quantizers.has(reader.op) && isFloat(id) ? [reader.id] : [];
   });
   const last = graph.outputs.flatMap((id) => {
     const maker = producer.get(id);
     const constant = maker !== undefined && graph.values.get(maker.inputs[0] ?? '')?.constant !== undefined;
-    return maker !== undefined && dequantizers.has(maker.op) && !constant ? [maker.id] : [];
+    return maker !== undefined && dequantizers.has(maker.op) && !constant && isFloat(id) ? [maker.id] : [];
   });
   return [...first, ...last];
 }

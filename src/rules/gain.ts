@@ -137,12 +137,18 @@ export function gainText({ device, analysis }: Pick<RuleContext, 'device' | 'ana
     parts.push(`${bytesText(gain.fileBytes)} less`);
   if (gain.ramBytes !== undefined && gain.ramBytes >= 1)
     parts.push(`about ${bytesText(gain.ramBytes)} less RAM`);
+  if (gain.macs !== undefined) parts.push(`${countText(gain.macs)} MACs less`);
   if (gain.latencyMs !== undefined && device !== undefined) {
     const { before, after } = gain.latencyMs;
     const now = before === null ? 'does not run now' : `${milliseconds(before)} now`;
     parts.push(`about ${milliseconds(after)} on ${device.name} (${now})`);
   }
   return parts.join(', ');
+}
+
+function countText(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toPrecision(3)} G`;
+  return count >= 1e6 ? `${(count / 1e6).toPrecision(3)} M` : `${(count / 1e3).toPrecision(3)} k`;
 }
 
 function milliseconds(ms: number): string {

@@ -1,5 +1,6 @@
 import type { Graph, Node } from '../ir/model.ts';
 import { indexOf } from '../ir/walk.ts';
+import { passFix } from './fixes.ts';
 import type { Rule } from './rule.ts';
 import { onLayers } from './support.ts';
 
@@ -16,7 +17,8 @@ integer kernel to use: it dequantizes and computes in floating point, slower tha
 **Example.** \`DequantizeLinear → Conv → Add\` without a QuantizeLinear after the Conv.
 
 **Remedy.** Quantize the model again with a tool that quantizes the results of convolutions; \`quantize-static\` does.`,
-  check({ model }) {
+  check(context) {
+    const { model } = context;
     if (model.dialect !== 'onnx') return [];
     const graph = model.graphs[0];
     const layers = graph.nodes.filter((node) => isHalfQuantized(node, graph)).map((node) => node.id);
@@ -24,6 +26,7 @@ integer kernel to use: it dequantizes and computes in floating point, slower tha
       quantizedConvWithoutOutput,
       layers,
       (where) => `The convolution reads quantized values but its result is not quantized${where}.`,
+      passFix(context, 'requantize', { title: 'Quantize again, results included' }),
     );
   },
 };

@@ -1,6 +1,7 @@
 import type { Graph, Node } from '../ir/model.ts';
 import { indexOf } from '../ir/walk.ts';
 import { constantOf } from '../passes/support/constants.ts';
+import { passFix } from './fixes.ts';
 import type { Rule } from './rule.ts';
 import { isArm, onLayers } from './support.ts';
 
@@ -14,8 +15,9 @@ as fast as float32 with int8 activations, 2.7 times with uint8. On Arm it is the
 
 **Example.** A model quantized with \`activation_type=QInt8\`, run on a PC.
 
-**Remedy.** Quantize the original model with \`quantize-static\`, \`target=x86\`.`,
-  check({ model, device }) {
+**Remedy.** Run \`requantize\`, or quantize the original model with \`quantize-static\`, \`target=x86\`.`,
+  check(context) {
+    const { model, device } = context;
     if (model.dialect !== 'onnx' || device?.class !== 'cpu' || isArm(device)) return [];
     const graph = model.graphs[0];
     const layers = graph.nodes.filter((node) => isSignedResidual(node, graph)).map((node) => node.id);
@@ -23,6 +25,7 @@ as fast as float32 with int8 activations, 2.7 times with uint8. On Arm it is the
       signedActivationsOnX86,
       layers,
       (where) => `ONNX Runtime on x86 does not fuse int8 activations around this addition${where}.`,
+      passFix(context, 'requantize', { title: 'Quantize again for x86', options: { target: 'x86' } }),
     );
   },
 };
