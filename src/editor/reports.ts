@@ -1,18 +1,10 @@
 import type { DeviceProfile } from '../devices/profile.ts';
-import type {
-  Candidate,
-  DiffReport,
-  EvalReport,
-  InspectReport,
-  OptimizeReport,
-  SensitivityReport,
-} from '../engine/protocol.ts';
+import type { Candidate, DiffReport, EvalReport, InspectReport, OptimizeReport } from '../engine/protocol.ts';
 import type { Run } from './runHistory.ts';
 import { formatBytes, formatChange, formatCount, formatMs, formatPercent } from './format.ts';
+import { bullets, cell, table } from './reportParts.ts';
 
 /** Results as Markdown, for VS Code's own preview. No `vscode` import. */
-
-const listed = 200;
 
 export function comparisonReport(
   names: readonly [string, string],
@@ -63,21 +55,6 @@ export function evaluationReport(name: string, report: EvalReport): string {
           `| Cosine similarity | ${reference.cosine.toPrecision(4)} |`,
           `| KL divergence | ${reference.klDiv.toPrecision(3)} |`,
         ]),
-  ].join('\n');
-}
-
-export function sensitivityReport(name: string, report: SensitivityReport): string {
-  const rows = report.layers.map(({ name, id, sqnrDb, agreement }) => {
-    const noise = sqnrDb === null ? 'identical' : `${sqnrDb.toFixed(1)} dB`;
-    return `| ${cell(name === '' ? id : name)} | ${noise} | ${formatPercent(agreement)} |`;
-  });
-  return [
-    `# Sensitivity of ${name} to ${report.scheme}`,
-    '',
-    `One layer at a time is changed; ${report.metric} on ${cell(report.data)}. ${String(report.inferences)} inferences in ${report.seconds.toFixed(1)} s.`,
-    '',
-    ...table(['Layer', 'Signal to noise', 'Agreement'], rows),
-    ...bullets('Not covered', report.notCovered),
   ].join('\n');
 }
 
@@ -149,27 +126,4 @@ export function optimizeReportText(report: OptimizeReport, device: DeviceProfile
     '',
     ...table(['Candidate', 'Size and score', 'Latency and fit'], [row(report.baseline, ''), ...rows]),
   ].join('\n');
-}
-
-function table(head: readonly string[], rows: readonly string[]): readonly string[] {
-  if (rows.length === 0) return [];
-  const more = rows.length > listed ? [`| … and ${String(rows.length - listed)} more |`] : [];
-  return [
-    `| ${head.join(' | ')} |`,
-    `|${head.map(() => '---').join('|')}|`,
-    ...rows.slice(0, listed),
-    ...more,
-    '',
-  ];
-}
-
-function bullets(title: string, items: readonly string[]): readonly string[] {
-  if (items.length === 0) return [];
-  const more = items.length > listed ? [`- … and ${String(items.length - listed)} more`] : [];
-  return [`## ${title}`, '', ...items.slice(0, listed).map((item) => `- ${cell(item)}`), ...more, ''];
-}
-
-/** Text that cannot break a table. */
-function cell(text: string): string {
-  return text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ');
 }
