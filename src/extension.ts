@@ -54,7 +54,7 @@ export function activate(context: vscode.ExtensionContext): Services {
   const times = keep(createLayerTimes(services));
   const reports = keep(createReportDocuments());
   const previews = keep(createPreviews(services));
-  const pages = keep(createPageHost(services, { texts, findings }));
+  const pages = keep(createPageHost(services, { texts, findings, times }));
   const provider = keep(createProvider(services.store, pages, log));
   const active = keep(createActiveModel(services));
   context.subscriptions.push(

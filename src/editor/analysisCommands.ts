@@ -11,7 +11,10 @@ import { askForDataset } from './dataset.ts';
 import { describe, isCancellation } from './errorText.ts';
 import { tell } from './optimizeCommand.ts';
 import { pick } from './quickForms.ts';
-import { comparisonReport, evaluationReport, runReport, sensitivityReport } from './reports.ts';
+import type { MixedAnswers } from './mixedCommand.ts';
+import { runMixed } from './mixedCommand.ts';
+import { comparisonReport, evaluationReport, runReport } from './reports.ts';
+import { sensitivityReport } from './sensitivityReports.ts';
 import { openEditor, pickModel, targetUri, uriOf, withDocument } from './targets.ts';
 import { textUri } from './textForms.ts';
 import { requireTrust } from './trust.ts';
@@ -22,6 +25,7 @@ type AnalysisCommand =
   | 'kerf.compareWithOriginal'
   | 'kerf.evaluate'
   | 'kerf.sensitivity'
+  | 'kerf.mixed'
   | 'kerf.checkWorkspace'
   | 'kerf.showRun'
   | 'kerf.clearRuns';
@@ -68,13 +72,18 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
         requireTrust();
         const scheme = await pickScheme();
         const data = await askForDataset(services.settings, document);
-        const params = { scheme, ...(data === null ? {} : { data }) };
+        const apart = scheme === 'int8';
+        const params = { scheme, apart, ...(data === null ? {} : { data }) };
         const running = vscode.l10n.t('Sensitivity of {0}', document.fileName);
         const report = await withProgress(running, (call) => document.ask('sensitivity', params, call));
         times.setSensitivity(document, report);
         await reports.show(`${document.fileName} sensitivity`, sensitivityReport(document.fileName, report));
         return report;
       }),
+    'kerf.mixed': async (argument, answers) =>
+      withDocument(store, await targetUri(argument), (document) =>
+        runMixed(services, reports, document, (answers ?? {}) as MixedAnswers),
+      ),
     'kerf.checkWorkspace': () =>
       withProgress(vscode.l10n.t('Checking the models of the workspace'), (call) =>
         checkWorkspace(parts, call),
@@ -91,6 +100,8 @@ async function pickScheme(): Promise<string> {
   const schemes = [
     ['int8', vscode.l10n.t('8-bit weights and activations')],
     ['int4', vscode.l10n.t('4-bit weights')],
+    ['int3', vscode.l10n.t('3-bit weights')],
+    ['int2', vscode.l10n.t('2-bit weights')],
     ['fp16', vscode.l10n.t('half precision')],
     ['prune50', vscode.l10n.t('half of the weights zeroed')],
   ] as const;

@@ -19,6 +19,7 @@ export const commandIds = [
   'kerf.compareWithOriginal',
   'kerf.evaluate',
   'kerf.sensitivity',
+  'kerf.mixed',
   'kerf.openText',
   'kerf.copyOnnxText',
   'kerf.selectDevice',

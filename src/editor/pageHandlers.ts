@@ -5,6 +5,7 @@ import { applyPass, applySteps, benchmark, evaluate, optimize, writeCandidate } 
 import { askForDataset, datasetFor } from './dataset.ts';
 import type { ModelDocument } from './document.ts';
 import type { FindingsView } from './findings.ts';
+import type { LayerTimes } from './layerTimes.ts';
 import { pageComparison, withoutRows } from './pageComparison.ts';
 import { pageFiles } from './pageFiles.ts';
 import type { HostCall, PageHandlers } from './pageProtocol.ts';
@@ -20,6 +21,7 @@ export interface PageSurroundings {
   showText(layer: string | undefined): Promise<void>;
   showRule(rule: string): Promise<void>;
   readonly findings: FindingsView;
+  readonly times: LayerTimes;
 }
 
 /** One handler per page method, for one panel of a document. */
@@ -50,6 +52,8 @@ export function pageHandlers(
       const data = await datasetFor(settings, document);
       const params = { scheme, ...(data === null ? {} : { data }) };
       const report = await document.ask('sensitivity', params, options(call));
+      // Hints and hovers in the text form say the same.
+      around.times.setSensitivity(document, report);
       return {
         scheme,
         data: report.data,

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { ModelDocument } from './document.ts';
 import type { FindingsView } from './findings.ts';
+import type { LayerTimes } from './layerTimes.ts';
 import { pageHandlers } from './pageHandlers.ts';
 import { pageHtml, pageRoots } from './pageHtml.ts';
 import { connect } from './pageLine.ts';
@@ -30,6 +31,7 @@ export function createPageHost(
   around: {
     readonly texts: TextForms;
     readonly findings: FindingsView;
+    readonly times: LayerTimes;
   },
 ): PageHost {
   const panels = new Set<Panel>();
@@ -67,6 +69,7 @@ export function createPageHost(
         showText: (layer) => around.texts.show(document, layer),
         showRule: async (rule) => vscode.commands.executeCommand('kerf.showRule', rule),
         findings: around.findings,
+        times: around.times,
       });
       const line = connect(panel.webview, handlers, () => revisionOf(services, document));
       const entry: Panel = { document, panel, notify: line.notify };

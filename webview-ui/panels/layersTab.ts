@@ -3,6 +3,7 @@ import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, count, macs, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
+import { overlayOf } from '../graph/overlay.ts';
 import { findLayers } from '../query.ts';
 import { button, select, textField } from '../ui/controls.ts';
 import { copyText } from './actions.ts';
@@ -77,6 +78,7 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
     fill();
   });
   app.measured.onChange(fill);
+  app.extra.onChange(fill);
   app.selection.onChange(follow);
   return h(
     'div',
@@ -153,6 +155,7 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
     total: (rows) => format(totalOf(view(), column, rows)),
   });
   const measured = (v: Row) => app.measured.get()?.get(idOf(view(), v)) ?? Number.NaN;
+  const noise = (v: Row) => app.extra.get().get('sensitivity')?.values.get(idOf(view(), v)) ?? Number.NaN;
   // Graph inputs and outputs are no layers and are not counted.
   let numbers: { readonly of: GraphView; readonly at: Uint32Array } | undefined;
   const ordinal = (v: Row) => {
@@ -186,6 +189,16 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
       hidden: () => app.measured.get() === undefined,
       text: (v) => (Number.isNaN(measured(v)) ? '' : time(measured(v))),
       order: measured,
+    },
+    {
+      id: 'sensitivity',
+      title: 'Sensitivity',
+      width: 88,
+      numeric: true,
+      hidden: () => app.extra.get().get('sensitivity') === undefined,
+      // Shown in dB, ordered by noise: what hurts most is largest, as in the other columns.
+      text: (v) => (Number.isNaN(noise(v)) ? '' : overlayOf('sensitivity', app.extra.get()).format(noise(v))),
+      order: noise,
     },
     {
       id: 'findings',
