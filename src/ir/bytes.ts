@@ -12,6 +12,11 @@ export interface Bytes {
    * Throws `KerfError('missing-weights' | 'io')`.
    */
   read(offset?: number, length?: number): Uint8Array;
+  /**
+   * Like `read`, into memory that the caller uses again and again; gives the part of it that was filled. Absent where
+   * `read` copies nothing anyway.
+   */
+  readInto?(target: Uint8Array, offset: number, length: number): Uint8Array;
   /** A view of a part; copies nothing. */
   slice(offset: number, length: number): Bytes;
   /** Why the bytes cannot be read, when that is already known. */

@@ -43,8 +43,13 @@ class OpenFile {
   }
 
   #readFromDisk(position: number, length: number): Uint8Array {
+    return this.readInto(new Uint8Array(length), position);
+  }
+
+  /** Fills `into` from `position`. */
+  readInto(into: Uint8Array, position: number): Uint8Array {
     const fd = this.#open();
-    const into = new Uint8Array(length);
+    const { length } = into;
     let done = 0;
     while (done < length) {
       const piece = Math.min(length - done, 1 << 30);
@@ -100,6 +105,11 @@ export class FileBytes implements Bytes {
   read(offset = 0, length = this.length - offset): Uint8Array {
     const clamped = Math.max(0, Math.min(length, this.length - offset));
     return this.#file.read(this.start + offset, clamped);
+  }
+
+  readInto(target: Uint8Array, offset: number, length: number): Uint8Array {
+    const clamped = Math.max(0, Math.min(length, this.length - offset, target.length));
+    return this.#file.readInto(target.subarray(0, clamped), this.start + offset);
   }
 
   slice(offset: number, length: number): Bytes {
