@@ -116,6 +116,16 @@ try {
   console.log(`${before.visible.count} boxes, ${edited.report.changed.length} layers changed by the pass`);
   for (const [name, ms] of Object.entries(steps)) console.log(`  ${name.padEnd(18)} ${ms.toFixed(0)} ms`);
   console.log(`  ${'together'.padEnd(18)} ${total.toFixed(0)} ms`);
+  // The same machine at the same moment: a copy of the file, opened from nothing.
+  const copy = path.join(folder, 'copy.onnx');
+  fs.copyFileSync(file, copy);
+  const begin = performance.now();
+  const opened = await engine.call('open', { path: copy });
+  sceneOf(await engine.call('graph', { handle: opened.handle }), undefined);
+  const opening = performance.now() - begin;
+  console.log(
+    `  opening the same file, to the picture: ${opening.toFixed(0)} ms; an edit takes ${(total / opening).toFixed(2)} times that`,
+  );
   const { lines, moved } = movement(before, after);
   console.log(
     `${lines} lines join the same boxes as before; ${moved} of them changed in length or direction`,

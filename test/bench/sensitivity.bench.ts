@@ -13,7 +13,7 @@ import { temporaryFile } from '../unit/passes/calibrate.ts';
 
 /**
  * Prints what measuring sensitivity costs against running every changed model on every sample, and how alike the two
- * rank the layers: `npm run bench -- sensitivity [NET…] [scheme=int8] [samples=64] [naive=no]`. NET is a file, or one of the
+ * rank the layers: `npm run bench -- sensitivity [NET…] [scheme=int8] [samples=64] [exact=yes] [naive=no]`. NET is a file, or one of the
  * names below. The naive way here is `apply` on one layer and `eval` against the original, as a script would do it.
  */
 
@@ -38,6 +38,7 @@ const settings = Object.fromEntries(
 );
 const names = words.filter((word) => !word.includes('='));
 const scheme = settings['scheme'] ?? 'int8';
+const exact = settings['exact'] === 'yes';
 
 await useSourceRunner();
 const engine = localEngine();
@@ -50,7 +51,7 @@ async function measure(name: string): Promise<void> {
   const { handle, format } = await engine.call('open', { path: file });
   const data = net.data === undefined ? {} : { data: net.data };
   const samples = settings['samples'] === undefined ? {} : { samples: Number(settings['samples']) };
-  const report = await engine.call('sensitivity', { handle, scheme, ...data, ...samples });
+  const report = await engine.call('sensitivity', { handle, scheme, ...data, ...samples, exact });
   const { inferences, naiveInferences, seconds, baselineInferenceSeconds, layers } = report;
   const share = (part: number, whole: number) => `${((100 * part) / whole).toFixed(0)} %`;
   console.log(`${name}, ${scheme}: ${layers.length} layers, ${report.samples} samples`);

@@ -115,7 +115,11 @@ async function serve(): Promise<{ server: Server; origin: string }> {
 
 export interface Stage {
   /** Opens the page with a made-up model; waits until the graph is drawn. Errors on the page fail the test. */
-  open(options?: Readonly<Record<string, string>>, size?: { width: number; height: number }): Promise<Page>;
+  open(
+    options?: Readonly<Record<string, string>>,
+    size?: { width: number; height: number },
+    drawn?: boolean,
+  ): Promise<Page>;
   readonly errors: string[];
   close(): Promise<void>;
 }
@@ -132,7 +136,7 @@ export async function openStage(): Promise<Stage> {
   const errors: string[] = [];
   return {
     errors,
-    async open(options = {}, size = { width: 1440, height: 900 }) {
+    async open(options = {}, size = { width: 1440, height: 900 }, drawn = true) {
       const page = await browser.newPage({ viewport: size });
       page.setDefaultTimeout(10_000);
       page.on('pageerror', (error) => errors.push(`${error.message}\n${error.stack ?? ''}`));
@@ -141,9 +145,10 @@ export async function openStage(): Promise<Stage> {
       });
       await page.goto(`${origin}/?${new URLSearchParams(options).toString()}`);
       await page.waitForSelector('.graph-canvas');
-      await page.waitForFunction(
-        () => document.querySelector('.graph-pane')?.getAttribute('data-boxes') !== null,
-      );
+      if (drawn)
+        await page.waitForFunction(
+          () => document.querySelector('.graph-pane')?.getAttribute('data-boxes') !== null,
+        );
       return page;
     },
     async close() {

@@ -29,6 +29,8 @@ export interface FakeHost {
   readonly held: Set<PageMethod>;
   release(): void;
   notify(notice: Notice): void;
+  /** Makes the columns of the graph and throws them away. */
+  buildGraph(): void;
   setTheme(id: string): void;
   state(): DocumentState;
   remembered(): unknown;
@@ -338,6 +340,7 @@ window.fakeHost = {
     waiting = [];
   },
   notify: (notice) => post({ kind: 'notice', ...notice }),
+  buildGraph: () => void viewOf(nodes),
   setTheme,
   state,
   remembered: () => JSON.parse(sessionStorage.getItem(stateKey) ?? 'null') as unknown,
