@@ -1,12 +1,13 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, NodeId } from '../../ir/model.ts';
-import { withMainGraph } from '../../ir/model.ts';
-import { indexOf } from '../../ir/walk.ts';
 import type { Calibrator, CrossMoments, InputMoments, PassContext } from '../pass.ts';
 import type { DenseLayer } from './denseLayer.ts';
-import { multiplyLayerOf } from './denseLayer.ts';
+import { matrixOf } from './denseLayer.ts';
+import { fitRows } from './fitRows.ts';
+import type { Change } from './layerStages.ts';
+import { changeLayers } from './layerStages.ts';
 import type { LayerChange, Target } from './refit.ts';
-import { shiftOf, takesShift, targetOf, withWeights } from './refit.ts';
+import { shiftOf, targetOf } from './refit.ts';
 import type { RoundedRows } from './rounding.ts';
 import { roundRows } from './rounding.ts';
 import type { Levels } from './roundingRow.ts';
@@ -41,9 +42,6 @@ export interface RoundedModel<M extends Model> {
   readonly rounded: ReadonlyMap<NodeId, RoundedLayer>;
 }
 
-/** Moments held at once; more mean another run over the data. */
-const bytesAtOnce = 256 * 2 ** 20;
-
 /**
  * Rounds the weights of layers by what the calibration data say of their inputs. Sequentially, each layer is first
  * fitted to what the layers before it have become, and rounded for those inputs: one run over the data per depth.
@@ -56,94 +54,15 @@ export async function roundLayers<M extends Model>(
   context: Pick<PassContext, 'step'>,
 ): Promise<RoundedModel<M>> {
   const rounded = new Map<NodeId, RoundedLayer>();
-  let current = model;
-  let done = 0;
-  for (const wave of sequential ? wavesOf(model, plans) : [plans]) {
-    for (const group of groupsOf(model, wave)) {
-      const seen = await observe(model, current, group, calibrator, sequential);
-      const changes: LayerChange[] = [];
-      for (const plan of group) {
-        await context.step(done / plans.length, `rounding the weights of ${plan.id}`);
-        done += 1;
-        const moments = seen.get(plan.id);
-        const layer = layerIn(current, plan.id);
-        if (moments === undefined || layer === undefined || !isFinite(moments)) continue;
-        const result = roundLayer(layer, moments, plan, takesShift(current.graphs[0], layer));
-        rounded.set(plan.id, result.rounded);
-        changes.push(result.change);
-      }
-      current = withWeights(current, changes);
-    }
-  }
-  return { model: current, rounded };
-}
-
-function layerIn(model: Model, id: NodeId): DenseLayer | undefined {
-  const node = indexOf(model.graphs[0]).node.get(id);
-  return node && multiplyLayerOf(model, node);
-}
-
-function isFinite({ gram }: InputMoments): boolean {
-  return gram.every(Number.isFinite);
-}
-
-function observe(
-  model: Model,
-  current: Model,
-  plans: readonly LayerPlan[],
-  calibrator: Calibrator,
-  sequential: boolean,
-): Promise<ReadonlyMap<NodeId, InputMoments | CrossMoments>> {
-  const ids = plans.map((plan) => plan.id);
-  if (!sequential || current === model) return calibrator.moments(upTo(model, ids), ids);
-  return calibrator.crossMoments(
-    upTo(model, ids),
-    upTo(current, ids),
-    ids.map((id) => ({ reference: id, current: id })),
-  );
-}
-
-/** The model without what comes after these layers: nobody has to compute it. */
-function upTo<M extends Model>(model: M, ids: readonly NodeId[]): M {
-  const graph = model.graphs[0];
-  const wanted = new Set(ids);
-  const last = graph.nodes.findLastIndex((node) => wanted.has(node.id));
-  return withMainGraph(model, { ...graph, nodes: graph.nodes.slice(0, last + 1) });
-}
-
-/** Layers in as many steps as the longest chain of them has. */
-function wavesOf(model: Model, plans: readonly LayerPlan[]): readonly (readonly LayerPlan[])[] {
-  const graph = model.graphs[0];
   const planned = new Map(plans.map((plan) => [plan.id, plan]));
-  const depths = new Map<string, number>();
-  const waves: LayerPlan[][] = [];
-  for (const node of graph.nodes) {
-    let depth = 0;
-    for (const input of node.inputs) depth = Math.max(depth, depths.get(input ?? '') ?? 0);
-    const plan = planned.get(node.id);
-    if (plan !== undefined) {
-      (waves[depth] ??= []).push(plan);
-      depth += 1;
-    }
-    for (const output of node.outputs) if (output !== null) depths.set(output, depth);
-  }
-  return waves.map((wave) => wave ?? []);
-}
-
-function groupsOf(model: Model, plans: readonly LayerPlan[]): readonly (readonly LayerPlan[])[] {
-  const groups: LayerPlan[][] = [];
-  let room = 0;
-  for (const plan of plans) {
-    const layer = layerIn(model, plan.id);
-    const bytes = layer === undefined ? 0 : 8 * layer.groups * layer.inputs ** 2;
-    if (bytes > room || groups.length === 0) {
-      groups.push([]);
-      room = bytesAtOnce;
-    }
-    groups.at(-1)?.push(plan);
-    room -= bytes;
-  }
-  return groups;
+  const change: Change = async (layer, moments, centred) => {
+    const { id } = layer.node;
+    await context.step(rounded.size / plans.length, `rounding the weights of ${id}`);
+    const result = roundLayer(layer, moments, planned.get(id) as LayerPlan, centred);
+    rounded.set(id, result.rounded);
+    return result.change;
+  };
+  return { model: await changeLayers(model, [...planned.keys()], calibrator, sequential, change), rounded };
 }
 
 /** Rounds one layer; `centred` when its bias can take up a shift. */
@@ -153,7 +72,9 @@ export function roundLayer(
   plan: Omit<LayerPlan, 'id'>,
   centred: boolean,
 ): { rounded: RoundedLayer; change: LayerChange } {
-  const target = targetOf(layer, moments, centred);
+  const whole = targetOf(layer, moments, centred);
+  const keep = keptOf(layer);
+  const target = keep === undefined ? whole : { ...whole, weights: fitRows(layer, whole, keep) };
   const { outputs, inputs, groups } = layer;
   if (plan.oneScale === true && groups > 1)
     throw new KerfError('unsupported', 'one scale for all groups of a convolution');
@@ -165,7 +86,8 @@ export function roundLayer(
     const part = roundRows(costOf(target.costs[g] as Float64Array, inputs), {
       rows,
       weights: target.weights.subarray(from, from + rows * inputs),
-      levels: plan.levels,
+      keep: keep?.subarray(from, from + rows * inputs),
+      levels: keep === undefined ? plan.levels : withZero(plan.levels),
       block: plan.block,
       oneScale: plan.oneScale === true,
       leastScales: plan.leastScales && Array.from(plan.leastScales).slice(g * rows, (g + 1) * rows),
@@ -181,6 +103,21 @@ export function roundLayer(
     rounded: { layer, codes, scales: plan.oneScale === true ? all.slice(0, 1) : all, loss },
     change: { layer, matrix, ...(shift && { shift }) },
   };
+}
+
+/** Share of zeros from which a weight counts as pruned. */
+const prunedShare = 0.2;
+
+/** 0 where a pruned layer has its zeros, which are to stay; `undefined` for other layers. */
+function keptOf(layer: DenseLayer): Uint8Array | undefined {
+  const keep = Uint8Array.from(matrixOf(layer), (weight) => (weight === 0 ? 0 : 1));
+  const kept = keep.reduce((sum, one) => sum + one, 0);
+  return kept <= (1 - prunedShare) * keep.length ? keep : undefined;
+}
+
+function withZero(sets: readonly Levels[]): readonly Levels[] {
+  const found = sets.filter(({ low, step }) => low % step === 0);
+  return found.length === 0 ? sets : found;
 }
 
 /** The numbers that codes stand for. */

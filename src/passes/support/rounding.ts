@@ -6,6 +6,8 @@ export interface RoundingTask {
   readonly rows: number;
   /** `rows` x `size` of the cost, row-major: what the rounded weights should come close to. */
   readonly weights: Float64Array;
+  /** 0 where the code is zero whatever the weight, as after pruning; `rows` x `size`. */
+  readonly keep?: Uint8Array | undefined;
   /** Each row takes the set that serves it best. */
   readonly levels: readonly Levels[];
   /** Neighbours of a row that share a scale; 0 for one scale per row. */
@@ -35,6 +37,7 @@ const mostRounds = 12;
 /** One row in the cost's order, with room to work in. */
 interface Row {
   readonly weights: Float64Array;
+  readonly keep: Uint8Array | undefined;
   readonly scales: Float64Array;
   readonly codes: Float64Array;
   readonly errors: Float64Array;
@@ -80,10 +83,11 @@ export function roundRows(cost: Cost, task: RoundingTask): RoundedRows {
   return { codes, scales, cost: total };
 }
 
-function rowOf({ size, order }: Cost, { weights, block }: RoundingTask, r: number): Row {
+function rowOf({ size, order }: Cost, { weights, block, keep }: RoundingTask, r: number): Row {
   const groupCount = block === 0 ? 1 : Math.ceil(size / block);
   return {
     weights: Float64Array.from(order, (at) => weights[r * size + at] as number),
+    keep: keep && Uint8Array.from(order, (at) => keep[r * size + at] as number),
     scales: new Float64Array(size),
     codes: new Float64Array(size),
     errors: new Float64Array(size),
@@ -133,6 +137,7 @@ function simpleTrials({ h, size }: Cost, row: Row, levels: Levels, least: number
       const group = row.groups[i] as number;
       const scale = trial.groupScales[group] as number;
       const value = row.weights[i] as number;
+      if (row.keep?.[i] === 0) continue;
       const error = value - scale * codeFor(value, scale, levels);
       const part = error * error * (h[i * size + i] as number);
       trial.costs[group] = (trial.costs[group] as number) + part;
@@ -168,7 +173,7 @@ function spreadScales(row: Row): void {
 
 function sweptCost(cost: Cost, row: Row, trial: Trial): number {
   applyTrial(row, trial);
-  sweep(cost, row.weights, row.scales, trial.levels, row.codes, row.errors);
+  sweep(cost, row.weights, row.scales, trial.levels, row.codes, row.errors, row.keep);
   return slopeOf(cost, row.errors, row.slope);
 }
 
@@ -207,14 +212,15 @@ function settle(cost: Cost, row: Row, trial: Trial, least: number | undefined): 
     return true;
   };
   for (let round = 0; round < mostRounds; round += 1) {
-    const moved = descend(cost, row.scales, levels, row.codes, row.errors, row.slope);
+    const moved = descend(cost, row.scales, levels, row.codes, row.errors, row.slope, row.keep);
     if (least !== undefined) refitScales(cost, row, least);
     const improved = keep(refresh(cost, row));
     if (moved === 0 && !improved) break;
   }
   applyTrial(row, trial);
   for (let i = 0; i < cost.size; i += 1)
-    row.codes[i] = codeFor(row.weights[i] as number, row.scales[i] as number, levels);
+    row.codes[i] =
+      row.keep?.[i] === 0 ? 0 : codeFor(row.weights[i] as number, row.scales[i] as number, levels);
   keep(refresh(cost, row));
   row.codes.set(kept.codes);
   row.groupScales.set(kept.scales);

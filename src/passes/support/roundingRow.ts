@@ -55,7 +55,7 @@ export function codeFor(value: number, scale: number, { low, step, high }: Level
 
 /**
  * GPTQ (Frantar et al. 2022) in the form of Babai's nearest plane: from the last place to the first, each weight is
- * rounded after it made up for the errors behind it.
+ * rounded after it made up for the errors behind it; to zero where `keep` is 0.
  */
 export function sweep(
   { size, factor }: Cost,
@@ -64,16 +64,35 @@ export function sweep(
   levels: Levels,
   codes: Float64Array,
   errors: Float64Array,
+  keep?: Uint8Array,
 ): void {
   for (let i = size - 1; i >= 0; i -= 1) {
     const row = i * size;
     let target = weights[i] as number;
     for (let k = i + 1; k < size; k += 1) target += (factor[row + k] as number) * (errors[k] as number);
     const scale = scales[i] as number;
-    const code = codeFor(target, scale, levels);
+    const code = keep?.[i] === 0 ? 0 : codeFor(target, scale, levels);
     codes[i] = code;
     errors[i] = (weights[i] as number) - scale * code;
   }
+}
+
+/** The row with some weights at zero and the others moved to make up for it in one sweep (SparseGPT, arXiv 2301.00774). */
+export function sparseSweep(
+  { size, order, factor }: Cost,
+  row: Float64Array,
+  keep: Uint8Array,
+): Float64Array {
+  const out = new Float64Array(size);
+  const errors = new Float64Array(size);
+  for (let i = size - 1; i >= 0; i -= 1) {
+    const at = order[i] as number;
+    let target = row[at] as number;
+    for (let k = i + 1; k < size; k += 1) target += (factor[i * size + k] as number) * (errors[k] as number);
+    out[at] = keep[at] === 1 ? target : 0;
+    errors[i] = (row[at] as number) - (out[at] as number);
+  }
+  return out;
 }
 
 /** H e; the cost is its product with e. */
@@ -100,9 +119,11 @@ export function descend(
   codes: Float64Array,
   errors: Float64Array,
   slope: Float64Array,
+  keep?: Uint8Array,
 ): number {
   let moved = 0;
   for (let i = size - 1; i >= 0; i -= 1) {
+    if (keep?.[i] === 0) continue;
     const scale = scales[i] as number;
     const before = codes[i] as number;
     const after = codeFor(scale * before + (slope[i] as number) / (h[i * size + i] as number), scale, levels);
