@@ -4,16 +4,15 @@ import { writeModelFile } from '../../formats/io/models.ts';
 import { writeParts } from '../../formats/io/files.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { Dialect, Model } from '../../ir/model.ts';
-import { onnxToTflite } from '../../passes/convert/toTflite/convert.ts';
+import type { Dialect } from '../../ir/model.ts';
+import type { Converted } from '../../passes/convert/onnxModel.ts';
+import { convertOnnx, tidied } from '../../passes/convert/onnxModel.ts';
 import { tfliteToOnnx } from '../../passes/convert/toOnnx/convert.ts';
-import { layout } from '../../passes/layout/layout.ts';
-import { simplify } from '../../passes/simplify/simplify.ts';
+import type { PassContext } from '../../passes/pass.ts';
 import { defaultSeed } from '../calibration.ts';
 import type { JobContext } from '../context.ts';
 import { exporters } from '../exporters.ts';
 import type { EngineMethods } from '../methods.ts';
-import { applyStep } from '../steps.ts';
 import type { Held, ModelStore } from '../store.ts';
 import { headline } from './models.ts';
 
@@ -38,7 +37,7 @@ export function fileMethods(store: ModelStore): Pick<EngineMethods, 'diff' | 'co
     async convert({ handle, path }, job) {
       const held = store.get(handle);
       const target = targetDialect(path);
-      const { model, notes } = await convertModel(store, held, target, job);
+      const { model, notes } = await convertModel(held, target, job);
       return { ...(await writeModelFile(model, path)), notes };
     },
 
@@ -60,20 +59,14 @@ export function fileMethods(store: ModelStore): Pick<EngineMethods, 'diff' | 'co
 }
 
 /** Converts by way of the passes that the converters rely on. */
-async function convertModel(
-  store: ModelStore,
-  held: Held,
-  target: Dialect,
-  job: JobContext,
-): Promise<{ model: Model; notes: readonly string[] }> {
+async function convertModel(held: Held, target: Dialect, job: JobContext): Promise<Converted> {
   const { model } = held;
   if (model.dialect === target) return { model, notes: ['the model already has this format; it was copied'] };
+  const context: PassContext = { seed: defaultSeed, step: job.step };
   try {
-    if (model.dialect === 'tflite') return await tidied(tfliteToOnnx(model));
-    let ready = held;
-    for (const pass of ['simplify', 'fuse']) ready = (await applyStep(store, ready, { pass }, job)).held;
-    if (ready.model.dialect !== 'onnx') throw new KerfError('internal', 'a pass changed the dialect');
-    return await tidied(onnxToTflite(ready.model, analyse(ready.model)));
+    if (model.dialect === 'onnx') return await convertOnnx(model, context);
+    const converted = tfliteToOnnx(model);
+    return { model: await tidied(converted.model, context), notes: converted.notes };
   } catch (error) {
     if (!KerfError.is(error)) throw error;
     throw new KerfError(error.reason, error.message, {
@@ -81,17 +74,4 @@ async function convertModel(
       ...(error.place && { place: error.place }),
     });
   }
-}
-
-interface Converted {
-  readonly model: Model;
-  readonly notes: readonly string[];
-}
-
-/** Without the transposes and reshapes that only stand between two layouts. */
-async function tidied({ model, notes }: Converted): Promise<Converted> {
-  let tidy = model;
-  for (const pass of [layout, simplify])
-    tidy = (await pass.run(tidy, {}, { seed: defaultSeed, step: async () => {} })).model;
-  return { model: tidy, notes };
 }

@@ -1,28 +1,30 @@
 import type { Attribute } from '../../../ir/attribute.ts';
+import { attr } from '../../../ir/attribute.ts';
+import type { DType } from '../../../ir/dtype.ts';
 import { KerfError } from '../../../ir/errors.ts';
-import type { Graph, Node, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
+import type { Graph, Node, Quantization, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
 import { floatTensor, intTensor } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';
 import { tensorType } from '../../../ir/types.ts';
+import { movesNothing, ordered } from '../../layout/order.ts';
 
-export type Layout = 'onnx' | 'nhwc';
-
-/** A value of the TFLite graph under construction; its shape is in its own layout. */
+/** A value of the TFLite graph under construction. */
 export interface Placed {
   readonly id: ValueId;
   readonly shape: readonly number[];
-  readonly layout: Layout;
+  readonly dtype: DType;
+}
+
+/** What an operator makes, and how it is set. */
+export interface Making {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** float32 without. */
+  readonly dtype?: DType;
+  readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
 const activations = { NONE: 0, RELU: 1, RELU_N1_TO_1: 2, RELU6: 3 } as const;
-export type Activation = keyof typeof activations;
-
-const toNhwc = [0, 2, 3, 1];
-const toNchw = [0, 3, 1, 2];
-
-export function permuted<T>(items: readonly T[], order: readonly number[]): T[] {
-  return order.map((from) => items[from] as T);
-}
 
 export const option = {
   padding: (same: boolean): Attribute => ({
@@ -30,98 +32,95 @@ export const option = {
     value: same ? 0 : 1,
     name: same ? 'SAME' : 'VALID',
   }),
-  activation: (name: Activation): Attribute => ({ kind: 'enum', value: activations[name], name }),
+  activation: (name: keyof typeof activations): Attribute => ({
+    kind: 'enum',
+    value: activations[name],
+    name,
+  }),
+  flag: (value: boolean): Attribute => ({ kind: 'bool', value }),
+  type: (value: number, name: string): Attribute => ({ kind: 'enum', value, name }),
 };
 
-/** Builds a float TFLite graph; converts layouts on demand and remembers each conversion. */
+const toNhwc = [0, 2, 3, 1];
+const toNchw = [0, 3, 1, 2];
+
+/** Builds a TFLite graph operator by operator; equal small constants are shared. */
 export class TfliteBuilder {
   readonly #values = new Map<ValueId, Value>();
   readonly #nodes: Node[] = [];
-  readonly #converted = new Map<string, Placed>();
-  readonly #constants = new Map<string, ValueId>();
+  readonly #shared = new Map<string, Placed>();
 
-  input(name: string, shape: readonly number[]): Placed {
-    return this.#value(name, shape, 'onnx');
+  input(name: string, shape: readonly number[], dtype: DType): Placed {
+    return this.#value(name, shape, dtype);
   }
 
-  /** Emits an operator with one float output. */
-  emit(
+  /** Emits an operator with one output. */
+  emit(op: string, inputs: readonly (Placed | null)[], making: Making): Placed {
+    return this.emitMany(op, inputs, [making], making.attributes)[0] as Placed;
+  }
+
+  emitMany(
     op: string,
-    inputs: readonly (ValueId | null)[],
-    shape: readonly number[],
-    name: string,
-    attributes: readonly (readonly [string, Attribute])[] = [],
-    layout: Layout = 'onnx',
-  ): Placed {
-    const output = this.#value(name, shape, layout);
+    inputs: readonly (Placed | null)[],
+    made: readonly Making[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): readonly Placed[] {
+    const outputs = made.map(({ name, shape, dtype }) => this.#value(name, shape, dtype ?? 'float32'));
     this.#nodes.push({
-      id: output.id,
+      id: (outputs[0] as Placed).id,
       name: '',
       op,
       domain: '',
-      inputs,
-      outputs: [output.id],
-      attributes: new Map(attributes),
+      inputs: inputs.map((each) => each?.id ?? null),
+      outputs: outputs.map((each) => each.id),
+      attributes: new Map(Object.entries(attributes)),
     });
-    return output;
+    return outputs;
   }
 
-  constant(name: string, tensor: Tensor): ValueId {
+  constant(name: string, tensor: Tensor, quantization?: Quantization): Placed {
     const id = this.#fresh(name);
-    this.#values.set(id, { id, name: id, type: tensorType(tensor.dtype, tensor.dims), constant: tensor });
-    return id;
+    const type = tensorType(tensor.dtype, tensor.dims);
+    this.#values.set(id, { id, name: id, type, constant: tensor, ...(quantization && { quantization }) });
+    return { id, shape: tensor.dims, dtype: tensor.dtype };
   }
 
-  /** An int32 vector; equal ones are shared. */
-  integers(values: readonly number[], dims: readonly number[] = [values.length]): ValueId {
-    const key = `${dims.join('x')}:${values.join(',')}`;
-    let id = this.#constants.get(key);
-    if (id === undefined) {
-      id = this.constant(`const_${this.#constants.size}`, intTensor('int32', dims, values));
-      this.#constants.set(key, id);
-    }
-    return id;
+  /** An int32 tensor, a vector without `dims`. */
+  integers(values: readonly number[], dims: readonly number[] = [values.length]): Placed {
+    return this.#common(`i${dims.join('x')}:${values.join()}`, () => intTensor('int32', dims, values));
   }
 
-  scalar(value: number): ValueId {
-    const key = `scalar:${value}`;
-    let id = this.#constants.get(key);
-    if (id === undefined) {
-      id = this.constant(`const_${this.#constants.size}`, floatTensor([], Float32Array.of(value)));
-      this.#constants.set(key, id);
-    }
-    return id;
+  scalar(value: number): Placed {
+    return this.#common(`f${value}`, () => floatTensor([], Float32Array.of(value)));
   }
 
-  /** The value in the wanted layout; a transpose that moves no data becomes a reshape. */
-  inLayout(value: Placed, layout: Layout): Placed {
-    if (value.layout === layout) return value;
-    if (value.shape.length !== 4) return { ...value, layout };
-    const key = `${value.id}:${layout}`;
-    let converted = this.#converted.get(key);
-    if (converted === undefined) {
-      const order = layout === 'nhwc' ? toNhwc : toNchw;
-      const shape = permuted(value.shape, order);
-      const moved = (list: readonly number[]) => list.filter((dim) => dim !== 1).join();
-      converted =
-        moved(value.shape) === moved(shape)
-          ? this.reshape(value.id, shape, `${value.id}_${layout}`, layout)
-          : this.emit(
-              'TRANSPOSE',
-              [value.id, this.integers(order)],
-              shape,
-              `${value.id}_${layout}`,
-              [],
-              layout,
-            );
-      this.#converted.set(key, converted);
-    }
-    return converted;
+  /** Axis `i` of the result is axis `order[i]`; nothing is moved when the bytes stay as they are. */
+  transpose(value: Placed, order: readonly number[], name: string): Placed {
+    const shape = ordered(value.shape, order);
+    if (movesNothing(value.shape, order)) return this.reshape(value, shape, name);
+    return this.emit('TRANSPOSE', [value, this.integers(order)], { name, shape, dtype: value.dtype });
   }
 
-  reshape(id: ValueId, shape: readonly number[], name: string, layout: Layout = 'onnx'): Placed {
-    const attributes = [['new_shape', { kind: 'ints', value: shape }]] as const;
-    return this.emit('RESHAPE', [id, this.integers(shape)], shape, name, attributes, layout);
+  nhwc(value: Placed): Placed {
+    return this.transpose(value, toNhwc, `${value.id}_nhwc`);
+  }
+
+  nchw(value: Placed, name: string): Placed {
+    return this.transpose(value, toNchw, name);
+  }
+
+  reshape(value: Placed, shape: readonly number[], name: string): Placed {
+    return this.emit('RESHAPE', [value, this.integers(shape)], {
+      name,
+      shape,
+      dtype: value.dtype,
+      attributes: { new_shape: attr.ints(shape) },
+    });
+  }
+
+  /** The value in another type. */
+  cast(value: Placed, dtype: DType, name: string): Placed {
+    return value.dtype === dtype ? value : this.emit('CAST', [value], { name, shape: value.shape, dtype });
   }
 
   finish(
@@ -149,13 +148,22 @@ export class TfliteBuilder {
     };
   }
 
-  #value(name: string, shape: readonly number[], layout: Layout): Placed {
+  #common(key: string, make: () => Tensor): Placed {
+    let known = this.#shared.get(key);
+    if (known === undefined) {
+      known = this.constant(`const_${this.#shared.size}`, make());
+      this.#shared.set(key, known);
+    }
+    return known;
+  }
+
+  #value(name: string, shape: readonly number[], dtype: DType): Placed {
     if (shape.some((dim) => !Number.isInteger(dim) || dim < 0)) {
       throw new KerfError('internal', `shape [${shape.join(', ')}] of '${name}' is not static`);
     }
     const id = this.#fresh(name);
-    this.#values.set(id, { id, name: id, type: tensorType('float32', shape) });
-    return { id, shape, layout };
+    this.#values.set(id, { id, name: id, type: tensorType(dtype, shape) });
+    return { id, shape, dtype };
   }
 
   #fresh(name: string): ValueId {

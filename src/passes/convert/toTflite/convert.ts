@@ -1,110 +1,121 @@
-import { KerfError } from '../../../ir/errors.ts';
-import type { Graph, OnnxModel, TfliteModel, ValueId } from '../../../ir/model.ts';
-import { feedsOf } from '../../../ir/model.ts';
-import type { ValueType } from '../../../ir/types.ts';
-import { isStatic } from '../../../ir/types.ts';
 import type { Analysis } from '../../../analysis/report.ts';
-import { convolutionRules } from './convolutions.ts';
-import type { Emission, EmitRule } from './emission.ts';
-import { constantOf } from './emission.ts';
-import { otherRules } from './others.ts';
+import type { DType } from '../../../ir/dtype.ts';
+import { KerfError } from '../../../ir/errors.ts';
+import type { Graph, Node, OnnxModel, TfliteModel, ValueId } from '../../../ir/model.ts';
+import { feedsOf } from '../../../ir/model.ts';
+import type { TensorType } from '../../../ir/types.ts';
+import { isStatic } from '../../../ir/types.ts';
 import type { Placed } from './builder.ts';
 import { TfliteBuilder } from './builder.ts';
+import type { Conversion, Rule, StoredCodes } from './emission.ts';
+import { Emission } from './emission.ts';
+import { convolutionRules } from './rules/convolution.ts';
+import { pointwiseRules } from './rules/pointwise.ts';
+import { productRules } from './rules/products.ts';
+import { recurrentRules } from './rules/recurrent.ts';
+import { reductionRules } from './rules/reduction.ts';
+import { shapeRules } from './rules/shape.ts';
 
-const rules: Readonly<Record<string, EmitRule>> = { ...convolutionRules, ...otherRules };
+const rules: Readonly<Record<string, Rule>> = {
+  ...convolutionRules,
+  ...pointwiseRules,
+  ...productRules,
+  ...recurrentRules,
+  ...reductionRules,
+  ...shapeRules,
+};
 
 /** ONNX operators that the converter covers. */
 export const convertibleToTflite: readonly string[] = Object.keys(rules);
 
 /**
- * A float ONNX model as TFLite. Convolutions run in NHWC; inputs and outputs keep their names and their ONNX layout, so
- * the same data feeds both. The model must be simplified (no Constant nodes, static shapes) and in float32.
- * Throws `KerfError('unsupported')` naming the layer and the reason.
+ * A float ONNX model as TFLite. Names and axis order stay, so the same data feeds both; convolutions stand between
+ * transposes, which the pass `layout` takes away. The model must be simplified (no Constant nodes). `codes` are weights
+ * that stay integers. Throws `KerfError('unsupported')` naming the layer and the reason.
  */
 export function onnxToTflite(
   model: OnnxModel,
   analysis: Analysis,
+  codes: ReadonlyMap<ValueId, StoredCodes> = new Map(),
 ): { model: TfliteModel; notes: readonly string[] } {
   const graph = model.graphs[0];
   refuseUncovered(graph);
   const types = analysis.types.get(graph);
-  const shape = (id: ValueId | null | undefined) => staticShape(graph, types, id);
+  const typeOf = (id: ValueId) => knownType(types?.get(id) ?? graph.values.get(id)?.type, id);
   const builder = new TfliteBuilder();
-  const placed = new Map<ValueId, Placed>();
-  const inputs = feedsOf(graph).map((value) => {
-    requireFloat(types?.get(value.id) ?? value.type, value.id);
-    const input = builder.input(value.id, shape(value.id));
-    placed.set(value.id, input);
-    return input;
-  });
-  const version = model.opsets.get('') ?? 0;
-  for (const node of graph.nodes) {
-    const output = node.outputs[0] as ValueId;
-    const emission: Emission = {
-      node,
-      builder,
-      version,
-      shape,
-      name: output,
-      output: shape(output),
-      has: (index) => node.inputs[index] != null,
-      constant: (index) => constantOf(graph, node.inputs[index]),
-      input: (index) => operand(placed, node.inputs[index], node.id),
-    };
-    placed.set(output, (rules[node.op] as EmitRule)(emission));
-  }
-  const outputs = graph.outputs.map((id) => builder.inLayout(operand(placed, id, 'output'), 'onnx'));
-  const description = `Converted from ONNX (${model.producerName} ${model.producerVersion})`.replace(
-    ' )',
-    ')',
-  );
+  const conversion: Conversion = {
+    graph,
+    builder,
+    version: model.opsets.get('') ?? 0,
+    placed: new Map(),
+    codes,
+    shape: (id) => typeOf(id).shape as readonly number[],
+    dtype: (id) => typeOf(id).dtype,
+  };
+  const inputs = feedsOf(graph).map((value) => placeInput(conversion, value.id));
+  for (const node of graph.nodes) emitNode(conversion, node);
+  const outputs = graph.outputs.map((id) => placeOutput(conversion, id));
+  const producer = `${model.producerName} ${model.producerVersion}`.trim();
+  const description = producer === '' ? 'Converted from ONNX' : `Converted from ONNX (${producer})`;
   const notes = inputs.some((each) => each.shape.length === 4)
-    ? ['inputs and outputs keep the ONNX layout (NCHW); the converter adds what moves them to NHWC inside']
+    ? ['inputs and outputs keep the order of axes that they have in ONNX (batch, channels, height, width)']
     : [];
   return { model: builder.finish(graph.name, inputs, outputs, description), notes };
 }
 
+function emitNode(conversion: Conversion, node: Node): void {
+  const made = (rules[node.op] as Rule)(new Emission(node, conversion));
+  const all = Array.isArray(made) ? (made as readonly Placed[]) : [made as Placed];
+  for (const [index, id] of node.outputs.entries()) {
+    const value = all[index];
+    if (id !== null && value !== undefined) conversion.placed.set(id, value);
+  }
+}
+
+const kept: readonly DType[] = ['float32', 'int32', 'bool'];
+
+/** Integers are 32 bits wide inside. */
+function placeInput({ builder, placed, shape, dtype }: Conversion, id: ValueId): Placed {
+  const type = dtype(id);
+  if (!kept.includes(type) && type !== 'int64')
+    throw new KerfError('unsupported', `inputs of type ${type} are not covered by the conversion to TFLite`, {
+      place: `input '${id}'`,
+    });
+  const input = builder.input(id, shape(id), type);
+  placed.set(id, type === 'int64' ? builder.cast(input, 'int32', `${id}_int32`) : input);
+  return input;
+}
+
+/** Outputs keep their type, and their name, which a layer that passes its input on has not given. */
+function placeOutput({ builder, placed, dtype, graph }: Conversion, id: ValueId): Placed {
+  const value = placed.get(id);
+  if (value === undefined)
+    throw new KerfError('unsupported', 'it is not computed by any layer', { place: `output '${id}'` });
+  const type = dtype(id);
+  if (type === 'int64') return builder.cast(value, 'int64', id);
+  const isInput = graph.inputs.includes(value.id);
+  return value.id === id && !isInput ? value : builder.reshape(value, value.shape, id);
+}
+
 function refuseUncovered(graph: Graph): void {
   const uncovered = new Set(
-    graph.nodes.filter((node) => node.domain !== '' || rules[node.op] === undefined).map((node) => node.op),
+    graph.nodes
+      .filter((node) => (node.domain !== '' && node.domain !== 'ai.onnx') || rules[node.op] === undefined)
+      .map((node) => node.op),
   );
   if (uncovered.size === 0) return;
   throw new KerfError(
     'unsupported',
-    `not covered yet by the conversion to TFLite: ${[...uncovered].sort().join(', ')}`,
+    `the conversion to TFLite does not cover: ${[...uncovered].sort().join(', ')}`,
   );
 }
 
-function requireFloat(type: ValueType | undefined, id: ValueId): void {
-  if (type?.kind === 'tensor' && type.dtype === 'float32') return;
-  throw new KerfError('unsupported', 'only float32 inputs are covered yet by the conversion to TFLite', {
-    place: `input '${id}'`,
-  });
-}
-
-function staticShape(
-  graph: Graph,
-  types: ReadonlyMap<ValueId, ValueType> | undefined,
-  id: ValueId | null | undefined,
-): readonly number[] {
-  const type = id == null ? undefined : (types?.get(id) ?? graph.values.get(id)?.type);
-  const shape = type?.kind === 'tensor' ? type.shape : undefined;
-  if (isStatic(shape)) return shape;
+function knownType(type: unknown, id: ValueId): TensorType {
+  const known = type as TensorType | undefined;
+  if (known?.kind === 'tensor' && isStatic(known.shape)) return known;
   throw new KerfError(
     'unsupported',
-    'its shape is not known before running; bind the free dimensions first',
+    'its shape is not known before running; bind the free dimensions first (set-shape)',
     { place: `value '${id}'` },
   );
-}
-
-function operand(
-  placed: ReadonlyMap<ValueId, Placed>,
-  id: ValueId | null | undefined,
-  reader: string,
-): Placed {
-  const value = id == null ? undefined : placed.get(id);
-  if (value !== undefined) return value;
-  throw new KerfError('unsupported', `'${id}' is a constant where the conversion expects a computed value`, {
-    place: `layer '${reader}'`,
-  });
 }
