@@ -5,7 +5,7 @@ import { layout } from './layout/layout.ts';
 import { lowRank } from './lowRank/lowRank.ts';
 import type { Pass } from './pass.ts';
 import { pruneChannels } from './pruneChannels/pruneChannels.ts';
-import { pruneMagnitude } from './pruneMagnitude.ts';
+import { pruneMagnitude } from './pruneMagnitude/pruneMagnitude.ts';
 import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
 import { quantizeWeights } from './quantizeWeights/quantizeWeights.ts';
