@@ -66,7 +66,7 @@ export function activate(context: vscode.ExtensionContext): Services {
     registerCommands({ services, pages, texts, findings, reports, previews, times }),
     registerTools(services, findings),
     registerMcp(context),
-    createStatusBar(services, active),
+    createStatusBar(services, active, findings),
     createTrees(services, active, findings),
     engine.onCrash(() => tellCrash()),
   );

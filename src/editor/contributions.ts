@@ -43,6 +43,7 @@ export const commandIds = [
   'kerf.fixAllOfRule',
   'kerf.suppress',
   'kerf.excludeLayer',
+  'kerf.afterFix',
 ] as const;
 
 export type CommandId = (typeof commandIds)[number];
@@ -57,6 +58,7 @@ export const internalCommands: readonly CommandId[] = [
   'kerf.fixAllOfRule',
   'kerf.suppress',
   'kerf.excludeLayer',
+  'kerf.afterFix',
 ];
 
 export const viewIds = {

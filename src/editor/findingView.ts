@@ -65,6 +65,20 @@ export function joinFixes(findings: readonly Finding[]): readonly Fix[] {
   });
 }
 
+/** The fix that a call of a pass amounts to; `undefined` when no finding offered it. */
+export function fixBehind(
+  findings: readonly Finding[],
+  call: { readonly pass: string; readonly options?: Fix['options']; readonly layers?: readonly string[] },
+): Fix | undefined {
+  const layers = (call.layers ?? []).join('\n');
+  return findings
+    .flatMap(({ fixes }) => fixes)
+    .find((fix) => {
+      const options = Object.entries(fix.options).every(([name, value]) => call.options?.[name] === value);
+      return fix.pass === call.pass && options && (fix.layers ?? []).join('\n') === layers;
+    });
+}
+
 /** Findings of a layer, and of the whole model when `layer` is null. */
 export function findingsOf(findings: readonly Finding[], layer: string | null): readonly Finding[] {
   return findings.filter((finding) =>

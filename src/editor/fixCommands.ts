@@ -20,6 +20,7 @@ type FixCommand =
   | 'kerf.applyFix'
   | 'kerf.previewFix'
   | 'kerf.fixAllOfRule'
+  | 'kerf.afterFix'
   | 'kerf.suppress';
 
 /** Commands that cure findings, look at a cure first, or accept the finding. */
@@ -63,6 +64,8 @@ export function fixCommands(parts: CommandParts): Pick<CommandTable, FixCommand>
         if (fix === undefined) throw new KerfError('not-found', 'this finding is gone already');
         return applyFix(parts, document, fix);
       }),
+    'kerf.afterFix': (argument, fix, report) =>
+      on(argument, async (document) => afterFix(parts, document, fix as Fix, report as ApplyReport)),
     'kerf.suppress': async (argument, rule, layer) => {
       const uri = await targetUri(argument);
       if (typeof rule !== 'string') throw new KerfError('bad-option', 'no rule was given');
@@ -88,6 +91,17 @@ async function applyFix({ services }: CommandParts, document: ModelDocument, fix
   const report = await withProgress(vscode.l10n.t('{0}: {1}', fix.title, document.fileName), (call) =>
     applyPass(services, document, fix, call),
   );
+  afterFix({ services }, document, fix, report);
+  return report;
+}
+
+/** Tells what a fix did, and measures the model again where the settings want it. */
+function afterFix(
+  { services }: Pick<CommandParts, 'services'>,
+  document: ModelDocument,
+  fix: Fix,
+  report: ApplyReport,
+): void {
   tell(fixResultText(fix, report));
   if (
     report.changed.length > 0 &&
@@ -95,7 +109,6 @@ async function applyFix({ services }: CommandParts, document: ModelDocument, fix
     services.settings.benchmarkFixes(document.uri)
   )
     measure(services, document, fix);
-  return report;
 }
 
 /** In the background: whoever fixed the model goes on; the result comes as a message. */

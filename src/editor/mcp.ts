@@ -15,11 +15,21 @@ interface McpWindow {
   ) => object;
 }
 
+/** VS Code 1.100 has the function already, as a proposal with another manifest entry: it throws there. */
+function isFinal(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 1 || minor >= 101;
+}
+
 /** Offers `kerf mcp` to the editor's agents, where the editor knows of MCP servers. */
 export function registerMcp(context: vscode.ExtensionContext): vscode.Disposable {
   const lm: McpEditor = vscode.lm as McpEditor;
   const { McpStdioServerDefinition: Definition } = vscode as McpWindow;
-  if (lm.registerMcpServerDefinitionProvider === undefined || Definition === undefined)
+  if (
+    !isFinal(vscode.version) ||
+    lm.registerMcpServerDefinitionProvider === undefined ||
+    Definition === undefined
+  )
     return new vscode.Disposable(() => undefined);
   const script = context.asAbsolutePath(join('dist', 'cli.cjs'));
   const version = String((context.extension.packageJSON as { version?: unknown }).version ?? '');

@@ -5,6 +5,7 @@ import { applyPass, applySteps, benchmark, evaluate, optimize, writeCandidate } 
 import { askForDataset, datasetFor } from './dataset.ts';
 import type { ModelDocument } from './document.ts';
 import type { FindingsView } from './findings.ts';
+import { fixBehind } from './findingView.ts';
 import type { LayerTimes } from './layerTimes.ts';
 import { pageComparison, withoutRows } from './pageComparison.ts';
 import { pageFiles } from './pageFiles.ts';
@@ -71,7 +72,13 @@ export function pageHandlers(
       await settings.setDevice(id);
       return state();
     },
-    apply: (params, call) => applyPass(services, document, params, options(call)),
+    async apply(params, call) {
+      const fix = fixBehind(around.findings.known(document), params);
+      const report = await applyPass(services, document, params, options(call));
+      // A fix from the page is told of and measured like one from anywhere else.
+      if (fix !== undefined) await vscode.commands.executeCommand('kerf.afterFix', document.uri, fix, report);
+      return report;
+    },
     applyRecipe: ({ title, steps }, call) => applySteps(document, title, steps, options(call)),
     undo: () => workbench(around, 'undo'),
     redo: () => workbench(around, 'redo'),

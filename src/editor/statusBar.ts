@@ -2,13 +2,19 @@ import * as vscode from 'vscode';
 import type { EstimateReport } from '../engine/protocol.ts';
 import type { ActiveModel } from './activeModel.ts';
 import { type BudgetUse, budgetUse } from './budgetState.ts';
+import type { Finding } from '../rules/rule.ts';
 import type { ModelDocument } from './document.ts';
 import { describe, isCancellation } from './errorText.ts';
+import type { FindingsView } from './findings.ts';
 import { formatBytes, formatCount, formatMs } from './format.ts';
 import type { Services } from './services.ts';
 
-/** Size and MACs, target device, budget: of the active model. */
-export function createStatusBar(services: Services, active: ActiveModel): vscode.Disposable {
+/** Size and MACs, target device, budget, findings: of the active model. */
+export function createStatusBar(
+  services: Services,
+  active: ActiveModel,
+  findings: FindingsView,
+): vscode.Disposable {
   const item = (id: string, priority: number, command: string, name: string): vscode.StatusBarItem => {
     const created = vscode.window.createStatusBarItem(
       `kerf.${id}`,
@@ -22,7 +28,8 @@ export function createStatusBar(services: Services, active: ActiveModel): vscode
   const size = item('size', 103, 'kerf.openText', vscode.l10n.t('Model Size'));
   const device = item('device', 102, 'kerf.selectDevice', vscode.l10n.t('Target Device'));
   const budget = item('budget', 101, 'kerf.setBudget', vscode.l10n.t('Budget'));
-  const items = [size, device, budget];
+  const found = item('findings', 100, 'kerf.fix', vscode.l10n.t('Findings'));
+  const items = [size, device, budget, found];
   const hide = (): void => items.forEach((each) => each.hide());
   const show = async (document: ModelDocument): Promise<void> => {
     const target = services.settings.device(document.uri);
@@ -40,6 +47,8 @@ export function createStatusBar(services: Services, active: ActiveModel): vscode
     device.text = `$(circuit-board) ${target ?? vscode.l10n.t('no device')}`;
     device.tooltip =
       estimate === undefined ? vscode.l10n.t('Select the target device') : estimateText(estimate);
+    showFindings(found, await findings.of(document));
+    if (active.document !== document || document.modelKey !== modelKey) return;
     showBudget(budget, budgetUse(services.settings.budget(document.uri), inspection, estimate));
     items.forEach((each) => each.show());
   };
@@ -70,6 +79,21 @@ function estimateText(estimate: EstimateReport): string {
     vscode.l10n.t('Flash {0}: {1}', formatBytes(estimate.flashBytes), estimate.fits.flash),
     vscode.l10n.t('RAM {0}: {1}', formatBytes(estimate.ramBytes), estimate.fits.ram),
   ].join('\n');
+}
+
+/** Errors, warnings, and how many can be fixed; hints and information are in the tooltip only. */
+function showFindings(item: vscode.StatusBarItem, findings: readonly Finding[]): void {
+  const count = (severity: Finding['severity']): number =>
+    findings.filter((finding) => finding.severity === severity).length;
+  const [errors, warnings] = [count('error'), count('warning')];
+  item.text = `$(error) ${String(errors)} $(warning) ${String(warnings)}`;
+  const fixable = findings.filter(({ fixes }) => fixes.length > 0).length;
+  item.tooltip = [
+    vscode.l10n.t('{0} findings, {1} of them can be fixed', findings.length, fixable),
+    ...findings.slice(0, 5).map(({ message }) => `• ${message}`),
+    vscode.l10n.t('Click to fix'),
+  ].join('\n');
+  item.backgroundColor = errors > 0 ? new vscode.ThemeColor('statusBarItem.errorBackground') : undefined;
 }
 
 function showBudget(item: vscode.StatusBarItem, uses: readonly BudgetUse[]): void {

@@ -2,6 +2,7 @@ import { arenaBytesOf } from '../devices/arena.ts';
 import { estimateOn } from '../devices/estimate.ts';
 import { passFix } from './fixes.ts';
 import type { Budget, Finding, Fix, Rule, RuleContext } from './rule.ts';
+import { weightsOf } from './places.ts';
 import { bytesText, constantBytes, onModel, shrinkingFixes, storedBytes } from './support.ts';
 
 const remedy = `The limits come from \`kerf.json\` or from the workspace settings; \`kerf check\` fails when one is broken.`;
@@ -128,7 +129,8 @@ const leastLeft = 0.3;
 
 function pruned(context: RuleContext, macs: number, allowed: number): readonly Fix[] {
   const share = Math.floor((100 * allowed) / macs) / 100;
-  if (share < leastLeft) return [];
+  const weights = [...weightsOf(context.model)].some(({ tensor }) => tensor.dtype === 'float32');
+  if (share < leastLeft || !weights) return [];
   const title = `Prune channels to ${(100 * share).toFixed(0)} % of the work, refitted to calibration data`;
   return passFix(context, 'prune-channels', {
     title,

@@ -22,7 +22,10 @@ export function withGains(context: RuleContext, findings: readonly Finding[]): r
       const key = JSON.stringify([fix.pass, fix.options, (fix.layers ?? removedBy(fix)) ? removed : []]);
       const gain = { ...(known.get(key) ?? predictGain(context, fix, removed)), ...fix.gain };
       known.set(key, gain);
-      const words = gainText(context, gain);
+      // The pass removes all that it can, also what other findings are about.
+      const least = fix.pass === 'simplify' && gain.fileBytes !== undefined ? 'at least ' : '';
+      const said = gainText(context, gain);
+      const words = said === '' ? '' : `${least}${said}`;
       const joint = fix.title.includes(': ') ? ', ' : ': ';
       return words === '' ? fix : { ...fix, gain, title: `${fix.title}${joint}${words}` };
     });
