@@ -10,6 +10,7 @@ import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
 import { quantizeWeights } from './quantizeWeights/quantizeWeights.ts';
 import { reorder } from './reorder/reorder.ts';
+import { repair } from './repair/repair.ts';
 import { requantize } from './requantize/requantize.ts';
 import { extract } from './surgery/extract.ts';
 import { ioTypes } from './surgery/ioTypes.ts';
@@ -35,6 +36,7 @@ export const passes: readonly Pass[] = [
   lowRank,
   cluster,
   reorder,
+  repair,
   removeLayers,
   extract,
   rename,
