@@ -2,7 +2,9 @@
 // Usage: npm run bench -- text [layers]
 import { deserialize, serialize } from 'node:v8';
 import { analyse } from '../../src/analysis/analyse.ts';
-import { heaviestLayers, indexText } from '../../src/editor/textModel.ts';
+import { heaviestLayers, heavyScopes, indexText } from '../../src/editor/textModel.ts';
+import { scopesOf } from '../../src/editor/textScopes.ts';
+import { lineTokens } from '../../src/editor/textTokens.ts';
 import { nodeDetails, layerRow } from '../../src/engine/nodeDetails.ts';
 import { printModel } from '../../src/formats/text/print.ts';
 import { passes } from '../../src/passes/registry.ts';
@@ -52,5 +54,14 @@ for (const size of process.argv[2] === undefined ? [10_000, 100_000] : [Number(p
     const [span] = index.spansOn(line(i));
     return span && index.places(span);
   });
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const scopes = timed('outline and folding: scopes, first time', () => scopesOf(index, byId));
+  request('outline and folding, later', () => scopesOf(index, byId));
+  request('semantic tokens of 60 lines', (i) => {
+    const first = line(i);
+    for (let at = first; at < first + 60; at += 1) lineTokens(index.lines[at] ?? '', index.spansOn(at));
+  });
+  request('workspace symbols', () => rows.filter((row) => row.name.toLowerCase().includes('block.77')));
+  request('lenses: heaviest scopes', () => heavyScopes(scopes, byId, 12));
   request('lenses: heaviest layers', () => heaviestLayers(rows, 12));
 }

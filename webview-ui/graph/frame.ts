@@ -34,6 +34,8 @@ export interface Frame {
   readonly camera: Camera;
   readonly screen: Size;
   readonly decor: Decor;
+  /** Opacity of lines while boxes are on their way; 1 when absent. */
+  readonly lines?: number;
 }
 
 /** World rectangle of the frame. */

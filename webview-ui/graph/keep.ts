@@ -70,7 +70,7 @@ interface Run {
 }
 
 /** Boxes in their old places give way last. */
-const homeWeight = 1000;
+const homeWeight = 1e7;
 
 /** The nearest places that keep the distances: pools of neighbours that would overlap (isotonic regression). */
 function placeRank(graph: Proper, { start, vertex }: Order, r: number, wishes: Wishes): void {

@@ -13,9 +13,11 @@ export function paintFrame(frame: Frame, ratio = window.devicePixelRatio): void 
   // Whole device pixels keep hairlines and text sharp while panning.
   context.setTransform(scale, 0, 0, scale, Math.round(-camera.x * scale), Math.round(-camera.y * scale));
   const outlines = outlinesInSight(frame);
+  context.globalAlpha = frame.lines ?? 1;
   paintOutlines(frame, outlines);
   paintLines(frame);
   paintTitles(frame, outlines);
+  context.globalAlpha = 1;
   paintBoxes(frame, ratio);
 }
 

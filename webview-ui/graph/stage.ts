@@ -7,6 +7,7 @@ import type { Decor } from './frame.ts';
 import type { Anchor, GraphModel } from './graphModel.ts';
 import type { Legend } from './legend.ts';
 import type { Minimap } from './minimap.ts';
+import { type Motion, motionOf, motionUnwanted } from './motion.ts';
 import { paintFrame } from './paint.ts';
 import type { Shown } from './picture.ts';
 import { type Scene, boxOf } from './scene.ts';
@@ -55,6 +56,7 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
   let measures: Measures | undefined;
   let marks: { readonly layers: readonly number[]; readonly current: number } = { layers: [], current: -1 };
   let matches = new Uint8Array(0);
+  let motion: Motion | undefined;
   let pointed = { item: -1, edge: -1 };
   let scheduled = false;
   let staleMinimap = true;
@@ -79,7 +81,10 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
       return;
     }
     const decor = decorOf(scene, measures);
-    paintFrame({ context, scene, theme, camera, screen, decor });
+    const moving = motion?.at(performance.now());
+    if (moving === undefined) motion = undefined;
+    else schedule();
+    paintFrame({ context, theme, camera, screen, decor, scene, ...moving });
     if (staleMinimap) minimap.draw(scene, theme, decor);
     staleMinimap = false;
     minimap.follow(camera, screen, theme);
@@ -131,12 +136,17 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
   const takeScene = (next: Scene, anchor: Anchor) => {
     const held =
       scene === undefined ? undefined : hold(scene, anchor, { camera, screen, selected: selected() });
+    const former = scene === undefined ? undefined : { scene, camera };
     scene = next;
     walk = walkOf(next);
     pointed = { item: -1, edge: -1 };
     remeasure();
     remark();
     moveTo(cameraFor(next, anchor, held));
+    motion =
+      former === undefined || anchor === 'fit'
+        ? undefined
+        : motionOf(former, { scene: next, camera }, motionUnwanted());
     parts.onScene(next);
   };
 
