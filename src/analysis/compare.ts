@@ -4,9 +4,13 @@ import type { Tensor } from '../ir/tensor.ts';
 import type { ValueType } from '../ir/types.ts';
 import { formatShape } from '../ir/types.ts';
 import { analyse } from './analyse.ts';
+import { classifyAcross } from './compareAcross.ts';
+import type { GroupDifference } from './compareGroups.ts';
+import { groupDifferences } from './compareGroups.ts';
 import { typeText } from './cost.ts';
 import type { Matching } from './match.ts';
 import { matchGraphs, originOf } from './match.ts';
+import { matchAcross } from './matchAcross.ts';
 
 export type ChangeClass = 'op' | 'attribute' | 'shape' | 'type' | 'weights' | 'quantization' | 'wiring';
 
@@ -18,6 +22,8 @@ export interface Comparison {
   readonly unchanged: number;
   /** Layers that were matched although their ids differ: of `a`, of `b`. */
   readonly renamed: readonly (readonly [string, string])[];
+  /** The same by groups of layers whose names share a path. */
+  readonly groups: readonly GroupDifference[];
   readonly notCovered: readonly string[];
 }
 
@@ -29,29 +35,27 @@ interface Side {
 }
 
 /**
- * Compares two models of one format. Layers are matched by name and then by structure; weights by type, dimensions and
- * bytes, read in pieces. Layers of nested bodies and functions are compared as attributes of their owner.
+ * Compares two models. Layers are matched by name, then by structure, then by the content of their weights; weights by
+ * type, dimensions and bytes, read in pieces. Layers of nested bodies and functions are compared as attributes of their
+ * owner. Models of different formats are aligned by the order and amounts of their work, and compared in what does not
+ * depend on the format.
  */
 export function compareModels(a: Model, b: Model): Comparison {
+  const across = a.dialect !== b.dialect;
   const [left, right] = [sideOf(a), sideOf(b)];
-  if (a.dialect !== b.dialect) {
-    return {
-      added: right.graph.nodes.map((node) => node.id),
-      removed: left.graph.nodes.map((node) => node.id),
-      changed: [],
-      unchanged: 0,
-      renamed: [],
-      notCovered: [`layers of ${a.dialect} and ${b.dialect} models are not matched with each other`],
-    };
-  }
-  const matching = matchGraphs(a, b);
+  const matching = across ? matchAcross(a, b) : matchGraphs(a, b);
   const unread: string[] = [];
   const changed: { id: string; classes: readonly ChangeClass[] }[] = [];
   for (const [from, to] of matching.forward) {
-    const classes = classify({ left, right, matching, unread }, from, to);
+    const classes = across
+      ? classifyAcross(a, from, b, to)
+      : classify({ left, right, matching, unread }, from, to);
     if (classes.length > 0) changed.push({ id: from.id, classes });
   }
-  return {
+  const notes = across
+    ? ['attributes and wiring, which the formats say differently; what only moves or converts data']
+    : [];
+  const comparison: Comparison = {
     added: right.graph.nodes.filter((node) => !matching.backward.has(node)).map((node) => node.id),
     removed: left.graph.nodes.filter((node) => !matching.forward.has(node)).map((node) => node.id),
     changed,
@@ -60,8 +64,10 @@ export function compareModels(a: Model, b: Model): Comparison {
       const other = matching.forward.get(node)?.id ?? node.id;
       return other === node.id ? [] : [[node.id, other] as const];
     }),
-    notCovered: notCovered(a, b, unread),
+    groups: [],
+    notCovered: [...notes, ...notCovered(a, b, unread)],
   };
+  return { ...comparison, groups: groupDifferences(a, b, comparison) };
 }
 
 function sideOf(model: Model): Side {

@@ -39,7 +39,8 @@ export function originOf(id: ValueId, graph: Graph, model: Model): Origin {
 
 /**
  * Matches the main graphs' layers: the same operator under the same name, or with the same first output; then the same
- * operator fed by matched layers and inputs, in execution order; then what has kept its name but not its operator.
+ * operator fed by matched layers and inputs, in execution order; then layers with the same weights; then what has kept its
+ * name but not its operator.
  */
 export function matchGraphs(a: Model, b: Model): Matching {
   const forward = new Map<Node, Node>();
@@ -67,10 +68,32 @@ export function matchGraphs(a: Model, b: Model): Matching {
   matchBy((node) => withOp(node, named(node)) || undefined);
   matchBy((node) => withOp(node, node.outputs[0]) || undefined);
   matchStructure(a, b, { forward, backward }, pair);
+  const [inLeft, inRight] = [contentKeys(left), contentKeys(right)];
+  matchBy((node) => inLeft(node) ?? inRight(node));
   // What is left under an old name is another operator now.
   matchBy(named);
   matchBy((node) => node.outputs[0] ?? undefined);
   return { forward, backward };
+}
+
+/** Bytes from both ends of a weight that stand for its content here; the comparison looks at all of them. */
+const sampleBytes = 256;
+
+/** Type, dimensions and a sample of the bytes of the weights a node reads, as a key; none without weights. */
+function contentKeys(graph: Graph): (node: Node) => string | undefined {
+  return (node) => {
+    if (indexOf(graph).node.get(node.id) !== node) return undefined;
+    const parts = node.inputs.flatMap((id) => {
+      const constant = id === null ? undefined : graph.values.get(id)?.constant;
+      if (constant === undefined || constant.data.length < sampleBytes || constant.data.missing !== undefined)
+        return [];
+      const ends = [0, constant.data.length - sampleBytes].map((at) =>
+        constant.data.read(at, sampleBytes).join(),
+      );
+      return [`${constant.dtype}[${constant.dims}] ${ends.join()}`];
+    });
+    return parts.length === 0 ? undefined : `content ${node.op} ${parts.join(';')}`;
+  };
 }
 
 /** Nodes whose key no other node has. */
