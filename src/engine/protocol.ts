@@ -1,3 +1,4 @@
+import type { GroupDifference } from '../analysis/compareGroups.ts';
 import type { LayerCost, MemoryPlan, Unresolved } from '../analysis/report.ts';
 import type { TensorStatistics } from '../analysis/statistics.ts';
 import type { EstimateReport, Fit, LayerEstimate } from '../devices/estimate.ts';
@@ -137,6 +138,8 @@ export interface DiffReport {
   readonly unchanged: number;
   /** Layers that were matched although their ids differ: before, after. */
   readonly renamed: readonly (readonly [string, string])[];
+  /** By groups of layers whose names share a path. */
+  readonly groups: readonly GroupDifference[];
   readonly before: Headline;
   readonly after: Headline;
   readonly notCovered: readonly string[];
