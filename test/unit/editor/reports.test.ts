@@ -50,6 +50,7 @@ describe('reports', () => {
         renamed: [],
         before: head,
         after: head,
+        groups: [],
         notCovered: [],
       },
     });

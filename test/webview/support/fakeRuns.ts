@@ -129,6 +129,7 @@ export function comparisonOf(original: Nodes, nodes: Nodes) {
       renamed: [],
       before: headline(before),
       after: headline(after),
+      groups: [],
       notCovered: [],
     },
   };
