@@ -3,6 +3,7 @@ import { type App, layerOf } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, count, macs, plural, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
+import { attributeHelp } from './attributeHelp.ts';
 import { modelSummary } from './modelSummary.ts';
 import { facts, findingCard, link, section } from './parts.ts';
 import { passForm } from './passForm.ts';
@@ -115,8 +116,9 @@ function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLEle
       : section(
           'Attributes',
           { open: true },
-          facts(details.attributes.map(({ name, value }) => [name, h('code', { text: value })] as const)),
+          facts(details.attributes.map(({ name, value }) => [name, attributeValue(name, value)] as const)),
         ),
+    foldedInto(app, graph, index),
     section('Inputs', { open: true }, ...details.inputs.map((value) => valueCard(app, value, 'from'))),
     section('Outputs', { open: true }, ...details.outputs.map((value) => valueCard(app, value, 'to'))),
     constants.length === 0
@@ -138,6 +140,42 @@ function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLEle
           ]
         : passes.map((pass) => passForm(app, pass, { layers: [details.id] }))),
     ),
+  );
+}
+
+function attributeValue(name: string, value: string): HTMLElement {
+  const meaning = attributeHelp(name);
+  return h(
+    'div',
+    {},
+    h('code', { text: value }),
+    meaning === undefined ? null : h('div', { class: 'muted attribute-help', text: meaning }),
+  );
+}
+
+/** What stands in this card without one of its own: constants, shape arithmetic, pairs of quantization. */
+function foldedInto(app: App, graph: GraphPane, index: number | undefined): HTMLElement | null {
+  const scene = graph.model.scene.get()?.scene;
+  if (scene === undefined || index === undefined) return null;
+  const item = scene.visible.itemOf[index]!;
+  if (scene.visible.group[item]! >= 0 || scene.visible.node[item] !== index) return null;
+  const inside = scene.members[item]!.filter((v) => v !== index);
+  if (inside.length === 0) return null;
+  const { strings, id, op } = scene.view;
+  return section(
+    `${plural(inside.length, 'layer')} folded into this card`,
+    { open: false },
+    ...inside.slice(0, 40).map((v) =>
+      h(
+        'div',
+        {},
+        h('span', { class: 'muted', text: `${strings[op[v]!]!} ` }),
+        link(strings[id[v]!]!, 'Select this layer', () =>
+          app.selection.set({ kind: 'layer', id: strings[id[v]!]! }),
+        ),
+      ),
+    ),
+    inside.length > 40 ? h('p', { class: 'muted', text: `and ${inside.length - 40} more` }) : null,
   );
 }
 
