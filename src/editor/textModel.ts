@@ -113,12 +113,12 @@ export function heaviestLayers(rows: readonly LayerRow[], limit: number): readon
   const macs = rows.reduce((sum, row) => sum + (row.macs ?? 0), 0);
   const share = (row: LayerRow): number =>
     Math.max(bytes === 0 ? 0 : row.weightBytes / bytes, macs === 0 ? 0 : (row.macs ?? 0) / macs);
-  const heavy: HeavyLayer[] = [];
+  const large: HeavyLayer[] = [];
   for (const row of rows) {
     const part = share(row);
-    if (part >= 0.02) heavy.push({ row, share: part });
+    if (part >= 0.02) large.push({ row, share: part });
   }
-  return heavy.sort((a, b) => b.share - a.share).slice(0, limit);
+  return large.sort((a, b) => b.share - a.share).slice(0, limit);
 }
 
 /** Findings of printed layers, by the lines they stand on. Those of the whole model have no line. */
@@ -157,12 +157,20 @@ interface ScopeTree {
   readonly children: readonly ScopeTree[];
 }
 
-/** Scopes that hold or do at least a tenth of the model, the largest first, at most `limit`. */
+const heavy = new WeakMap<readonly ScopeTree[], readonly HeavyScope[]>();
+
+/** Scopes that hold or do at least a tenth of the model, the largest first, at most `limit`; found once per tree. */
 export function heavyScopes(
   tree: readonly ScopeTree[],
   rows: ReadonlyMap<string, LayerRow>,
   limit: number,
 ): readonly HeavyScope[] {
+  const known = heavy.get(tree) ?? findHeavy(tree, rows);
+  heavy.set(tree, known);
+  return known.slice(0, limit);
+}
+
+function findHeavy(tree: readonly ScopeTree[], rows: ReadonlyMap<string, LayerRow>): readonly HeavyScope[] {
   let bytes = 0;
   let macs = 0;
   for (const row of rows.values()) {
@@ -190,7 +198,7 @@ export function heavyScopes(
     return sum;
   };
   for (const node of tree) visit(node, '');
-  return found.sort((a, b) => b.share - a.share).slice(0, limit);
+  return found.sort((a, b) => b.share - a.share);
 }
 
 interface Sum {

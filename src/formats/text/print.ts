@@ -52,6 +52,8 @@ export interface TextForm {
 
 /** VS Code stops colouring and folding texts beyond 20 MB; UTF-16 units, with some room for its own count. */
 const editorLimit = 19_000_000;
+/** From here on a text would not fit anyway, at some 200 characters a line. */
+const briefLayers = 80_000;
 
 export interface PrintOptions {
   /** Inferred types, for values whose type the file does not declare in full. */
@@ -65,6 +67,8 @@ export interface PrintOptions {
  * begins with, and attributes beyond the first four.
  */
 export function printModel(model: Model, options: PrintOptions = {}): TextForm {
+  const layers = model.graphs.reduce((sum, { nodes }) => sum + nodes.length, 0);
+  if (layers > briefLayers) return printWith(new Printer(options, true), model);
   const form = printWith(new Printer(options, false), model);
   return form.text.length <= editorLimit ? form : printWith(new Printer(options, true), model);
 }
