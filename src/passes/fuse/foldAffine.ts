@@ -120,13 +120,16 @@ function chainAfter(
     if (reader === undefined || !allowed(reader)) break;
     const next = affineOf({ model, graph, facts }, reader, output, layer.channels, layer.axis);
     if (next === undefined) break;
+    // BATCH_MATMUL has no place for an activation.
+    const fused = intAttribute(reader, 'fused_activation_function', 0) !== 0;
+    if (fused && !layer.node.attributes.has('fused_activation_function')) break;
     const composed = compose(map, next);
     if (!layer.canShift && composed.shift.some((value) => value !== 0)) break;
     if (!isFinite(composed)) break;
     map = composed;
     nodes.push(reader);
     output = next.output;
-    if (intAttribute(reader, 'fused_activation_function', 0) !== 0) break;
+    if (fused) break;
   }
   const last = nodes.at(-1);
   return last && { ...map, nodes, output, last };
@@ -152,7 +155,7 @@ function fold(graph: Graph, editor: GraphEditor, layer: Foldable, chain: Chain):
   }
   const activation = chain.last.attributes.get('fused_activation_function');
   const attributes =
-    activation === undefined
+    activation === undefined || !node.attributes.has('fused_activation_function')
       ? node.attributes
       : new Map(node.attributes).set('fused_activation_function', activation);
   editor.replaceNode(node.id, [{ ...node, inputs, outputs: [chain.output], attributes }]);

@@ -123,21 +123,40 @@ export class TfliteBuilder {
     return value.dtype === dtype ? value : this.emit('CAST', [value], { name, shape: value.shape, dtype });
   }
 
+  /** Each output gets the name it is to have; whatever had that name before takes another one. */
   finish(
     name: string,
     inputs: readonly Placed[],
-    outputs: readonly Placed[],
+    outputs: readonly { readonly value: Placed; readonly name: string }[],
     description: string,
   ): TfliteModel {
+    const renamed = new Map<ValueId, ValueId>();
+    for (const { value, name: wanted } of outputs) {
+      if (value.id === wanted) continue;
+      if (this.#values.has(wanted)) renamed.set(wanted, this.#fresh(`${wanted}_inner`));
+      renamed.set(value.id, wanted);
+    }
+    const rename = (id: ValueId) => renamed.get(id) ?? id;
     const graph: Graph = {
       name,
       inputs: inputs.map((each) => each.id),
-      outputs: outputs.map((each) => each.id),
-      nodes: this.#nodes,
-      values: this.#values,
+      outputs: outputs.map((each) => each.name),
+      nodes: this.#nodes.map((node) => ({
+        ...node,
+        inputs: node.inputs.map((id) => (id === null ? null : rename(id))),
+        outputs: node.outputs.map((id) => (id === null ? null : rename(id))),
+      })),
+      values: new Map(
+        [...this.#values].map(([id, value]) => [rename(id), { ...value, id: rename(id), name: rename(id) }]),
+      ),
     };
-    const named = (all: readonly Placed[]) => all.map((each) => [each.id, each.id] as const);
-    const signature = { key: 'serving_default', graph: 0, inputs: named(inputs), outputs: named(outputs) };
+    const named = (ids: readonly ValueId[]) => ids.map((id) => [id, id] as const);
+    const signature = {
+      key: 'serving_default',
+      graph: 0,
+      inputs: named(graph.inputs),
+      outputs: named(graph.outputs),
+    };
     return {
       dialect: 'tflite',
       version: 3,

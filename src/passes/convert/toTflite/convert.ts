@@ -54,7 +54,8 @@ export function onnxToTflite(
   };
   const inputs = feedsOf(graph).map((value) => placeInput(conversion, value.id));
   for (const node of graph.nodes) emitNode(conversion, node);
-  const outputs = graph.outputs.map((id) => placeOutput(conversion, id));
+  const ends = new Set(inputs.map((each) => each.id));
+  const outputs = graph.outputs.map((id) => ({ value: placeOutput(conversion, id, ends), name: id }));
   const producer = `${model.producerName} ${model.producerVersion}`.trim();
   const description = producer === '' ? 'Converted from ONNX' : `Converted from ONNX (${producer})`;
   const notes = inputs.some((each) => each.shape.length === 4)
@@ -86,15 +87,15 @@ function placeInput({ builder, placed, shape, dtype }: Conversion, id: ValueId):
   return input;
 }
 
-/** Outputs keep their type, and their name, which a layer that passes its input on has not given. */
-function placeOutput({ builder, placed, dtype, graph }: Conversion, id: ValueId): Placed {
+/** Outputs keep their type; what is an input or another output already is copied. */
+function placeOutput({ builder, placed, dtype }: Conversion, id: ValueId, taken: Set<ValueId>): Placed {
   const value = placed.get(id);
   if (value === undefined)
     throw new KerfError('unsupported', 'it is not computed by any layer', { place: `output '${id}'` });
-  const type = dtype(id);
-  if (type === 'int64') return builder.cast(value, 'int64', id);
-  const isInput = graph.inputs.includes(value.id);
-  return value.id === id && !isInput ? value : builder.reshape(value, value.shape, id);
+  const typed = dtype(id) === 'int64' ? builder.cast(value, 'int64', `${id}_int64`) : value;
+  const own = taken.has(typed.id) ? builder.reshape(typed, typed.shape, `${id}_copy`) : typed;
+  taken.add(own.id);
+  return own;
 }
 
 function refuseUncovered(graph: Graph): void {

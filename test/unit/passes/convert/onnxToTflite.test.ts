@@ -1,63 +1,123 @@
-import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { analyse } from '../../../../src/analysis/analyse.ts';
-import { readModelFile, writeModelFile } from '../../../../src/formats/io/models.ts';
-import type { OnnxModel } from '../../../../src/ir/model.ts';
-import { onnxToTflite } from '../../../../src/passes/convert/toTflite/convert.ts';
-import { passById } from '../../../../src/passes/registry.ts';
-import type { Pass } from '../../../../src/passes/pass.ts';
+import { encodeModel } from '../../../../src/formats/encode.ts';
+import { readModelFile } from '../../../../src/formats/io/models.ts';
+import type { Model, OnnxModel, TfliteModel } from '../../../../src/ir/model.ts';
+import { decodeNumbers } from '../../../../src/ir/numbers.ts';
+import { convertOnnx, tidied } from '../../../../src/passes/convert/onnxModel.ts';
+import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
 import { randomDataset } from '../../../../src/runtime/random.ts';
 import { startRunner } from '../../../../src/runtime/launch.ts';
+import type { HostTensor } from '../../../../src/runtime/runner.ts';
 import { hasShared, samples, shared } from '../../support/models.ts';
 import { useSourceRunner } from '../../support/runner.ts';
+import { operatorsOf, runPass } from '../build.ts';
+import { calibratorFor, temporaryFile } from '../calibrate.ts';
 
-const own = (name: string) => path.join(shared, 'models/own', name);
-const files = [
-  path.join(samples, 'digits.onnx'),
-  ...(hasShared ? [own('cifar_resnet.onnx'), own('cifar_mobilenet.onnx')] : []),
-];
-
+const context = { seed: 1, step: async () => {} };
 const runner = startRunner();
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-test-'));
 beforeAll(useSourceRunner);
-afterAll(() => {
-  runner.kill();
-  fs.rmSync(folder, { recursive: true });
-});
+afterAll(() => runner.kill());
 
-async function prepared(file: string): Promise<OnnxModel> {
-  let { model } = readModelFile(file);
-  for (const id of ['simplify', 'fuse']) {
-    const pass = passById(id) as Pass;
-    const options = Object.fromEntries(pass.options.map((option) => [option.name, option.default]));
-    ({ model } = await pass.run(model, options, { seed: 1, step: async () => {} }));
+const publicModel = (name: string) => path.join(shared, 'models', name);
+const read = (file: string) => readModelFile(file).model;
+const onnx = async (file: string) => (await convertOnnx(read(file) as OnnxModel, context)).model;
+
+const bytesOf = (model: Model) => encodeModel(model).reduce((sum, part) => sum + part.length, 0);
+
+const numbersOf = ({ dtype, data, dims }: HostTensor) =>
+  decodeNumbers(
+    dtype,
+    data,
+    dims.reduce((a, b) => a * b, 1),
+  );
+
+/** Largest difference over four seeded inputs, against the largest number or in codes. */
+async function difference(
+  a: Model,
+  b: Model,
+): Promise<{ readonly relative: number; readonly steps: number }> {
+  const [before, after] = [
+    await runner.open(await temporaryFile(a), {}),
+    await runner.open(await temporaryFile(b), {}),
+  ];
+  const data = randomDataset(before.info.inputs, { seed: 3, count: 4 });
+  let [worst, span] = [0, 0];
+  for (let sample = 0; sample < data.samples; sample += 1) {
+    const feeds = data.feeds(sample, 1);
+    const [wanted, seen] = [await before.run(feeds), await after.run(feeds)];
+    for (const [name, tensor] of Object.entries(wanted)) {
+      const expected = numbersOf(tensor);
+      numbersOf(seen[name] as HostTensor).forEach((value, i) => {
+        worst = Math.max(worst, Math.abs(value - (expected[i] as number)));
+        span = Math.max(span, Math.abs(expected[i] as number));
+      });
+    }
   }
-  return model as OnnxModel;
+  await Promise.all([before.close(), after.close()]);
+  return { relative: worst / span, steps: worst };
 }
 
-describe.each(files.map((file) => [path.basename(file), file]))('%s', (name, file) => {
-  it('gives the same outputs in LiteRT as in ONNX Runtime', async () => {
-    const model = await prepared(file);
-    const converted = await convertOnnx(model, { seed: 1, step: async () => {} });
-    const target = path.join(folder, name.replace('.onnx', '.tflite'));
-    await writeModelFile(converted.model, target);
-    const before = await runner.open(file, {});
-    const after = await runner.open(target, {});
-    const data = randomDataset(before.info.inputs, { seed: 3, count: 4 });
-    for (let sample = 0; sample < 4; sample += 1) {
-      const feeds = data.feeds(sample, 1);
-      const [expected] = Object.values(await before.run(feeds));
-      const [seen] = Object.values(await after.run(feeds));
-      const values = (tensor: typeof seen) => [
-        ...new Float32Array((tensor?.data ?? new Uint8Array()).slice().buffer),
-      ];
-      const want = values(expected);
-      const scale = Math.max(...want.map(Math.abs));
-      values(seen).forEach((value, i) =>
-        expect(Math.abs(value - (want[i] as number)) / scale).toBeLessThan(1e-4),
-      );
-    }
+const floats = [
+  path.join(samples, 'digits.onnx'),
+  ...(hasShared
+    ? [
+        'own/cifar_resnet.onnx',
+        'own/cifar_mobilenet.onnx',
+        'own/cifar_vit.onnx',
+        'onnx/mnist.onnx',
+        'onnx/ultraface.onnx',
+      ].map(publicModel)
+    : []),
+];
+
+describe.each(floats.map((file) => [path.basename(file), file]))('%s', (_name, file) => {
+  it('gives in LiteRT what it gives in ONNX Runtime, with clean layouts', async () => {
+    const model = await onnx(file);
+    expect((await difference(read(file), model)).relative).toBeLessThan(1e-4);
+    const convolutions = model.graphs[0].nodes.filter((node) => node.op.endsWith('CONV_2D')).length;
+    const transposes = model.graphs[0].nodes.filter((node) => node.op === 'TRANSPOSE').length;
+    // One behind the input; each output of a detector; and those of attention.
+    expect(transposes, operatorsOf(model)).toBeLessThanOrEqual(Math.max(16, convolutions / 4));
+  });
+});
+
+describe('quantized models', () => {
+  it('keep their scales, their accuracy and their size', async () => {
+    const float = read(path.join(samples, 'digits.onnx'));
+    const { model } = await runPass('quantize-static', float, { calibrator: calibratorFor(float) });
+    const converted = await convertOnnx(model as OnnxModel, context);
+    const integers = converted.model.graphs[0].nodes.filter((node) => {
+      const type = converted.model.graphs[0].values.get(node.outputs[0] as string)?.type;
+      return type?.kind === 'tensor' && type.dtype === 'int8';
+    });
+    expect(integers.length).toBeGreaterThan(6);
+    expect((await difference(model, converted.model)).relative).toBeLessThan(0.02);
+    expect(bytesOf(converted.model)).toBeLessThan(1.1 * bytesOf(model));
+  });
+});
+
+/** Float models, and how much they may grow; and integer models, which come back code by code. */
+const roundTrips: Record<string, 'float' | 'integer'> = {
+  'vww_96_float.tflite': 'float',
+  'ad01_fp32.tflite': 'float',
+  'pretrainedResnet.tflite': 'float',
+  'kws_ref_model_float32.tflite': 'float',
+  'vww_96_int8.tflite': 'integer',
+  'kws_ref_model.tflite': 'integer',
+  'ad01_int8.tflite': 'integer',
+  'pretrainedResnet_quant.tflite': 'integer',
+  'micro_speech_quantized.tflite': 'integer',
+};
+
+describe.runIf(hasShared).each(Object.entries(roundTrips))('%s to ONNX and back', (name, kind) => {
+  it('gives the same outputs in a file of the same size', async () => {
+    const model = read(publicModel(`tflite/${name}`)) as TfliteModel;
+    const there = await tidied(tfliteToOnnx(model).model, context);
+    const back = await convertOnnx(there as OnnxModel, context);
+    const found = await difference(model, back.model);
+    if (kind === 'float') expect(found.relative).toBeLessThan(1e-4);
+    else expect(found.steps).toBe(0);
+    expect(bytesOf(back.model)).toBeLessThan(1.05 * bytesOf(model));
   });
 });
