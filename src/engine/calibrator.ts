@@ -62,7 +62,11 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       return ranges;
     },
     histograms: (current, values, ranges) => countHistograms(run, current, values, ranges),
-    moments: (current, layers) => observeMoments(run, current, layers, samples),
+    moments(current, layers, most = samples) {
+      const few = Math.min(samples, most);
+      const runFew: RunSamples = (...wanted) => runSamples({ start, data, samples: few, options }, ...wanted);
+      return observeMoments(runFew, current, layers, few);
+    },
     crossMoments: (reference, current, pairs) => observeCrossMoments(run, reference, current, pairs, samples),
     channels: (current, values) => observeChannels(run, current, values),
   };

@@ -98,7 +98,12 @@ export interface Calibrator {
    * Input moments of layers that `multiplyLayerOf` describes. Large feature maps are sampled on a grid; layers whose
    * vectors are too long, and other layers, are absent.
    */
-  moments(model: Model, layers: readonly NodeId[]): Promise<ReadonlyMap<NodeId, InputMoments>>;
+  moments(
+    model: Model,
+    layers: readonly NodeId[],
+    /** At most so many samples, where fewer tell enough. */
+    samples?: number,
+  ): Promise<ReadonlyMap<NodeId, InputMoments>>;
   /**
    * Runs both models on the same samples and compares the inputs of paired layers, by the id of the current one. The
    * two must have the same inputs; paired layers the same kind, groups, window and output positions, otherwise they

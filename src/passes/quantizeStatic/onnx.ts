@@ -11,6 +11,7 @@ import type { RangeChoice } from '../support/observe.ts';
 import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
+import { equalizedFor } from './equalizedFor.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
 import type { WeightRounding } from './weights.ts';
@@ -24,6 +25,7 @@ export interface OnnxStaticOptions {
   readonly perChannel: boolean;
   readonly ranges: RangeChoice;
   readonly weights: WeightRounding;
+  readonly equalize: boolean;
 }
 
 /** Quantizes weights and activations of an ONNX model to 8 bits in the QDQ form. */
@@ -42,18 +44,27 @@ export async function quantizeOnnx(
     throw new KerfError('unsupported', `opset ${raisedOpset} is needed: ${raised.refusal}`);
   }
   const { rules } = options;
-  const { model: form, notes: forms } = targetForm(raised.model, rules, allowed);
+  const { model: shaped, notes: forms } = targetForm(raised.model, rules, allowed);
+  const first = planOnnx(shaped, factsOf(shaped), rules, allowed, () => true);
+  const perChannel = (node: Node) => options.perChannel && rules.weights.perChannel.includes(node.op);
+  await context.step(0.02, 'equalizing channels');
+  const { model: form, room } = await equalizedFor(shaped, options.equalize, allowed, context.calibrator, {
+    values: new Set(first.values.keys()),
+    nodes: first.nodes,
+    perChannel,
+    bits: options.weights.bits,
+  });
   const weighted = [...planOnnx(form, factsOf(form), rules, allowed, () => true).nodes.values()];
   const rounded = await roundedFor(form, weighted, options.weights, context, {
     bits: rules.weights.bits ?? 8,
-    perChannel: (node) => options.perChannel && rules.weights.perChannel.includes(node.op),
+    perChannel,
   });
   const start = rounded.model;
   const facts = factsOf(start);
   const draft = planOnnx(start, facts, rules, allowed, () => true);
   const wanted = rootsOf(draft);
   await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
-  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges);
+  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges, room);
   await context.step(0.8, 'writing quantized weights');
   const usable = (id: ValueId) => isUsable(ranges.get(id));
   const plan = planOnnx(start, facts, rules, allowed, usable);

@@ -60,6 +60,12 @@ export const quantizeStatic: Pass = {
       min: 90,
       max: 100,
     },
+    {
+      name: 'equalize',
+      title: 'Scale channels against each other before, where that changes nothing else',
+      type: 'boolean',
+      default: true,
+    },
     { name: 'perChannel', title: 'One weight scale per output channel', type: 'boolean', default: true },
     {
       name: 'perChannelDense',
@@ -92,6 +98,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
   }
   const perChannel = options.boolean('perChannel');
   const weights = weightRounding(options.choice('scheme'), options.choice('rounding'));
+  const equalize = options.boolean('equalize');
   const ranges: RangeChoice = {
     // The options are checked against the list of methods.
     method: options.choice('ranges') as RangeMethod,
@@ -99,7 +106,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
   };
   if (model.dialect === 'onnx') {
     const rules = targetFor(options.choice('target'), 'onnx');
-    return quantizeOnnx(model, { rules, perChannel, ranges, weights }, { ...context, calibrator });
+    return quantizeOnnx(model, { rules, perChannel, ranges, weights, equalize }, { ...context, calibrator });
   }
   const rules = targetFor(options.choice('target'), 'tflite');
   return quantizeTflite(
@@ -110,6 +117,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
       perChannel,
       ranges,
       weights,
+      equalize,
       perChannelDense:
         options.boolean('perChannelDense') && rules.weights.perChannel.includes('FULLY_CONNECTED'),
     },

@@ -10,6 +10,7 @@ import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding } from '../support/quantization.ts';
+import { equalizedFor } from './equalizedFor.ts';
 import { emitTflite } from './tfliteEmit.ts';
 import type { Group, TflitePlan } from './tflitePlan.ts';
 import { groupRoot, planTflite } from './tflitePlan.ts';
@@ -23,6 +24,7 @@ export interface TfliteStaticOptions {
   readonly perChannelDense: boolean;
   readonly ranges: RangeChoice;
   readonly weights: WeightRounding;
+  readonly equalize: boolean;
 }
 
 /** Full-integer int8 quantization of a float TFLite model. */
@@ -33,11 +35,26 @@ export async function quantizeTflite(
 ): Promise<PassResult> {
   const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
   const ready = await prepared(model, context);
-  const form = ready.model;
+  const first = planTflite(ready.model, factsOf(ready.model), options.rules, allowed, () => true);
+  const perChannel = (node: Node) =>
+    node.op === 'FULLY_CONNECTED' ? options.perChannelDense : options.perChannel;
+  await context.step(0.02, 'equalizing channels');
+  const { model: form, room } = await equalizedFor(
+    ready.model,
+    options.equalize,
+    allowed,
+    context.calibrator,
+    {
+      values: new Set(first.groups.keys()),
+      nodes: first.nodes,
+      perChannel,
+      bits: options.weights.bits,
+    },
+  );
   const weighted = [...planTflite(form, factsOf(form), options.rules, allowed, () => true).nodes.values()];
   const rounded = await roundedFor(form, weighted, options.weights, context, {
     bits: options.rules.weights.bits ?? 8,
-    perChannel: (node) => (node.op === 'FULLY_CONNECTED' ? options.perChannelDense : options.perChannel),
+    perChannel,
   });
   const start = rounded.model;
   const facts = factsOf(start);
@@ -47,7 +64,7 @@ export async function quantizeTflite(
     throw new KerfError('unsupported', 'there is no float operator with an integer kernel in this model');
   }
   await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
-  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges);
+  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges, room);
   await context.step(0.8, 'writing quantized weights');
   const plan = planTflite(start, facts, options.rules, allowed, (id) => isUsable(ranges.get(id)));
   if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);

@@ -2,6 +2,7 @@ import type { Model, Node, NodeId } from '../../ir/model.ts';
 import { floatTensor, readFloats, sizeOf } from '../../ir/numbers.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import type { PassContext } from '../pass.ts';
+import { roundedFast } from './fastRounding.ts';
 import type { Rounding } from '../support/dataRounding.ts';
 import { roundedByData } from '../support/dataRounding.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
@@ -16,10 +17,10 @@ export interface WeightRounding {
   readonly rounding: Rounding;
 }
 
-/** From the options `scheme` (`w4a8`) and `rounding`; `auto` rounds to nearest at 8 bits, where that is enough. */
+/** From the options `scheme` (`w4a8`) and `rounding`. */
 export function weightRounding(scheme: string, rounding: string): WeightRounding {
   const bits = Number(scheme.slice(1, scheme.indexOf('a'))) as WeightBits;
-  return { bits, rounding: bits === 8 && rounding === 'auto' ? 'nearest' : (rounding as Rounding) };
+  return { bits, rounding: rounding as Rounding };
 }
 
 export interface RoundedFor<M extends Model> {
@@ -39,6 +40,11 @@ export async function roundedFor<M extends Model>(
 ): Promise<RoundedFor<M>> {
   const nodes = plans.flatMap(({ node, weight }) => (weight === undefined ? [] : [node]));
   if (bits === 8 && rounding === 'nearest') return { model, scales: new Map(), notes: [] };
+  if (bits === 8 && rounding === 'auto' && context.calibrator !== undefined) {
+    const top = 2 ** (target.bits - 1) - 1;
+    const data = { step: context.step, calibrator: context.calibrator };
+    return { ...(await roundedFast(model, nodes, top, target.perChannel, data)), notes: [] };
+  }
   const observed = nodes.filter((node) => multiplyLayerOf(model, node) !== undefined);
   const perTensor = (layer: DenseLayer) => !target.perChannel(layer.node);
   const found = await roundedByData(

@@ -57,7 +57,7 @@ export function multiplyLayerOf(model: Model, node: Node): DenseLayer | undefine
   }
   const groups = groupsOf(model, node, activation, weight.dims);
   if (weight.dims.length < 3 || groups === undefined) return undefined;
-  return { ...base, kind: 'conv', groups, outputsFirst: role.kind === 'conv' };
+  return { ...base, kind: 'conv', groups, outputsFirst: role.outputAxis === 0 };
 }
 
 /** TFLite has no attribute for groups: the filter of CONV_2D is narrower than the input. */

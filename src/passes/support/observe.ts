@@ -1,5 +1,6 @@
 import type { Model, ValueId } from '../../ir/model.ts';
 import type { Calibrator, ObservedRange } from '../pass.ts';
+import { widened } from '../equalize/equalize.ts';
 import { entropyRange, leastErrorRange, percentileRange } from './ranges.ts';
 
 /** Ways to choose the range of an activation from what was observed. */
@@ -12,15 +13,19 @@ export interface RangeChoice {
   readonly percentile: number;
 }
 
-/** Ranges of values over the calibration data; every method but `minmax` goes through the data twice. */
+/**
+ * Ranges of values over the calibration data; every method but `minmax` goes through the data twice. With `minmax`, values
+ * with `room` get ranges wider than what was seen by that factor.
+ */
 export async function observeRanges(
   calibrator: Calibrator,
   model: Model,
   values: readonly ValueId[],
   { method, percentile }: RangeChoice,
+  room: ReadonlyMap<ValueId, number> = new Map(),
 ): Promise<ReadonlyMap<ValueId, ObservedRange>> {
   const ranges = await calibrator.ranges(model, values);
-  if (method === 'minmax') return ranges;
+  if (method === 'minmax') return widened(ranges, room);
   const chosen = new Map(ranges);
   for (const [id, histogram] of await calibrator.histograms(model, values, ranges)) {
     if (method === 'percentile') chosen.set(id, percentileRange(histogram, percentile));

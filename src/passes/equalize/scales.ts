@@ -1,0 +1,301 @@
+import type { Model, ValueId } from '../../ir/model.ts';
+import type { ChannelMoments } from '../pass.ts';
+import { factsOf } from '../support/facts.ts';
+import type { ChannelLayer, Channels } from './channels.ts';
+import { importanceOf } from './importance.ts';
+import type { Site } from './sites.ts';
+import { largestTaps, tapsOf } from './taps.ts';
+
+/** What will be quantized, and how. */
+export interface QuantizedForm {
+  /** Values that will exist as codes. */
+  readonly values: ReadonlySet<ValueId>;
+  /** Whether a layer's weight has one scale per output channel; `undefined` for a layer that stays float. */
+  perChannel(layer: ChannelLayer): boolean | undefined;
+  /** Steps of an activation's range. */
+  readonly levels: number;
+  /** Largest weight code. */
+  readonly top: number;
+  /** Share of the noise of rounding to nearest that the chosen rounding of weights leaves. */
+  readonly roundingNoise: number;
+}
+
+interface Source {
+  readonly site: Site;
+  /** How much wider than seen the range is made. */
+  readonly room: number;
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  /** Output energy per unit of noise energy on all elements of a channel. */
+  readonly gain: Float64Array;
+}
+
+interface Reader {
+  readonly layer: ChannelLayer;
+  readonly largest: Float32Array;
+  readonly outputs: number;
+  readonly inputs: number;
+  readonly offsets: Int32Array;
+  /** Per output: output energy per unit of noise energy on all its elements. */
+  readonly gain: Float64Array;
+  /** Energy of each input channel, times the taps that read it. */
+  readonly energy: Float64Array;
+  readonly perChannel: boolean;
+}
+
+interface Family {
+  readonly roots: number[];
+  readonly sources: Source[];
+  readonly readers: Reader[];
+}
+
+const alphas = [0, 0.25, 0.5, 0.75, 1];
+const betas = [0, 0.25, 0.5];
+/** No channel is stretched by more than this against the largest of its value: its range was seen on few samples. */
+const mostStretch = 64;
+const largestMatrix = 2 ** 24;
+/** What lies above a bound is cut off by it: the largest number seen stays below by this factor. */
+const roomUnderCap = 1.1;
+
+/**
+ * Chooses a divisor for every channel that may have one. Channels of one value share a quantizer, so small ones lose
+ * most; a divisor r^a / w^b brings them closer to the largest (r is a channel's range, w the largest weight that reads
+ * it), at the price of weights that differ more. The exponents that leave the least expected noise at the model's
+ * outputs win, per set of values that have to be scaled together; doing nothing is among them.
+ * For a = 1, b = 0 activations are encoded as if per channel; a = b = 1/2 is SmoothQuant (Xiao et al., ICML 2023).
+ * Gives the divisor of each slot.
+ */
+export function chooseDivisors(
+  model: Model,
+  channels: Channels,
+  moments: ReadonlyMap<ValueId, ChannelMoments>,
+  form: QuantizedForm,
+): Float64Array {
+  const { sites } = channels;
+  const byRoot = new Float64Array(sites.slots).fill(1);
+  for (const family of familiesOf(model, channels, moments, form)) choose(family, channels, form, byRoot);
+  return Float64Array.from({ length: sites.slots }, (_, slot) => byRoot[sites.rootOf(slot)] as number);
+}
+
+/**
+ * How much wider than seen a range is made whose channels all reach its ends: new data go beyond the largest of n
+ * numbers the more often, the smaller n is. Where one channel alone sets the range the others have room anyway.
+ */
+export function roomFor({ count }: ChannelMoments): number {
+  return 1 + 8 / Math.sqrt(Math.max(count, 64));
+}
+
+/** The quantized values and the layers whose channels hang together, with nothing frozen among them. */
+function familiesOf(
+  model: Model,
+  channels: Channels,
+  moments: ReadonlyMap<ValueId, ChannelMoments>,
+  form: QuantizedForm,
+): readonly Family[] {
+  const { sites, layers } = channels;
+  const facts = factsOf(model);
+  const importance = importanceOf(model, channels);
+  const group = joinValues(channels);
+  const families = new Map<ValueId, Family>();
+  const blocked = new Set<ValueId>();
+  const positions = ({ value, count }: Site): number => {
+    const shape = facts.typeOf(value)?.shape ?? [];
+    return shape.reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1) / count;
+  };
+  const gainOf = (site: Site): Float64Array =>
+    (importance.get(site.value) ?? new Float64Array(site.count).fill(1)).map(
+      (share) => share * positions(site),
+    );
+  const familyOf = (value: ValueId): Family => {
+    const key = group(value);
+    let family = families.get(key);
+    if (family === undefined) {
+      family = { roots: [], sources: [], readers: [] };
+      families.set(key, family);
+    }
+    return family;
+  };
+  for (const [value, site] of sites.all) {
+    const family = familyOf(value);
+    for (let i = 0; i < site.count; i += 1) {
+      const root = sites.rootOf(site.first + i);
+      if (root === site.first + i) family.roots.push(root);
+      if (sites.isFrozen(root)) blocked.add(group(value));
+    }
+    const seen = moments.get(value);
+    if (!form.values.has(value)) continue;
+    if (seen === undefined || seen.min.length !== site.count) blocked.add(group(value));
+    else
+      family.sources.push({ site, room: roomFor(seen), low: seen.min, high: seen.max, gain: gainOf(site) });
+  }
+  for (const layer of layers) {
+    const perChannel = form.perChannel(layer);
+    if (perChannel === undefined) continue;
+    const seen = moments.get(layer.from.value);
+    const taps = tapsOf(layer);
+    const inputs = taps.inputs;
+    if (seen === undefined || taps.outputs * inputs > largestMatrix) {
+      blocked.add(group(layer.from.value));
+      continue;
+    }
+    const perOutput = taps.values.length / taps.outputs / inputs;
+    const reader: Reader = {
+      layer,
+      largest: largestTaps(taps),
+      outputs: taps.outputs,
+      inputs,
+      offsets: Int32Array.from({ length: taps.outputs }, (_, output) => taps.offsetOf(output)),
+      gain: gainOf(layer.to),
+      energy: seen.variance.map((variance) => variance * perOutput),
+      perChannel,
+    };
+    familyOf(layer.from.value).readers.push(reader);
+    if (!perChannel && group(layer.to.value) !== group(layer.from.value))
+      familyOf(layer.to.value).readers.push(reader);
+  }
+  return [...families].flatMap(([key, family]) =>
+    blocked.has(key) || family.sources.length === 0 ? [] : [family],
+  );
+}
+
+/** Values that share a tree, directly or through others, have the same representative. */
+function joinValues({ sites }: Channels): (value: ValueId) => ValueId {
+  const parent = new Map<ValueId, ValueId>();
+  const find = (value: ValueId): ValueId => {
+    let at = value;
+    for (let next = parent.get(at); next !== undefined; next = parent.get(at)) at = next;
+    return at;
+  };
+  const owner = new Map<number, ValueId>();
+  for (const [value, site] of sites.all) {
+    for (let i = 0; i < site.count; i += 1) {
+      const root = sites.rootOf(site.first + i);
+      const known = owner.get(root);
+      if (known === undefined) owner.set(root, value);
+      else if (find(known) !== find(value)) parent.set(find(value), find(known));
+    }
+  }
+  return find;
+}
+
+function choose(family: Family, channels: Channels, form: QuantizedForm, byRoot: Float64Array): void {
+  const ranges = relativeRanges(family, channels);
+  const weights = relativeWeights(family, channels);
+  const limits = limitsOf(family, channels);
+  let best = family.roots.map(() => 1);
+  let least = noiseOf(family, channels, form, byRoot);
+  for (const alpha of alphas) {
+    for (const beta of betas) {
+      if (alpha === 0 && beta === 0) continue;
+      const trial = family.roots.map((root) => {
+        const range = Math.max(ranges.get(root) ?? 1, 1 / mostStretch);
+        const weight = Math.max(weights.get(root) ?? 1, 1 / mostStretch);
+        const wanted = range ** alpha / weight ** beta;
+        const limit = limits.get(root);
+        return limit === undefined ? wanted : limit >= 1 ? 1 : Math.max(limit, Math.min(1, wanted));
+      });
+      family.roots.forEach((root, i) => {
+        byRoot[root] = trial[i] as number;
+      });
+      const noise = noiseOf(family, channels, form, byRoot);
+      if (noise >= least) continue;
+      least = noise;
+      best = trial;
+    }
+  }
+  family.roots.forEach((root, i) => {
+    byRoot[root] = best[i] as number;
+  });
+}
+
+/** Largest magnitude of each channel over the largest of its value, the largest over all values. */
+function relativeRanges({ sources }: Family, { sites }: Channels): ReadonlyMap<number, number> {
+  const ranges = new Map<number, number>();
+  for (const { site, low, high } of sources) {
+    const reach = high.map((top, i) => Math.max(top, -(low[i] as number), 0));
+    // Where a bound caps the value, the cap is its range: what reaches it cannot be scaled.
+    const whole = sites.capOf(site.first) ?? reach.reduce((a, b) => Math.max(a, b), 1e-30);
+    reach.forEach((size, i) => {
+      const root = sites.rootOf(site.first + i);
+      ranges.set(root, Math.max(ranges.get(root) ?? 0, size / whole));
+    });
+  }
+  return ranges;
+}
+
+/** Largest weight that reads each channel over the largest of its layer, the largest over all layers. */
+function relativeWeights({ readers }: Family, { sites }: Channels): ReadonlyMap<number, number> {
+  const weights = new Map<number, number>();
+  for (const { layer, largest, inputs, offsets } of readers) {
+    const whole = largest.reduce((a, b) => Math.max(a, b), 1e-30);
+    largest.forEach((size, at) => {
+      const output = Math.floor(at / inputs);
+      const root = sites.rootOf(layer.from.first + (offsets[output] as number) + (at % inputs));
+      weights.set(root, Math.max(weights.get(root) ?? 0, size / whole));
+    });
+  }
+  return weights;
+}
+
+/** Divisors below which a bound would cut off what was seen; 1 for channels that reach the bound. */
+function limitsOf({ sources }: Family, { sites }: Channels): ReadonlyMap<number, number> {
+  const limits = new Map<number, number>();
+  for (const { site, high } of sources) {
+    high.forEach((top, i) => {
+      const root = sites.rootOf(site.first + i);
+      const cap = sites.capOf(root);
+      if (cap === undefined) return;
+      const limit = top >= cap * (1 - 1e-6) ? 1 : Math.min(1, (roomUnderCap * top) / cap);
+      limits.set(root, Math.max(limits.get(root) ?? 0, limit));
+    });
+  }
+  return limits;
+}
+
+/** Expected noise energy at the outputs from this family's activations and from the weights that read them. */
+function noiseOf(family: Family, { sites }: Channels, form: QuantizedForm, byRoot: Float64Array): number {
+  const divisor = (site: Site, channel: number) => byRoot[sites.rootOf(site.first + channel)] as number;
+  let noise = 0;
+  for (const { site, room, low, high, gain } of family.sources) {
+    let min = 0;
+    let max = 0;
+    let spread = 0;
+    for (let i = 0; i < site.count; i += 1) {
+      const by = divisor(site, i);
+      min = Math.min(min, (low[i] as number) / by);
+      max = Math.max(max, (high[i] as number) / by);
+      spread += by * by * (gain[i] as number);
+    }
+    noise += (((room * (max - min)) / form.levels) ** 2 / 12) * spread;
+  }
+  for (const reader of family.readers) noise += form.roundingNoise * weightNoise(reader, divisor, form.top);
+  return noise;
+}
+
+function weightNoise(
+  { layer, largest, outputs, inputs, offsets, gain, energy, perChannel }: Reader,
+  divisor: (site: Site, channel: number) => number,
+  top: number,
+): number {
+  const by = Float64Array.from({ length: layer.from.count }, (_, i) => divisor(layer.from, i));
+  const steps = new Float64Array(outputs);
+  const seen = new Float64Array(outputs);
+  let widest = 0;
+  for (let output = 0; output < outputs; output += 1) {
+    const offset = offsets[output] as number;
+    let reach = 0;
+    for (let i = 0; i < inputs; i += 1) {
+      const factor = by[offset + i] as number;
+      reach = Math.max(reach, (largest[output * inputs + i] as number) * factor);
+      seen[output] = (seen[output] as number) + (energy[offset + i] as number) / (factor * factor);
+    }
+    steps[output] = reach / top;
+    widest = Math.max(widest, reach / top / divisor(layer.to, output));
+  }
+  let noise = 0;
+  for (let output = 0; output < outputs; output += 1) {
+    const step = perChannel ? (steps[output] as number) : widest * divisor(layer.to, output);
+    noise += ((step * step) / 12) * (seen[output] as number) * (gain[output] as number);
+  }
+  return noise;
+}

@@ -1,0 +1,138 @@
+import type { Model, Node, NodeId } from '../../ir/model.ts';
+import { indexOf } from '../../ir/walk.ts';
+import type { Calibrator, InputMoments, PassContext } from '../pass.ts';
+import type { DenseLayer } from '../support/denseLayer.ts';
+import { multiplyLayerOf } from '../support/denseLayer.ts';
+import type { LayerChange } from '../support/refit.ts';
+import { shiftOf, takesShift, targetOf, withWeights } from '../support/refit.ts';
+import type { Cost, Levels } from '../support/roundingRow.ts';
+import { codeFor, costOf, descend, slopeOf, sweep } from '../support/roundingRow.ts';
+
+/** Vectors this long take a second to factor; longer ones are rounded to nearest. */
+const longestVector = 1152;
+/** Enough samples for the moments of layers with at most that many inputs. */
+const fewSamples = 64;
+/** Moments held at once. */
+const bytesAtOnce = 256 * 2 ** 20;
+const descents = 4;
+
+export interface FastRounding<M extends Model> {
+  readonly model: M;
+  readonly scales: ReadonlyMap<NodeId, Float32Array>;
+}
+
+/**
+ * Rounds the weights of layers on the Gram matrix of their inputs with the scales of plain rounding: at 8 bits the
+ * search for scales gains next to nothing, and the order in which errors are made up for gains nearly all. Biases take
+ * up what is left in the mean. Layers with long inputs stay as they are.
+ */
+export async function roundedFast<M extends Model>(
+  model: M,
+  nodes: readonly Node[],
+  top: number,
+  perChannel: (node: Node) => boolean,
+  context: Pick<PassContext, 'step'> & { readonly calibrator: Calibrator },
+): Promise<FastRounding<M>> {
+  const { uses } = indexOf(model.graphs[0]);
+  const layers = nodes.flatMap((node): DenseLayer[] => {
+    const layer = multiplyLayerOf(model, node);
+    const alone = layer !== undefined && uses.get(layer.weightId)?.length === 1;
+    return alone && layer.inputs <= longestVector ? [layer] : [];
+  });
+  const scales = new Map<NodeId, Float32Array>();
+  const changes: LayerChange[] = [];
+  for (const group of groupsOf(layers)) {
+    await context.step(changes.length / layers.length, 'rounding weights');
+    const ids = group.map((layer) => layer.node.id);
+    const seen = await context.calibrator.moments(model, ids, fewSamples);
+    for (const layer of group) {
+      const moments = seen.get(layer.node.id);
+      if (moments === undefined || !moments.gram.every(Number.isFinite)) continue;
+      await context.step(changes.length / layers.length, `rounding the weights of ${layer.node.id}`);
+      const centred = takesShift(model.graphs[0], layer);
+      const { change, stored } = roundedLayer(layer, moments, top, perChannel(layer.node), centred);
+      scales.set(layer.node.id, stored);
+      changes.push(change);
+    }
+  }
+  return { model: withWeights(model, changes), scales };
+}
+
+function groupsOf(layers: readonly DenseLayer[]): readonly (readonly DenseLayer[])[] {
+  const groups: DenseLayer[][] = [];
+  let room = 0;
+  for (const layer of layers) {
+    const bytes = 8 * layer.groups * layer.inputs ** 2;
+    if (bytes > room || groups.length === 0) {
+      groups.push([]);
+      room = bytesAtOnce;
+    }
+    groups.at(-1)?.push(layer);
+    room -= bytes;
+  }
+  return groups;
+}
+
+/** Codes of one layer as the floats they stand for, with their scales. */
+function roundedLayer(
+  layer: DenseLayer,
+  moments: InputMoments,
+  top: number,
+  perChannel: boolean,
+  centred: boolean,
+): { readonly change: LayerChange; readonly stored: Float32Array } {
+  const { outputs, inputs, groups } = layer;
+  const target = targetOf(layer, moments, centred);
+  const stored = scalesOf(target.weights, perChannel ? outputs : 1, top);
+  const levels: Levels = { low: -top, step: 1, high: top };
+  const matrix = new Float64Array(outputs * inputs);
+  const rows = outputs / groups;
+  for (let group = 0; group < groups; group += 1) {
+    const cost = costOf(target.costs[group] as Float64Array, inputs);
+    for (let row = group * rows; row < (group + 1) * rows; row += 1) {
+      const scale = stored[perChannel ? row : 0] as number;
+      const weights = target.weights.subarray(row * inputs, (row + 1) * inputs);
+      matrix.set(roundedRow(cost, weights, scale, levels), row * inputs);
+    }
+  }
+  const shift = centred ? shiftOf(layer, target, matrix) : undefined;
+  return { change: { layer, matrix, ...(shift && { shift }) }, stored };
+}
+
+/** The largest magnitude of each row over the largest code. */
+function scalesOf(weights: Float64Array, rows: number, top: number): Float32Array {
+  const size = weights.length / rows;
+  return Float32Array.from({ length: rows }, (_, row) => {
+    let largest = 0;
+    for (let i = row * size; i < (row + 1) * size; i += 1)
+      largest = Math.max(largest, Math.abs(weights[i] as number));
+    const scale = Math.fround(largest / top);
+    return scale > 1.2e-38 ? scale : 1;
+  });
+}
+
+/** GPTQ, then coordinate descent; rounding to nearest where that costs less. */
+function roundedRow(cost: Cost, weights: Float64Array, scale: number, levels: Levels): Float64Array {
+  const { size, order } = cost;
+  const ordered = Float64Array.from(order, (at) => weights[at] as number);
+  const scales = new Float64Array(size).fill(scale);
+  const codes = new Float64Array(size);
+  const errors = new Float64Array(size);
+  const slope = new Float64Array(size);
+  for (let i = 0; i < size; i += 1) {
+    codes[i] = codeFor(ordered[i] as number, scale, levels);
+    errors[i] = (ordered[i] as number) - scale * (codes[i] as number);
+  }
+  const plain = slopeOf(cost, errors, slope);
+  const nearest = codes.slice();
+  sweep(cost, ordered, scales, levels, codes, errors);
+  slopeOf(cost, errors, slope);
+  for (let round = 0; round < descents; round += 1)
+    if (descend(cost, scales, levels, codes, errors, slope) === 0) break;
+  const best = slopeOf(cost, errors, slope) < plain ? codes : nearest;
+  const row = new Float64Array(size);
+  order.forEach((at, i) => {
+    row[at] = scale * (best[i] as number);
+  });
+  return row;
+}
