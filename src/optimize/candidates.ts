@@ -1,6 +1,7 @@
 import type { Model } from '../ir/model.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
 import type { OptionValues, RecipeStep } from '../passes/pass.ts';
+import { passById } from '../passes/registry.ts';
 
 /** A recipe worth trying, with a name for people. */
 export interface CandidatePlan {
@@ -12,6 +13,8 @@ export interface CandidateOptions {
   /** Dataset path for steps that calibrate; without one they use seeded random inputs. */
   readonly data?: string;
   readonly seed?: number;
+  /** Recipes that were made for this model, tried beside the others. */
+  readonly more?: readonly CandidatePlan[];
 }
 
 /** A constant of fewer elements is a bias or a scale: a model that only has those in float is quantized already. */
@@ -29,23 +32,49 @@ export function candidatesFor(
   const clean: readonly RecipeStep[] = [{ pass: 'simplify' }, { pass: 'fuse' }];
   const plans: CandidatePlan[] = [{ title: 'Simplify and fuse', steps: clean }];
   if (!hasFloatWeights(model)) return plans;
-  const add = (title: string, ...steps: readonly RecipeStep[]) =>
-    plans.push({ title, steps: [...clean, ...steps] });
-  const calibrated: RecipeStep = {
-    pass: 'quantize-static',
-    options: staticOptions(model, device),
+  const given = {
     ...(options.data !== undefined && { data: options.data }),
     seed: options.seed ?? 0,
   };
+  // Passes come and go with versions: what this one does not have is not tried.
+  const add = (title: string, ...steps: readonly RecipeStep[]) => {
+    if (steps.every(({ pass, options: values }) => takes(pass, model, values)))
+      plans.push({ title, steps: [...clean, ...steps] });
+  };
+  const fixed = staticOptions(model, device);
+  const calibrated: RecipeStep = { pass: 'quantize-static', options: fixed, ...given };
+  const fewerBits: RecipeStep = { ...calibrated, options: { ...fixed, scheme: 'w4a8' } };
+  const fewer = (macs: number): RecipeStep => ({ pass: 'prune-channels', options: { macs }, ...given });
   const prune = (sparsity: number): RecipeStep => ({ pass: 'prune-magnitude', options: { sparsity } });
+  const split: RecipeStep = { pass: 'low-rank', ...given };
   if (takesHalves(device)) add('Float16', { pass: 'fp16' });
   if (takesHybrid(device)) add('Dynamic int8', { pass: 'quantize-dynamic' });
+  add('Channels pruned to 75 % of the MACs', fewer(0.75));
   if (device.precisions.int8 !== undefined) {
     add('Static int8', calibrated);
-    add('Static int8, 30 % pruned', prune(0.3), calibrated);
-    add('Static int8, 50 % pruned', prune(0.5), calibrated);
-  } else add('50 % pruned', prune(0.5));
+    add('Static int8, ranges of least error', { ...calibrated, options: { ...fixed, ranges: 'mse' } });
+    add('Static int8, 4-bit weights', fewerBits);
+    add('Static int8, 50 % of the weights zeroed', prune(0.5), calibrated);
+    add('Static int8, channels pruned to 75 % of the MACs', fewer(0.75), calibrated);
+    add('Static int8, channels pruned to 50 % of the MACs', fewer(0.5), calibrated);
+    add('Static int8, layers split to low rank', split, calibrated);
+  } else {
+    add('50 % of the weights zeroed', prune(0.5));
+    add('Channels pruned to 50 % of the MACs', fewer(0.5));
+    add('Layers split to low rank', split);
+  }
+  plans.push(...(options.more ?? []));
   return plans;
+}
+
+/** Whether a pass is there for the model, with these values among its choices. */
+function takes(id: string, model: Model, values: OptionValues = {}): boolean {
+  const pass = passById(id);
+  if (pass?.dialects.includes(model.dialect) !== true) return false;
+  return Object.entries(values).every(([name, value]) => {
+    const option = pass.options.find((each) => each.name === name);
+    return option?.type === 'choice' ? option.choices.includes(String(value)) : option !== undefined;
+  });
 }
 
 function takesHalves(device: DeviceProfile): boolean {

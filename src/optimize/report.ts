@@ -32,6 +32,8 @@ export interface OptimizeReport {
   readonly data: string;
   /** Percentage points of the score that the chosen candidate may lose. */
   readonly maxDrop: number;
+  /** Which samples the scores come from, in words. */
+  readonly scoredOn?: string;
   readonly baseline: Candidate;
   readonly candidates: readonly Candidate[];
   /** Indexes into `candidates` that no other candidate beats in size, latency and score at once. */
@@ -122,7 +124,7 @@ export function optimizeMarkdown(report: OptimizeReport, model: string): string 
   return [
     `# ${model} on ${report.device}`,
     '',
-    `Data: ${report.data}. At most ${report.maxDrop} points of ${score} may be lost.`,
+    `Data: ${report.data}${report.scoredOn === undefined ? '' : ` (${report.scoredOn})`}. At most ${report.maxDrop} points of ${score} may be lost.`,
     '',
     `| recipe | file | compressed | MACs | measured here | estimated | energy | RAM | flash / RAM | ${score} |`,
     '|---|---:|---:|---:|---:|---:|---:|---:|---|---:|',

@@ -43,6 +43,10 @@ export interface SearchOptions {
   readonly seed?: number;
   /** Instead of the built-in recipes. */
   readonly plans?: readonly CandidatePlan[];
+  /** Beside the built-in recipes. */
+  readonly more?: readonly CandidatePlan[];
+  /** Which samples the scores come from, in words. */
+  readonly scoredOn?: string;
 }
 
 export interface SearchResult<S> {
@@ -75,6 +79,7 @@ export async function searchRecipes<S>(
     device: device.id,
     data: options.data ?? options.dataLabel ?? 'none',
     maxDrop,
+    ...(options.scoredOn !== undefined && { scoredOn: options.scoredOn }),
     baseline,
     candidates,
     pareto: paretoOf(candidates, device),

@@ -7,6 +7,8 @@ import { memoryBytes } from '../../ir/bytes.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { optimizeMarkdown } from '../../optimize/report.ts';
 import type { OptimizePorts } from '../../optimize/search.ts';
+import type { DeviceProfile } from '../../devices/profile.ts';
+import type { CandidatePlan } from '../../optimize/candidates.ts';
 import { searchRecipes } from '../../optimize/search.ts';
 import { sensitivityCsv, sensitivityNodeData } from '../../optimize/sensitivity/exports.ts';
 import type { SensitivityReport } from '../../optimize/report.ts';
@@ -17,7 +19,10 @@ import { startRunner } from '../../runtime/launch.ts';
 import { checkBindings } from '../bindings.ts';
 import { compressedLength } from '../compress.ts';
 import type { JobContext } from '../context.ts';
-import { quietly } from '../context.ts';
+import { partOf, quietly } from '../context.ts';
+import { mixedPrecision } from '../mixed/mixed.ts';
+import type { HeldOut } from '../heldOut.ts';
+import { heldOutOf } from '../heldOut.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from '../methods.ts';
 import { recipeText } from '../recipeFiles.ts';
@@ -33,12 +38,17 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
   return {
     async optimize({ handle, device, data, maxDrop, out, report: reportFile }, job) {
       const held = store.get(handle);
+      const profile = deviceNamed(device);
+      const heldOut = heldOutOf(held.model, data, undefined);
+      const more = await mixedPlans(store, held, { data, maxDrop, device: profile }, partOf(job, 0, 0.4));
       const { report, chosen } = await searchRecipes(
         held,
-        deviceNamed(device),
-        optimizePorts(store, held, data, job),
+        profile,
+        optimizePorts(store, held, { data, heldOut }, partOf(job, 0.4, 1)),
         {
           dataLabel: 'seeded random inputs',
+          more,
+          ...(data !== undefined && { scoredOn: scoredOn(heldOut) }),
           ...(data !== undefined && { data }),
           ...(maxDrop !== undefined && { maxDrop }),
         },
@@ -68,6 +78,42 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
       return report;
     },
   };
+}
+
+/** Sensitivity of larger models takes longer than all other candidates together: `kerf mixed` is there for them. */
+const mostMacsForMixed = 1e8;
+
+/** A plan with a precision for each layer, where data can tell what it costs and the device has both. */
+async function mixedPlans(
+  store: ModelStore,
+  held: Held,
+  {
+    data,
+    maxDrop = 1,
+    device,
+  }: { data: string | undefined; maxDrop: number | undefined; device: DeviceProfile },
+  job: JobContext,
+): Promise<readonly CandidatePlan[]> {
+  const { macs } = analyse(held.model).totals;
+  if (data === undefined || macs === undefined || macs > mostMacsForMixed) return [];
+  if (device.precisions.int8 === undefined || device.integerOnly) return [];
+  const request = { schemes: ['int8', 'int4'], budget: { kind: 'accuracy', drop: maxDrop } as const, data };
+  try {
+    const { report } = await mixedPrecision(store, held, request, job);
+    return report.recipe.length === 0
+      ? []
+      : [{ title: 'Mixed: 8-bit layers and 4-bit weights', steps: report.recipe }];
+  } catch (error) {
+    // No such plan for a model that does not run here, or has no layer to choose for.
+    if (KerfError.is(error, 'unsupported') || KerfError.is(error, 'runtime-refused')) return [];
+    throw error;
+  }
+}
+
+function scoredOn({ skip }: HeldOut): string {
+  return skip > 0
+    ? `scored on samples behind the first ${skip}, which calibration sees`
+    : 'scored on the samples it was calibrated with';
 }
 
 /** Under the names that `kerf export --to model-explorer` gives, and those that Model Explorer reads from the file itself. */
@@ -101,7 +147,7 @@ function required<T>(value: T | undefined): T {
 function optimizePorts(
   store: ModelStore,
   original: Held,
-  data: string | undefined,
+  { data, heldOut }: { readonly data: string | undefined; readonly heldOut: HeldOut },
   job: JobContext,
 ): OptimizePorts<Held> {
   const quietJob = quietly(job);
@@ -123,7 +169,7 @@ function optimizePorts(
         reference: await store.fileOf(original),
         samples: data === undefined ? randomSamplesFor(analyse(original.model).totals.macs) : scoredSamples,
         signal: job.signal,
-        ...(data !== undefined && { data }),
+        ...(data !== undefined && { data, skip: heldOut.skip }),
       });
       if (report.top1 !== undefined) return { value: report.top1, kind: 'top1' };
       return { value: required(report.reference).agreement, kind: 'agreement' };

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, NodeId } from '../../ir/model.ts';
 import { spreadRanks } from '../../optimize/sensitivity/effort.ts';
-import { compareOutputs } from '../../runtime/compare.ts';
 import { startRunner } from '../../runtime/launch.ts';
-import { inTop, mainOutput, splitRows } from '../../runtime/outputs.ts';
-import type { Agreement } from '../../runtime/reports.ts';
+import type { Scores } from '../../runtime/outputs.ts';
+import { splitRows } from '../../runtime/outputs.ts';
 import type { Runner, Tensors } from '../../runtime/runner.ts';
 import { withRunner } from '../../runtime/session.ts';
 import type { DataOptions, Whole } from './batches.ts';
@@ -16,10 +15,14 @@ import { chainOf } from './chain.ts';
 import type { Opening } from './parts.ts';
 import { dropAll, openPart } from './parts.ts';
 import type { Plan, Segment } from './plan.ts';
+import type { Figures } from './tally.ts';
+import { Tallies } from './tally.ts';
 
 /** A changed model to compare with the original: one layer under a scheme, or a part of that change. */
 export interface Change {
   readonly key: string;
+  /** What of the layer changes: all, its weights or its activations. */
+  readonly kind: string;
   readonly model: Model;
 }
 
@@ -38,11 +41,6 @@ export interface MeasureJob {
   readonly data: DataOptions;
   readonly signal: AbortSignal;
   progress(fraction: number, message: string): Promise<void>;
-}
-
-export interface Figures extends Agreement {
-  readonly samples: number;
-  readonly top1?: number;
 }
 
 export interface Measured {
@@ -80,22 +78,14 @@ interface Batch {
   readonly rank: number;
 }
 
-interface Tally {
-  readonly comparison: ReturnType<typeof compareOutputs>;
-  samples: number;
-  hits: number;
-}
-
 class Measurement {
   readonly #job: MeasureJob;
   readonly #runner: Runner;
   readonly #folder: string;
-  readonly #tallies = new Map<string, Tally>();
   readonly #refused = new Map<string, string>();
   readonly #reference = new Map<string, Tensors>();
-  readonly #original: Tally = newTally();
   #whole: Whole | undefined;
-  #main = 0;
+  #tallies = new Tallies(0, undefined);
   #inferences = 0;
   #done = 0;
 
@@ -110,6 +100,7 @@ class Measurement {
     const whole = await openWhole(base, { runner: this.#runner, folder: this.#folder }, this.#job.data);
     const { rows, data, samples } = whole;
     this.#whole = whole;
+    this.#tallies = new Tallies(samples, data.labels);
     const batches = batchesOf(samples, rows);
     const size = Math.max(1, Math.floor(keptBytes / (plan.bytesPerSample * rows)));
     for (let from = 0; from < batches.length; from += size) {
@@ -134,7 +125,8 @@ class Measurement {
     for (const [index, batch] of chunk.entries()) {
       const tensors = results[index] ?? {};
       this.#reference.set(batch.tag, tensors);
-      this.#add(this.#original, batch, tensors);
+      for (const [sample, outputs] of this.#rowsOf(batch, tensors))
+        this.#tallies.addOriginal(sample, outputs);
       this.#inferences += batch.rows;
     }
   }
@@ -171,7 +163,11 @@ class Measurement {
     });
   }
 
-  async #runChange({ key, model }: Change, batches: readonly Batch[], chain: ReturnType<typeof chainOf>) {
+  async #runChange(
+    { key, kind, model }: Change,
+    batches: readonly Batch[],
+    chain: ReturnType<typeof chainOf>,
+  ) {
     const run = await chain.open(model);
     try {
       const results = await this.#runner.replay(
@@ -182,7 +178,9 @@ class Measurement {
         const reference = this.#reference.get(batch.tag) ?? {};
         const tensors = results[index];
         const outputs = tensors == null ? reference : { ...reference, ...run.named(tensors) };
-        this.#add(this.#tallyOf(key), batch, outputs, reference);
+        const wanted = new Map(this.#rowsOf(batch, reference));
+        for (const [sample, own] of this.#rowsOf(batch, outputs))
+          this.#tallies.add({ key, kind }, sample, own, wanted.get(sample) ?? []);
         this.#inferences += batch.rows * (tensors === null ? run.cost.changed : run.cost.all);
       }
     } finally {
@@ -221,53 +219,26 @@ class Measurement {
     await part.close();
   }
 
-  #tallyOf(key: string): Tally {
-    let tally = this.#tallies.get(key);
-    if (tally === undefined) {
-      tally = newTally();
-      this.#tallies.set(key, tally);
-    }
-    return tally;
+  /** Outputs of each sample of a batch; the last batch may hold some samples twice. */
+  #rowsOf(
+    { first, rows }: Batch,
+    tensors: Tensors,
+  ): readonly (readonly [number, readonly (Scores | undefined)[]])[] {
+    const { info, samples } = this.#whole as Whole;
+    const split = splitRows(info, tensors, rows).map((outputs, row) => [first + row, outputs] as const);
+    return split.filter(([sample]) => sample < samples);
   }
 
-  #add(tally: Tally, batch: Batch, tensors: Tensors, reference: Tensors = tensors): void {
-    const { info, samples, data } = this.#whole as Whole;
-    const { labels } = data;
-    const own = splitRows(info, tensors, batch.rows);
-    const wanted = splitRows(info, reference, batch.rows);
-    for (const [row, outputs] of own.entries()) {
-      const sample = batch.first + row;
-      if (sample >= samples) break;
-      this.#main = mainOutput(outputs);
-      const scores = outputs[this.#main]?.data;
-      const label = labels?.[sample];
-      if (label !== undefined && scores !== undefined && inTop(scores, label, 1)) tally.hits += 1;
-      tally.comparison.add(outputs, wanted[row] ?? []);
-      tally.samples += 1;
-    }
-  }
-
-  #result({ data }: Whole): Measured {
-    const labelled = data.labels !== undefined;
-    const figures = new Map<string, Figures>();
-    for (const [key, { comparison, samples, hits }] of this.#tallies) {
-      const agreement = comparison.result(this.#main);
-      if (agreement === undefined) continue;
-      figures.set(key, { ...agreement, samples, ...(labelled && { top1: hits / samples }) });
-    }
-    const { hits, samples } = this.#original;
+  #result({ samples }: Whole): Measured {
+    const { top1 } = this.#tallies;
     return {
-      figures,
+      figures: this.#tallies.figures(),
       refused: this.#refused,
-      ...(labelled && { top1: hits / samples }),
+      ...(top1 !== undefined && { top1 }),
       samples,
       inferences: this.#inferences,
     };
   }
-}
-
-function newTally(): Tally {
-  return { comparison: compareOutputs(), samples: 0, hits: 0 };
 }
 
 function batchesOf(samples: number, rows: number): readonly Batch[] {

@@ -18,8 +18,16 @@ export interface VariantOptions {
   onChange?(id: NodeId, changed: Model): void;
 }
 
-/** Work of the measurement by default, as a share of one whole inference per layer and sample. */
-const defaultShare = 0.25;
+/** Work of the whole analysis by default, as a share of one whole inference per layer and sample. */
+const allowedShare = 0.34;
+/** With fewer layers all samples are affordable, and a single swap of neighbours shows in the ranking. */
+const fewLayers = 40;
+
+/** What is left for single layers beside the runs of the original: one for reference, one for the values at cuts. */
+function shareFor(layers: number, samples: number, calibrated: number): number {
+  if (layers < fewLayers) return Number.POSITIVE_INFINITY;
+  return Math.max(0.1, allowedShare - (2 + calibrated / samples) / layers);
+}
 
 /** Every target by itself. */
 export function measureOneByOne(
@@ -30,7 +38,8 @@ export function measureOneByOne(
   const { model, targets } = subject;
   const plan = planOf(model, new Set(targets.map(({ id }) => id)));
   const efforts = targets.map(({ id }) => ({ cost: plan.costOfLayer(id) }));
-  const shares = sampleShares(efforts, options.exact === true ? Number.POSITIVE_INFINITY : defaultShare);
+  const share = shareFor(targets.length, options.samples, subject.calibrated());
+  const shares = sampleShares(efforts, options.exact === true ? Number.POSITIVE_INFINITY : share);
   const layers = new Map<NodeId, LayerChanges>(
     targets.map(({ id }, at) => {
       const make = () => changesOf(subject, id, options);
@@ -46,7 +55,7 @@ async function changesOf(
   { apart, onChange }: VariantOptions,
 ): Promise<readonly Change[]> {
   const model = await subject.change([id]);
-  const whole = { key: id, model };
+  const whole = { key: id, kind: 'all', model };
   onChange?.(id, model);
   if (apart !== true || subject.calibrator === undefined) return [whole];
   const base = subject.originalOf(model, id);
@@ -54,8 +63,10 @@ async function changesOf(
   const activations = activationsAlone(base, model, id);
   return [
     whole,
-    ...(weights === undefined ? [] : [{ key: `${id} weights`, model: weights }]),
-    ...(activations === undefined ? [] : [{ key: `${id} activations`, model: activations }]),
+    ...(weights === undefined ? [] : [{ key: `${id} weights`, kind: 'weights', model: weights }]),
+    ...(activations === undefined
+      ? []
+      : [{ key: `${id} activations`, kind: 'activations', model: activations }]),
   ];
 }
 
@@ -70,7 +81,7 @@ export function measureTogether(
   const id = first?.id ?? '';
   const make = async () => {
     const changes: Change[] = [];
-    for (const [key, layers] of sets) changes.push({ key, model: await subject.change(layers) });
+    for (const [key, layers] of sets) changes.push({ key, kind: key, model: await subject.change(layers) });
     return changes;
   };
   // A change of many layers is found to reach as far as it does, whichever segment it is started in.

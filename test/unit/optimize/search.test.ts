@@ -77,21 +77,26 @@ describe('candidates', () => {
   const titles = (which: Model, on: DeviceProfile) => candidatesFor(which, on).map((plan) => plan.title);
 
   it('a processor gets everything, an integer-only accelerator only integers', () => {
-    expect(titles(model, device('pi4'))).toEqual([
-      'Simplify and fuse',
-      'Float16',
-      'Dynamic int8',
+    const onPi = titles(model, device('pi4'));
+    expect(onPi.slice(0, 3)).toEqual(['Simplify and fuse', 'Float16', 'Dynamic int8']);
+    const integers = [
       'Static int8',
-      'Static int8, 30 % pruned',
-      'Static int8, 50 % pruned',
-    ]);
-    expect(titles(model, device('coral_usb'))).toEqual([
-      'Simplify and fuse',
-      'Static int8',
-      'Static int8, 30 % pruned',
-      'Static int8, 50 % pruned',
-    ]);
+      'Static int8, ranges of least error',
+      'Static int8, 4-bit weights',
+      'Static int8, 50 % of the weights zeroed',
+    ];
+    expect(onPi).toEqual(expect.arrayContaining(integers));
+    const onCoral = titles(model, device('coral_usb'));
+    expect(onCoral).toEqual(expect.arrayContaining(integers));
+    expect(onCoral).not.toContain('Float16');
+    expect(onCoral).not.toContain('Dynamic int8');
     expect(titles(model, device('stm32l4r5'))).not.toContain('Dynamic int8');
+  });
+
+  it('recipes made for the model are tried beside the others', () => {
+    const mixed = { title: 'Mixed', steps: [{ pass: 'fp16', layers: ['a'] }] };
+    const plans = candidatesFor(model, device('pi4'), { more: [mixed] });
+    expect(plans.at(-1)).toEqual(mixed);
   });
 
   it('a quantized model is only cleaned', () => {
