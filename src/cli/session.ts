@@ -1,3 +1,4 @@
+import { keepProbesIn, stateFolder } from '../engine/hostDevice.ts';
 import { localEngine } from '../engine/local.ts';
 import type { CallOptions, Engine, Handle, Opened } from '../engine/protocol.ts';
 import { KerfError } from '../ir/errors.ts';
@@ -18,6 +19,7 @@ export interface Session {
 
 /** What the commands share; `signal` cancels whatever is under way. */
 export function createSession(signal: AbortSignal): Session {
+  keepProbesIn(stateFolder());
   const engine = localEngine();
   const progress: CallOptions = { onProgress: showProgress, signal };
   const opened = (file: string) => engine.call('open', { path: file }, progress);

@@ -1,10 +1,12 @@
 import { KerfError } from '../ir/errors.ts';
 import { jobContext } from './context.ts';
+import { keepProbesIn, stateFolder } from './hostDevice.ts';
 import { createMethods } from './methods.ts';
 import type { FromEngine, Method, ToEngine } from './protocol.ts';
 import { wireError } from './wireError.ts';
 
 /** Entry of the engine's child process: calls come in by IPC, results, errors and progress go out. */
+keepProbesIn(stateFolder());
 const { methods, dispose } = createMethods();
 const running = new Map<number, AbortController>();
 

@@ -52,7 +52,7 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
           ...forwardProgress(job),
         });
       const report = await withBindingHint(held.model, bench);
-      if (options.bind === undefined) rememberProbe(held.model, analyse(held.model), report.latencyMs);
+      if (options.bind === undefined) await rememberProbe(held.model, analyse(held.model), report.latencyMs);
       return report;
     },
 
