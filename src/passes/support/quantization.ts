@@ -64,39 +64,38 @@ export function quantizeWeight(
   const channels = axis === undefined ? 1 : (tensor.dims[axis] as number);
   const inner = axis === undefined ? Math.max(1, values.length) : (stridesOf(tensor.dims)[axis] as number);
   const scales = new Float32Array(channels);
-  forEachChannel(values.length, inner, channels, (i, c) => {
-    const size = Math.abs(values[i] as number);
-    if (size > (scales[c] as number)) scales[c] = size;
-  });
+  // Plain loops over runs of one channel: a large model has tens of millions of weights.
+  for (let start = 0, c = 0; start < values.length; start += inner, c = (c + 1) % channels) {
+    const end = Math.min(values.length, start + inner);
+    let most = scales[c] as number;
+    for (let i = start; i < end; i += 1) {
+      const size = Math.abs(values[i] as number);
+      if (size > most) most = size;
+    }
+    scales[c] = most;
+  }
   for (let c = 0; c < channels; c += 1) {
     const scale = given === undefined ? (scales[c] as number) / largest : (given[c] as number);
     // Below the smallest normal float32 the division would lose its precision.
     scales[c] = Math.max(scale > 1.2e-38 ? scale : 1, atLeast?.[c] ?? 0);
   }
   const codes = new Int8Array(values.length);
-  forEachChannel(values.length, inner, channels, (i, c) => {
-    const code = roundHalfEven((values[i] as number) / (scales[c] as number));
-    codes[i] = Math.min(largest, Math.max(-largest, code));
-  });
+  for (let start = 0, c = 0; start < values.length; start += inner, c = (c + 1) % channels) {
+    const end = Math.min(values.length, start + inner);
+    const scale = scales[c] as number;
+    for (let i = start; i < end; i += 1) {
+      const code = (values[i] as number) / scale + toEven - toEven;
+      codes[i] = code > largest ? largest : code < -largest ? -largest : code;
+    }
+  }
   return { tensor: int8Tensor(tensor.dims, codes), scales };
 }
 
+/** Adding and taking away 1.5 x 2^52 rounds a small double to the nearest integer, ties to even. */
+const toEven = 1.5 * 2 ** 52;
+
 function int8Tensor(dims: readonly number[], codes: Int8Array): Tensor {
   return { dtype: 'int8', dims, data: memoryBytes(new Uint8Array(codes.buffer)) };
-}
-
-function forEachChannel(
-  length: number,
-  inner: number,
-  channels: number,
-  visit: (index: number, channel: number) => void,
-): void {
-  let index = 0;
-  while (index < length) {
-    for (let c = 0; c < channels; c += 1) {
-      for (let i = 0; i < inner && index < length; i += 1, index += 1) visit(index, c);
-    }
-  }
 }
 
 const largestBias = 2 ** 31 - 1;
