@@ -10,10 +10,13 @@ import type { MixedBudget, MixedReport } from '../optimize/mixed/report.ts';
 import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/report.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
 import type { BudgetUse } from '../rules/budget.ts';
+import type { CheckConfig } from '../rules/configured.ts';
 import type { Budget, Finding, Fix, Rule, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
 import type { SpeedReport } from '../runtime/speed.ts';
 import type { AuditReport, AuditRow } from './audit/report.ts';
+import type { InspectFacts } from './inspectFacts.ts';
+import type { Shipped } from './shipping/shipped.ts';
 import type { GraphView } from './view.ts';
 import type { ChannelMap, LayerSparsity, TensorPage } from './weights/reports.ts';
 
@@ -47,6 +50,7 @@ export type {
   PassOption,
   RecipeStep,
   SensitivityReport,
+  Shipped,
   Severity,
   SpeedReport,
   TensorPage,
@@ -73,11 +77,11 @@ export interface TensorSummary {
 }
 
 /** `inspect`: numbers that are unknown are null, never 0. */
-export interface InspectReport {
+export interface InspectReport extends InspectFacts {
   readonly format: Dialect;
   readonly producer: string;
-  /** ONNX: version of the default domain. TFLite: the schema version. */
-  readonly opset: number;
+  /** ONNX: version of the default domain, null when the model imports none. TFLite: the schema version. */
+  readonly opset: number | null;
   readonly fileBytes: number;
   readonly weightBytes: number;
   readonly params: number;
@@ -145,6 +149,11 @@ export interface DiffReport {
   readonly notCovered: readonly string[];
 }
 
+/** What a team agreed on, for the findings of one model; `file` is the model's name as suppressions have it. */
+export interface Checks extends CheckConfig {
+  readonly file: string;
+}
+
 /** The declaration of a pass, without what runs it. */
 export type PassInfo = Omit<Pass, 'run' | 'appliesTo'>;
 
@@ -203,8 +212,9 @@ export interface EngineApi {
   apply(p: { handle: Handle; step: RecipeStep }): { handle: Handle; report: ApplyReport };
   save(p: { handle: Handle; path: string }): { fileBytes: number };
   inspect(p: { handle: Handle; bind?: Bindings; sparsity?: boolean }): InspectReport;
-  graph(p: { handle: Handle; device?: string; graph?: number }): GraphView;
-  node(p: { handle: Handle; id: string; device?: string }): NodeDetails;
+  /** Findings on nodes are those that `checks` leaves; all of them without it. */
+  graph(p: { handle: Handle; device?: string; graph?: number; checks?: Checks }): GraphView;
+  node(p: { handle: Handle; id: string; device?: string; checks?: Checks }): NodeDetails;
   layers(p: { handle: Handle }): { layers: readonly LayerCost[]; memory: MemoryPlan | null };
   tensor(p: { handle: Handle; graph?: number; value: string }): TensorStatistics;
   /** Some elements of a constant, as many as a page holds at most. */
@@ -286,6 +296,8 @@ export interface EngineApi {
     /** Where the report goes, as Markdown. */
     report?: string;
   }): OptimizeReport;
+  /** What an update over the air would carry: the whole model compressed, and the delta against another one. */
+  shipped(p: { handle: Handle; against?: Handle }): Shipped;
   diff(p: { a: Handle; b: Handle }): DiffReport;
   convert(p: { handle: Handle; path: string }): { fileBytes: number; notes: readonly string[] };
   /** `steps`: instead of those that led to the model. */

@@ -1,13 +1,27 @@
 import type { Command } from 'commander';
-import type { DiffReport, EstimateReport, InspectReport } from '../../engine/protocol.ts';
+import type { DiffReport, EstimateReport, InspectReport, Shipped } from '../../engine/protocol.ts';
 import { checkFolders } from '../../engine/paths.ts';
 import { bindings, keyValue, repeated } from '../arguments.ts';
 import { bytes, change, count, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
+import type { CompressedChange } from '../compressed.ts';
+import {
+  compressedChange,
+  compressedFlag,
+  compressedRows,
+  compressedSizes,
+  withCompressed,
+} from '../compressed.ts';
 import type { Session } from '../session.ts';
 
 interface Json {
   readonly json?: boolean;
+}
+
+interface InspectFlags {
+  readonly bind?: Record<string, string>;
+  readonly sparsity?: boolean;
+  readonly compressed?: boolean;
 }
 
 const jsonFlag = ['--json', 'print one JSON document on stdout'] as const;
@@ -21,8 +35,9 @@ export function addLookCommands(program: Command, session: Session): void {
     .description('size, parameters, MACs, memory and cost per layer')
     .option('--bind <name=n>', 'bind a free dimension', keyValue)
     .option('--sparsity', 'count zeros even in large models (reads every weight)')
+    .option(...compressedFlag)
     .option(...jsonFlag)
-    .action(async (model: string, options: Json & { bind?: Record<string, string>; sparsity?: boolean }) => {
+    .action(async (model: string, options: Json & InspectFlags) => {
       const bind = bindings(options.bind);
       const handle = await session.open(model);
       const report = await engine.call('inspect', {
@@ -30,7 +45,10 @@ export function addLookCommands(program: Command, session: Session): void {
         ...(bind && { bind }),
         ...(options.sparsity && { sparsity: true }),
       });
-      print(options.json, report, () => inspectText(model, report));
+      const shipped = await compressedSizes(session, options.compressed, { handle }, [report.fileBytes]);
+      print(options.json, { ...report, compressedBytes: shipped?.compressedBytes ?? null }, () =>
+        inspectText(model, report, shipped),
+      );
     });
 
   program
@@ -93,14 +111,18 @@ export function addLookCommands(program: Command, session: Session): void {
   program
     .command('diff <a> <b>')
     .description('what differs between two models')
+    .option(...compressedFlag)
     .option(...jsonFlag)
-    .action(async (a: string, b: string, options: Json) => {
-      const report = await engine.call('diff', { a: await session.open(a), b: await session.open(b) });
-      print(options.json, report, () => diffText(report));
+    .action(async (a: string, b: string, options: Json & { compressed?: boolean }) => {
+      const [before, after] = [await session.open(a), await session.open(b)];
+      const report = await engine.call('diff', { a: before, b: after });
+      const sizes = [report.before.fileBytes, report.after.fileBytes];
+      const shipped = await compressedChange(session, options.compressed, before, after, sizes);
+      print(options.json, withCompressed(report, shipped), () => diffText(report, shipped));
     });
 }
 
-function inspectText(file: string, report: InspectReport): string {
+function inspectText(file: string, report: InspectReport, shipped: Shipped | undefined): string {
   const known = (value: number | null) => value ?? -1;
   const heaviest = [...report.layers]
     .sort((a, b) => known(b.macs) - known(a.macs) || b.weightBytes - a.weightBytes)
@@ -116,11 +138,16 @@ function inspectText(file: string, report: InspectReport): string {
   ]);
   const head = ['layer', 'op', 'params', 'MACs', 'weights', 'activations', 'output'];
   const facts = [
-    ['file', `${file} (${report.format}, ${report.producer || 'unknown producer'}, version ${report.opset})`],
+    [
+      'file',
+      `${file} (${report.format}, ${report.producer || 'unknown producer'}, version ${report.opset ?? 'unknown'})`,
+    ],
     ['size', `${bytes(report.fileBytes)}, weights ${bytes(report.weightBytes)}`],
+    ...(shipped ? [['compressed', `${bytes(shipped.compressedBytes)} (brotli)`]] : []),
     ['parameters', count(report.params)],
     ['MACs', `${count(report.macs)} (FLOPs ${count(report.flops)})`],
     ['peak activations', bytes(report.peakActivationBytes)],
+    ...memoryRows(report),
     ['zero weights', percent(report.sparsity)],
     ['inputs', report.inputs.map((each) => `${each.name}: ${each.type}`).join(', ')],
     ['outputs', report.outputs.map((each) => `${each.name}: ${each.type}`).join(', ')],
@@ -131,6 +158,30 @@ function inspectText(file: string, report: InspectReport): string {
     facts.push(['unresolved', `${each.layer} (${each.op}): ${each.reason}`]);
   for (const each of report.damage) facts.push([each.severity, `${each.place}: ${each.message}`]);
   return `${table(facts)}\n\n${table([head, ...rows], [2, 3, 4, 5])}`;
+}
+
+/** What makes the peak, and what TensorFlow Lite Micro would ask for. */
+function memoryRows({ memory, micro }: InspectReport): string[][] {
+  const rows: string[][] = [];
+  const [largest, ...others] = memory?.atPeak ?? [];
+  if (memory !== null && largest !== undefined) {
+    const more = others.length === 0 ? '' : ` and ${others.length} more`;
+    const layer = memory.peakLayer === null ? '' : `${shortName(memory.peakLayer)}: `;
+    rows.push(['at the peak', `${layer}${shortName(largest.value)} (${bytes(largest.bytes)})${more}`]);
+  }
+  if (micro !== null) {
+    const parts = `tensors ${bytes(micro.tensorBytes)}, structures ${bytes(micro.persistentBytes)}`;
+    rows.push([
+      'TFLM arena',
+      `${bytes(micro.arenaBytes)}, estimated (${parts}; kernels' scratch not counted)`,
+    ]);
+  }
+  return rows;
+}
+
+/** Converters join the names of all that was fused; the first one says enough. */
+function shortName(name: string): string {
+  return name.split(';')[0] ?? name;
 }
 
 function estimateText(report: EstimateReport): string {
@@ -155,9 +206,24 @@ function energyText({ energyMj, energyScope }: EstimateReport): string {
   return `${Number(energyMj.toPrecision(3))} mJ${scope}`;
 }
 
-function diffText(report: DiffReport): string {
+/** Groups of layers in which something differs; none where all layers are in one. */
+function groupsText({ groups }: DiffReport): string {
+  const rows = groups
+    .filter((each) => each.added + each.removed + each.changed > 0)
+    .map((each) => [
+      each.name || '(no path)',
+      `${each.changed} changed, ${each.added} added, ${each.removed} removed`,
+      each.classes.join(', '),
+      `params ${count(each.params[0])} to ${count(each.params[1])}`,
+      `MACs ${count(each.macs[0])} to ${count(each.macs[1])}`,
+    ]);
+  return groups.length < 2 || rows.length === 0 ? '' : table(rows);
+}
+
+function diffText(report: DiffReport, shipped: CompressedChange | undefined): string {
   const rows = [
     ['size', change(report.before.fileBytes, report.after.fileBytes, bytes)],
+    ...compressedRows(shipped),
     ['parameters', change(report.before.params, report.after.params, count)],
     ['MACs', change(report.before.macs, report.after.macs, count)],
     [
@@ -171,5 +237,6 @@ function diffText(report: DiffReport): string {
     ...report.added.map((id) => [`+ ${id}`, '']),
     ...changed,
   ];
-  return [table(rows), listed.length === 0 ? '' : `\n${table(listed)}`].join('\n').trimEnd();
+  const sections = [table(rows), groupsText(report), listed.length === 0 ? '' : table(listed)];
+  return sections.filter((section) => section !== '').join('\n\n');
 }

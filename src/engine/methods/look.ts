@@ -11,15 +11,17 @@ import { feedsOf } from '../../ir/model.ts';
 import type { ValueType } from '../../ir/types.ts';
 import { describeType } from '../../ir/types.ts';
 import { passes } from '../../passes/registry.ts';
+import { configured } from '../../rules/configured.ts';
 import { checkModel } from '../../rules/registry.ts';
 import { budgetUses } from '../../rules/budget.ts';
 import type { Budget, Finding, RuleContext } from '../../rules/rule.ts';
 import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import { graphView } from '../graphView.ts';
+import { inspectFacts } from '../inspectFacts.ts';
 import type { EngineMethods } from '../methods.ts';
 import { layerRow, nodeDetails } from '../nodeDetails.ts';
-import type { InspectReport, TensorSummary } from '../protocol.ts';
+import type { Checks, InspectReport, TensorSummary } from '../protocol.ts';
 import type { Held, ModelStore } from '../store.ts';
 import { constantOf } from './weights.ts';
 
@@ -56,6 +58,10 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
     known.set(key, findings);
     return findings;
   };
+  const shownFindings = (held: Held, device?: string, checks?: Checks): readonly Finding[] => {
+    const findings = findingsOf(held, device, checks?.budget);
+    return checks === undefined ? findings : configured(findings, checks, checks.file);
+  };
   return {
     inspect({ handle, bind, sparsity }) {
       const held = store.get(handle);
@@ -63,19 +69,19 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
       return inspectReport(store, held, bind, sparsity);
     },
 
-    graph({ handle, device, graph }) {
+    graph({ handle, device, graph, checks }) {
       const held = store.get(handle);
       const analysis = analyse(held.model);
       const estimate =
         device === undefined
           ? undefined
           : estimateOn(deviceNamed(device), held.model, analysis, { fileBytes: store.fileBytes(held) });
-      return graphView(held.model, analysis, findingsOf(held, device), estimate, graph);
+      return graphView(held.model, analysis, shownFindings(held, device, checks), estimate, graph);
     },
 
-    node({ handle, id, device }) {
+    node({ handle, id, device, checks }) {
       const held = store.get(handle);
-      return nodeDetails(held.model, analyse(held.model), id, passes, findingsOf(held, device));
+      return nodeDetails(held.model, analyse(held.model), id, passes, shownFindings(held, device, checks));
     },
 
     layers({ handle }) {
@@ -125,7 +131,7 @@ export function inspectReport(
   return {
     format: model.dialect,
     producer: producerOf(model),
-    opset: model.dialect === 'onnx' ? (model.opsets.get('') ?? 0) : model.version,
+    opset: defaultVersion(model),
     fileBytes: store.fileBytes(held),
     weightBytes: totals.weightBytes,
     params: totals.params,
@@ -139,7 +145,14 @@ export function inspectReport(
     outputs: summaries(model, analysis, 'outputs'),
     layers: analysis.layers.map(layerRow),
     damage: held.damage,
+    ...inspectFacts(model, analysis, store.fileBytes(held)),
   };
+}
+
+/** ONNX spells its default domain in two ways; a model of contributed operators alone may import neither. */
+function defaultVersion(model: Model): number | null {
+  if (model.dialect === 'tflite') return model.version;
+  return model.opsets.get('') ?? model.opsets.get('ai.onnx') ?? null;
 }
 
 function producerOf(model: Model): string {
