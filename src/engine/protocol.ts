@@ -290,6 +290,7 @@ export interface EngineApi {
     handle: Handle;
     device: string;
     data?: string;
+    bind?: Bindings;
     maxDrop?: number;
     /** Where the chosen model goes; its recipe goes beside it. */
     out?: string;

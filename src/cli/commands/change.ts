@@ -6,8 +6,10 @@ import { readAnyRecipe, withDataset } from '../../engine/aeqFiles.ts';
 import { stepFromText } from '../../engine/steps.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
-import { keyValue, points, repeated } from '../arguments.ts';
+import { bindings, keyValue, points, repeated } from '../arguments.ts';
 import { bytes, change, count, milliseconds, percent, table } from '../format.ts';
+import type { CompressedChange } from '../compressed.ts';
+import { compressedChange, compressedFlag, compressedRows, withCompressed } from '../compressed.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
 
@@ -21,10 +23,14 @@ interface ApplyFlags extends Json {
   readonly recipe?: string;
   readonly data?: string;
   readonly layer?: string[];
+  readonly bind?: Record<string, string>;
   readonly output: string;
   /** Absent: only passes that may make a model slower are timed. */
   readonly measure?: boolean;
+  readonly compressed?: boolean;
 }
+
+type Applied = ApplyReport & { readonly measured?: SpeedReport };
 
 const jsonFlag = ['--json', 'print one JSON document on stdout'] as const;
 
@@ -40,17 +46,23 @@ export function addChangeCommands(program: Command, session: Session): void {
     .option('--recipe <file>', 'replay a recipe (*.kerf.json, or one of AI Edge Quantizer)')
     .option('--data <file>', 'calibration dataset')
     .option('--layer <id>', 'only this layer', repeated)
+    .option('--bind <name=n>', 'bind a free dimension while calibrating', keyValue)
     .option('--measure', 'time before and after in turns, whatever the pass (quantizing passes always are)')
     .option('--no-measure', 'never time')
+    .option(...compressedFlag)
     .requiredOption('-o, --output <file>', 'where the result goes')
     .option(...jsonFlag)
     .action(async (model: string, options: ApplyFlags) => {
-      const { steps, notes } = planOf(options, model);
+      const { steps: planned, notes } = planOf(options, model);
+      const bind = bindings(options.bind);
+      const steps = bind === undefined ? planned : planned.map((step) => ({ ...step, bind }));
       const { handle, format } = await session.openWhole(model);
       checkOutput(options.output, format);
-      const applied = await applySteps(session, handle, steps, options);
-      const report = { ...applied, notes: [...notes, ...applied.notes] };
-      print(options.json, report, () => applyText(report, options.output));
+      const { handle: changed, ...applied } = await applySteps(session, handle, steps, options);
+      const sizes = [applied.before.fileBytes, applied.after.fileBytes];
+      const shipped = await compressedChange(session, options.compressed, handle, changed, sizes);
+      const report = { ...withCompressed(applied, shipped), notes: [...notes, ...applied.notes] };
+      print(options.json, report, () => applyText(report, options.output, shipped));
     });
 
   program
@@ -61,22 +73,32 @@ export function addChangeCommands(program: Command, session: Session): void {
     .option('--max-drop <points>', 'accuracy or agreement that may be lost, in percentage points', points)
     .requiredOption('-o, --output <file>', 'where the chosen model goes')
     .option('--report <file>', 'also write the report as Markdown')
+    .option('--bind <name=n>', 'bind a free dimension', keyValue)
     .option(...jsonFlag)
     .action(
       async (
         model: string,
-        options: Json & { device: string; data?: string; maxDrop?: number; output: string; report?: string },
+        options: Json & {
+          device: string;
+          data?: string;
+          maxDrop?: number;
+          output: string;
+          report?: string;
+          bind?: Record<string, string>;
+        },
       ) => {
         const { device, data, maxDrop, output: out, report: reportFile } = options;
         const { handle, format } = await session.openWhole(model);
         checkOutput(out, format);
         if (reportFile !== undefined) checkOutput(reportFile);
+        const bind = bindings(options.bind);
         const report = await engine.call(
           'optimize',
           {
             handle,
             device,
             out,
+            ...(bind && { bind }),
             ...(data && { data }),
             ...(maxDrop !== undefined && { maxDrop }),
             ...(reportFile && { report: reportFile }),
@@ -144,7 +166,7 @@ async function applySteps(
   start: Handle,
   steps: readonly RecipeStep[],
   { output, measure }: Pick<ApplyFlags, 'output' | 'measure'>,
-): Promise<ApplyReport & { readonly measured?: SpeedReport }> {
+): Promise<Applied & { readonly handle: Handle }> {
   let handle = start;
   const reports: ApplyReport[] = [];
   for (const step of steps) {
@@ -153,7 +175,7 @@ async function applySteps(
     reports.push(applied.report);
   }
   await session.engine.call('save', { handle, path: output });
-  const report = spanOf(reports);
+  const report = { ...spanOf(reports), handle };
   const timed = measure ?? (await mayBeSlower(session, steps));
   if (!timed || report.changed.length === 0) return report;
   if (measure === undefined && report.before.fileBytes > largestTimed) {
@@ -180,10 +202,11 @@ async function mayBeSlower({ engine }: Session, steps: readonly RecipeStep[]): P
   return steps.some((step) => timed.has(step.pass) && here.test(String(step.options?.['target'] ?? 'x86')));
 }
 
-function applyText(report: ApplyReport & { readonly measured?: SpeedReport }, out: string): string {
+function applyText(report: Applied, out: string, shipped: CompressedChange | undefined): string {
   const rows = [
     ['wrote', out],
     ['size', change(report.before.fileBytes, report.after.fileBytes, bytes)],
+    ...compressedRows(shipped),
     ['parameters', change(report.before.params, report.after.params, count)],
     ['MACs', change(report.before.macs, report.after.macs, count)],
     ['layers changed', `${report.changed.length}, in ${report.seconds.toFixed(2)} s`],

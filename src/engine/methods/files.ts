@@ -14,6 +14,7 @@ import type { JobContext } from '../context.ts';
 import { exporters } from '../exporters.ts';
 import type { EngineMethods } from '../methods.ts';
 import type { Held, ModelStore } from '../store.ts';
+import { shippedOf } from '../shipping/shipped.ts';
 import { headline } from './models.ts';
 
 /** The dialect that a target file name asks for. */
@@ -23,8 +24,15 @@ function targetDialect(path: string): Dialect {
   throw new KerfError('bad-option', 'the output must end with .onnx or .tflite', { file: path });
 }
 
-export function fileMethods(store: ModelStore): Pick<EngineMethods, 'diff' | 'convert' | 'export'> {
+export function fileMethods(
+  store: ModelStore,
+): Pick<EngineMethods, 'diff' | 'shipped' | 'convert' | 'export'> {
   return {
+    shipped({ handle, against }, job) {
+      const former = against === undefined ? undefined : store.get(against).model;
+      return shippedOf(store.get(handle).model, former, job);
+    },
+
     diff({ a, b }) {
       const [before, after] = [store.get(a), store.get(b)];
       return {

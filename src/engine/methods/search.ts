@@ -17,7 +17,7 @@ import { evaluate } from '../../runtime/evaluate.ts';
 import { quickLatency } from '../../runtime/latency.ts';
 import { startRunner } from '../../runtime/launch.ts';
 import { checkBindings } from '../bindings.ts';
-import { compressedLength } from '../compress.ts';
+import { compressedLength } from '../shipping/compress.ts';
 import type { JobContext } from '../context.ts';
 import { partOf, quietly } from '../context.ts';
 import { mixedPrecision } from '../mixed/mixed.ts';
@@ -36,18 +36,20 @@ const scoredSamples = 512;
 
 export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize' | 'sensitivity'> {
   return {
-    async optimize({ handle, device, data, maxDrop, out, report: reportFile }, job) {
+    async optimize({ handle, device, data, bind, maxDrop, out, report: reportFile }, job) {
       const held = store.get(handle);
       const profile = deviceNamed(device);
-      const heldOut = heldOutOf(held.model, data, undefined);
-      const more = await mixedPlans(store, held, { data, maxDrop, device: profile }, partOf(job, 0, 0.4));
+      checkBindings(bind, [held.model]);
+      const heldOut = heldOutOf(held.model, data, bind);
+      const more = await mixedPlans(store, held, { data, bind, maxDrop, device: profile }, partOf(job, 0, 0.4));
       const { report, chosen } = await searchRecipes(
         held,
         profile,
-        optimizePorts(store, held, { data, heldOut }, partOf(job, 0.4, 1)),
+        optimizePorts(store, held, { data, bind, heldOut }, partOf(job, 0.4, 1)),
         {
           dataLabel: 'seeded random inputs',
           more,
+          ...(bind && { bind }),
           ...(data !== undefined && { scoredOn: scoredOn(heldOut) }),
           ...(data !== undefined && { data }),
           ...(maxDrop !== undefined && { maxDrop }),
@@ -97,7 +99,8 @@ async function mixedPlans(
   const { macs } = analyse(held.model).totals;
   if (data === undefined || macs === undefined || macs > mostMacsForMixed) return [];
   if (device.precisions.int8 === undefined || device.integerOnly) return [];
-  const request = { schemes: ['int8', 'int4'], budget: { kind: 'accuracy', drop: maxDrop } as const, data };
+  const budget = { kind: 'accuracy', drop: maxDrop } as const;
+  const request = { schemes: ['int8', 'int4'], budget, data, ...(bind && { bind }) };
   try {
     const { report } = await mixedPrecision(store, held, request, job);
     return report.recipe.length === 0
@@ -144,23 +147,30 @@ function required<T>(value: T | undefined): T {
   return value;
 }
 
+/** What the search runs models on. */
+interface SearchData {
+  readonly data: string | undefined;
+  readonly bind: Readonly<Record<string, number>> | undefined;
+  readonly heldOut: HeldOut;
+}
+
 function optimizePorts(
   store: ModelStore,
   original: Held,
-  { data, heldOut }: { readonly data: string | undefined; readonly heldOut: HeldOut },
+  { data, bind, heldOut }: SearchData,
   job: JobContext,
 ): OptimizePorts<Held> {
   const quietJob = quietly(job);
   return {
     modelOf: (held) => held.model,
-    analyse: (held) => analyse(held.model),
+    analyse: (held) => analyse(held.model, bind && { bind }),
     apply: async (held, step) => (await applyStep(store, held, step, quietJob)).held,
     sizes: async (held) => ({
       fileBytes: store.fileBytes(held),
       compressedBytes: await compressedLength(encodeModel(held.model), quietJob),
     }),
     measure: async (held) => {
-      const options = { signal: job.signal, ...(data !== undefined && { data }) };
+      const options = { signal: job.signal, ...(data !== undefined && { data }), ...(bind && { bind }) };
       return (await quickLatency(startRunner, await store.fileOf(held), options)).medianMs;
     },
     score: async (held) => {
@@ -170,6 +180,7 @@ function optimizePorts(
         samples: data === undefined ? randomSamplesFor(analyse(original.model).totals.macs) : scoredSamples,
         signal: job.signal,
         ...(data !== undefined && { data, skip: heldOut.skip }),
+        ...(bind && { bind }),
       });
       if (report.top1 !== undefined) return { value: report.top1, kind: 'top1' };
       return { value: required(report.reference).agreement, kind: 'agreement' };

@@ -131,6 +131,14 @@ function inlineLength(model: Model): number {
   return encodeModel(model).reduce((sum, part) => sum + part.length, 0);
 }
 
+/** All bytes that belong to a model: its file, and behind it what that keeps in other files. */
+export function allBytesOf(model: Model): readonly Bytes[] {
+  const parts = encodeModel(model);
+  return model.dialect === 'onnx'
+    ? [...parts, ...externalTensors(model).map((tensor) => tensor.data)]
+    : parts;
+}
+
 /** Tensors of the model that are still stored in an external file. */
 function externalTensors(model: OnnxModel) {
   return [...model.graphs[0].values.values()]

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { constants, createBrotliCompress } from 'node:zlib';
-import type { Bytes } from '../ir/bytes.ts';
-import type { JobContext } from './context.ts';
+import type { Bytes } from '../../ir/bytes.ts';
+import type { JobContext } from '../context.ts';
 
 const pieceBytes = 1024 * 1024;
 /** Brotli's middle level: within a few percent of the best on weights, many times faster. */

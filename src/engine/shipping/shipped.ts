@@ -1,0 +1,44 @@
+import { allBytesOf } from '../../formats/io/models.ts';
+import type { Bytes } from '../../ir/bytes.ts';
+import { memoryBytes } from '../../ir/bytes.ts';
+import type { Model } from '../../ir/model.ts';
+import type { JobContext } from '../context.ts';
+import { compressedLength } from './compress.ts';
+import { deltaOf } from './delta.ts';
+
+/** What an update over the air has to carry. */
+export interface Shipped {
+  /** The whole model after brotli (RFC 7932). */
+  readonly compressedBytes: number;
+  /** What makes it out of the other model, after brotli; null without one, or when one is too large to be compared. */
+  readonly deltaBytes: number | null;
+}
+
+/** Both models are in memory while they are compared. */
+const largestCompared = 256 * 2 ** 20;
+
+/** Measures by compressing; nothing is written. External data counts as part of the model. */
+export async function shippedOf(model: Model, before: Model | undefined, job: JobContext): Promise<Shipped> {
+  const parts = allBytesOf(model);
+  const compressedBytes = await compressedLength(parts, job);
+  const former = before && allBytesOf(before);
+  if (former === undefined || lengthOf(parts) > largestCompared || lengthOf(former) > largestCompared)
+    return { compressedBytes, deltaBytes: null };
+  await job.step(0.5, 'comparing the bytes of both models');
+  const delta = deltaOf(joined(former), joined(parts));
+  return { compressedBytes, deltaBytes: await compressedLength([memoryBytes(delta)], job) };
+}
+
+function lengthOf(parts: readonly Bytes[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+function joined(parts: readonly Bytes[]): Uint8Array {
+  const whole = new Uint8Array(lengthOf(parts));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part.read(), at);
+    at += part.length;
+  }
+  return whole;
+}
