@@ -201,8 +201,11 @@ function keyActionsOf(context: Context): KeyActions {
       const item = stage.selected();
       const group = scene?.visible.group[item] ?? -1;
       if (scene === undefined || group < 0) return;
-      const first = scene.visible.node[item]!;
-      app.selection.set({ kind: 'layer', id: scene.view.strings[scene.view.id[first]!]! });
+      // A layer that was selected behind the tile stays it.
+      if (app.selection.get()?.kind === 'group') {
+        const first = scene.visible.node[item]!;
+        app.selection.set({ kind: 'layer', id: scene.view.strings[scene.view.id[first]!]! });
+      }
       model.toggle(group);
     },
     fold() {

@@ -1,7 +1,7 @@
 import type { FrameLocator, Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 
-export type TabTitle = 'Layers' | 'Benchmark' | 'Compare' | 'Memory' | 'Recipe' | 'Optimize';
+export type TabTitle = 'Layers' | 'Weights' | 'Benchmark' | 'Compare' | 'Memory' | 'Recipe' | 'Optimize';
 
 /** Kerf's page inside the webview that is in front. */
 export interface ModelEditor {
@@ -34,7 +34,7 @@ export function modelEditor(page: Page, index = -1): ModelEditor {
     .contentFrame()
     .locator('#active-frame')
     .contentFrame();
-  const canvas = frame.locator('canvas.graph-canvas');
+  const canvas = frame.locator('.this-side canvas.graph-canvas');
   const editor: ModelEditor = {
     frame,
     canvas,
