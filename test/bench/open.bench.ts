@@ -3,6 +3,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { analyse } from '../../src/analysis/analyse.ts';
+import { graphView } from '../../src/engine/graphView.ts';
 import { writeParts } from '../../src/formats/io/files.ts';
 import { readModelFile } from '../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../src/formats/onnx/write.ts';
@@ -71,6 +73,19 @@ function readOnce(): void {
   fs.closeSync(fd);
 }
 
+/** The graph as the page gets it: typed arrays as they are, the rest as JSON. */
+function pageBytes(): number {
+  const { model } = readModelFile(file);
+  const view = graphView(model, analyse(model), [], undefined);
+  let arrays = 0;
+  const text = JSON.stringify(view, (_, value: unknown) => {
+    if (!ArrayBuffer.isView(value)) return value;
+    arrays += value.byteLength;
+    return 0;
+  });
+  return arrays + text.length;
+}
+
 try {
   await writeParts(file, encodeOnnx(stack(gigabytes * 1e9)));
   readOnce();
@@ -85,6 +100,9 @@ try {
     `open                    ${(best * 1000).toFixed(1)} ms = ${((best / read) * 100).toFixed(2)} % of reading it`,
   );
   console.log(`memory while opening    ${(grown / 1e6).toFixed(1)} MB`);
+  console.log(
+    `crosses to the page     ${(pageBytes() / 1e3).toFixed(0)} kB: columns and strings of the graph`,
+  );
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });
 }

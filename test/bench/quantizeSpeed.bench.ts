@@ -52,14 +52,15 @@ async function compare(net: string, model: Model): Promise<void> {
     const inputs = boundInputs(inputsOf(model), undefined);
     jobs.push({ session, feeds: randomDataset(inputs, { seed: 3, count: 1 }).feeds(0) });
   }
-  const [float, int8] = await runner.time(jobs, { warmup: 3, runs: 40 });
+  const [float, int8] = await runner.time(jobs, { warmup: 3, runs: 60 });
   runner.kill();
   if (float === undefined || int8 === undefined) throw new Error('no times');
-  const ratio = (of: (times: Float64Array) => number) => (of(float) / of(int8)).toFixed(2);
-  const least = (times: Float64Array) => Math.min(...times);
+  // Neighbouring runs see the same load, so each pair is compared with itself.
+  const pairs = median(float.map((ms, i) => ms / (int8[i] as number)));
+  const fastest = Math.min(...float) / Math.min(...int8);
   const goal = goals[net] === undefined ? '' : `, goal ${goals[net]}`;
   console.log(
-    `${net}: float ${median(float).toFixed(2)} ms, int8 ${median(int8).toFixed(2)} ms: ${ratio(median)} x (of the fastest runs ${ratio(least)} x${goal})`,
+    `${net}: float ${median(float).toFixed(2)} ms, int8 ${median(int8).toFixed(2)} ms: ${pairs.toFixed(2)} x (of the fastest runs ${fastest.toFixed(2)} x${goal})`,
   );
   console.log(`  ${operatorsOf(readModelFile(optimizedModelPath).model)}`);
   for (const note of notes) console.log(`  ${note}`);
