@@ -19,6 +19,7 @@ export function calibratorFor(
   return createCalibrator(startRunner, held.model, {
     seed: step.seed ?? defaultSeed,
     ...(step.data !== undefined && { data: step.data }),
+    ...(step.bind !== undefined && { bind: step.bind }),
     ...forwardProgress(job),
   });
 }

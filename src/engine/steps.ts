@@ -2,6 +2,7 @@ import { KerfError } from '../ir/errors.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
 import { graphsOf } from '../ir/walk.ts';
 import { passById } from '../passes/registry.ts';
+import { checkBindings } from './bindings.ts';
 import { calibrationNotes, calibratorFor, defaultSeed } from './calibration.ts';
 import type { JobContext } from './context.ts';
 import { findNode } from './nodeDetails.ts';
@@ -31,6 +32,7 @@ export async function applyStep(
     );
   }
   const options = completeOptions(pass, step.options ?? {});
+  checkBindings(step.bind, [held.model]);
   for (const layer of step.layers ?? []) findNode(held.model, layer);
   const steps = [...held.steps, step];
   const handle = store.handleOf(held.path, steps);

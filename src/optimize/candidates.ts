@@ -13,6 +13,8 @@ export interface CandidateOptions {
   /** Dataset path for steps that calibrate; without one they use seeded random inputs. */
   readonly data?: string;
   readonly seed?: number;
+  /** Numbers for free dimensions, by name. */
+  readonly bind?: Readonly<Record<string, number>>;
   /** Recipes that were made for this model, tried beside the others. */
   readonly more?: readonly CandidatePlan[];
 }
@@ -34,6 +36,7 @@ export function candidatesFor(
   if (!hasFloatWeights(model)) return plans;
   const given = {
     ...(options.data !== undefined && { data: options.data }),
+    ...(options.bind !== undefined && { bind: options.bind }),
     seed: options.seed ?? 0,
   };
   // Passes come and go with versions: what this one does not have is not tried.

@@ -43,12 +43,13 @@ export function serialiseRecipe(recipe: Recipe): string {
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-function orderedStep({ pass, options, layers, data, seed }: RecipeStep): object {
+function orderedStep({ pass, options, layers, data, bind, seed }: RecipeStep): object {
   return {
     pass,
     ...(options !== undefined && Object.keys(options).length > 0 && { options: sorted(options) }),
     ...(layers !== undefined && { layers }),
     ...(data !== undefined && { data }),
+    ...(bind !== undefined && { bind: sorted(bind) }),
     ...(seed !== undefined && { seed }),
   };
 }
@@ -87,21 +88,32 @@ function parseFingerprint(value: unknown, file?: string): Fingerprint {
 
 function parseStep(value: unknown, place: string, file?: string): RecipeStep {
   const step = record(value, place, file);
-  const { pass, options, layers, data, seed } = step;
+  const { pass, options, layers, data, bind, seed } = step;
   if (typeof pass !== 'string' || pass === '') return fail(`${place}.pass`, 'is not the id of a pass', file);
   if (data !== undefined && typeof data !== 'string') return fail(`${place}.data`, 'is not a path', file);
   if (seed !== undefined && !Number.isSafeInteger(seed))
     return fail(`${place}.seed`, 'is not a whole number', file);
   for (const key of Object.keys(step))
-    if (!['pass', 'options', 'layers', 'data', 'seed'].includes(key))
+    if (!['pass', 'options', 'layers', 'data', 'bind', 'seed'].includes(key))
       fail(`${place}.${key}`, 'is not a field of a step', file);
   return {
     pass,
     ...(options !== undefined && { options: parseOptions(options, `${place}.options`, file) }),
     ...(layers !== undefined && { layers: texts(layers, `${place}.layers`, file) }),
     ...(typeof data === 'string' && { data }),
+    ...(bind !== undefined && { bind: parseBindings(bind, `${place}.bind`, file) }),
     ...(typeof seed === 'number' && { seed }),
   };
+}
+
+function parseBindings(value: unknown, place: string, file?: string): Record<string, number> {
+  const bind: Record<string, number> = {};
+  for (const [name, size] of Object.entries(record(value, place, file))) {
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 1)
+      return fail(`${place}.${name}`, 'is not a whole number of at least 1', file);
+    bind[name] = size;
+  }
+  return bind;
 }
 
 function parseOptions(value: unknown, place: string, file?: string): OptionValues {

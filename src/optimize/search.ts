@@ -41,6 +41,8 @@ export interface SearchOptions {
   /** Percentage points of the score that may be lost; 1 by default. */
   readonly maxDrop?: number;
   readonly seed?: number;
+  /** Numbers for free dimensions, by name. */
+  readonly bind?: Readonly<Record<string, number>>;
   /** Instead of the built-in recipes. */
   readonly plans?: readonly CandidatePlan[];
   /** Beside the built-in recipes. */

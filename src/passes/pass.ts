@@ -164,5 +164,7 @@ export interface RecipeStep {
   readonly layers?: readonly NodeId[];
   /** Dataset path the step was calibrated with. */
   readonly data?: string;
+  /** Numbers for free dimensions while calibrating, by name; the others are 1. */
+  readonly bind?: Readonly<Record<string, number>>;
   readonly seed?: number;
 }

@@ -1,4 +1,5 @@
 import { openDataset } from './dataset.ts';
+import { boundInputs } from './modelInputs.ts';
 import { randomDataset } from './random.ts';
 import type { Runner } from './runner.ts';
 import type { JobOptions } from './session.ts';
@@ -13,11 +14,16 @@ const mostRuns = 500;
 export function quickLatency(
   start: () => Runner,
   model: string,
-  options: JobOptions & { readonly data?: string; readonly seed?: number },
+  options: JobOptions & {
+    readonly data?: string;
+    readonly seed?: number;
+    /** Numbers for free dimensions, by name; the others are 1. */
+    readonly bind?: Readonly<Record<string, number>>;
+  },
 ): Promise<{ readonly medianMs: number; readonly runs: number }> {
   return withRunner(start, options.signal, async (runner) => {
     const session = await runner.open(model, {});
-    const { inputs } = session.info;
+    const inputs = boundInputs(session.info.inputs, options.bind);
     const dataset =
       options.data === undefined
         ? randomDataset(inputs, { seed: options.seed ?? 0, count: 1 })

@@ -41,7 +41,12 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
       const profile = deviceNamed(device);
       checkBindings(bind, [held.model]);
       const heldOut = heldOutOf(held.model, data, bind);
-      const more = await mixedPlans(store, held, { data, bind, maxDrop, device: profile }, partOf(job, 0, 0.4));
+      const more = await mixedPlans(
+        store,
+        held,
+        { data, bind, maxDrop, device: profile },
+        partOf(job, 0, 0.4),
+      );
       const { report, chosen } = await searchRecipes(
         held,
         profile,
@@ -91,9 +96,10 @@ async function mixedPlans(
   held: Held,
   {
     data,
+    bind,
     maxDrop = 1,
     device,
-  }: { data: string | undefined; maxDrop: number | undefined; device: DeviceProfile },
+  }: Omit<SearchData, 'heldOut'> & { maxDrop: number | undefined; device: DeviceProfile },
   job: JobContext,
 ): Promise<readonly CandidatePlan[]> {
   const { macs } = analyse(held.model).totals;

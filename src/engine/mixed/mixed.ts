@@ -191,9 +191,10 @@ class Trials {
 
   recipeOf(point: FrontierPoint): readonly RecipeStep[] {
     const { dialect } = this.#held.model;
-    return mixedRecipe(this.#layers, point.picks, (scheme) =>
-      recipeStepOf(scheme, dialect, this.#request.data),
-    );
+    const { data, bind } = this.#request;
+    const bound = bind === undefined ? {} : { bind };
+    const stepOf = (scheme: string) => ({ ...recipeStepOf(scheme, dialect, data), ...bound });
+    return mixedRecipe(this.#layers, point.picks, stepOf);
   }
 
   /** Undefined where a step refuses; the reason is noted. */

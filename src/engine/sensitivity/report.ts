@@ -80,6 +80,7 @@ export async function sensitivityReport(
   const seconds = (performance.now() - start) / 1000;
   const latency = await quickLatency(startRunner, await store.fileOf(held), {
     ...(data !== undefined && { data }),
+    ...(bind && { bind }),
     signal: job.signal,
   });
   const variants = measured === undefined ? layers.length : measured.figures.size;
