@@ -8,8 +8,8 @@ import { deltaOf } from './delta.ts';
 
 /** What an update over the air has to carry. */
 export interface Shipped {
-  /** The whole model after brotli (RFC 7932). */
-  readonly compressedBytes: number;
+  /** The whole model after brotli (RFC 7932); null when weights of it are missing. */
+  readonly compressedBytes: number | null;
   /** What makes it out of the other model, after brotli; null without one, or when one is too large to be compared. */
   readonly deltaBytes: number | null;
 }
@@ -19,14 +19,21 @@ const largestCompared = 256 * 2 ** 20;
 
 /** Measures by compressing; nothing is written. External data counts as part of the model. */
 export async function shippedOf(model: Model, before: Model | undefined, job: JobContext): Promise<Shipped> {
+  if (isIncomplete(model)) return { compressedBytes: null, deltaBytes: null };
   const parts = allBytesOf(model);
   const compressedBytes = await compressedLength(parts, job);
-  const former = before && allBytesOf(before);
+  const former = before === undefined || isIncomplete(before) ? undefined : allBytesOf(before);
   if (former === undefined || lengthOf(parts) > largestCompared || lengthOf(former) > largestCompared)
     return { compressedBytes, deltaBytes: null };
   await job.step(0.5, 'comparing the bytes of both models');
   const delta = deltaOf(joined(former), joined(parts));
   return { compressedBytes, deltaBytes: await compressedLength([memoryBytes(delta)], job) };
+}
+
+function isIncomplete(model: Model): boolean {
+  return model.graphs.some((graph) =>
+    [...graph.values.values()].some((value) => value.constant?.data.missing !== undefined),
+  );
 }
 
 function lengthOf(parts: readonly Bytes[]): number {
