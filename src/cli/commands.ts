@@ -7,6 +7,7 @@ import { addMcpCommand } from './commands/mcp.ts';
 import { addMeasureCommands } from './commands/measure.ts';
 import { addMixedCommand } from './commands/mixed.ts';
 import { addSensitivityCommand } from './commands/sensitivity.ts';
+import { addWeightsCommand } from './commands/weights.ts';
 import type { Session } from './session.ts';
 
 /** All commands of `kerf`; their JSON is a contract (DESIGN §6). */
@@ -19,4 +20,5 @@ export function addCommands(program: Command, session: Session): void {
   addMcpCommand(program, session);
   addSensitivityCommand(program, session);
   addMixedCommand(program, session);
+  addWeightsCommand(program, session);
 }

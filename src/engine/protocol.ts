@@ -2,6 +2,7 @@ import type { GroupDifference } from '../analysis/compareGroups.ts';
 import type { LayerCost, MemoryPlan, Unresolved } from '../analysis/report.ts';
 import type { TensorStatistics } from '../analysis/statistics.ts';
 import type { EstimateReport, Fit, LayerEstimate } from '../devices/estimate.ts';
+import type { WeightStatistics } from '../analysis/weightSurvey.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
 import type { TextForm } from '../formats/text/print.ts';
 import type { Damage, ErrorReason } from '../ir/errors.ts';
@@ -225,6 +226,8 @@ export interface EngineApi {
   exportTensor(p: { handle: Handle; graph?: number; value: string; path: string }): { bytes: number };
   /** Share of zeros in the weights of each layer; reads every weight once. */
   sparsity(p: { handle: Handle }): LayerSparsity;
+  /** Statistics of every stored tensor, in one pass over the bytes. */
+  weights(p: { handle: Handle }): { weights: readonly WeightStatistics[] };
   text(p: { handle: Handle }): TextForm;
   /** Layers of an ONNX model, or all of them, in ONNX's own text syntax. Throws `KerfError('unsupported')` for TFLite. */
   onnxText(p: { handle: Handle; layers?: readonly string[] }): { text: string };

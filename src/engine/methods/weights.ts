@@ -1,3 +1,4 @@
+import { surveyWeights } from '../../analysis/weightSurvey.ts';
 import { writeParts } from '../../formats/io/files.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Tensor } from '../../ir/tensor.ts';
@@ -9,7 +10,7 @@ import { npyParts } from '../weights/npy.ts';
 import { channelMap, tensorPage } from '../weights/pages.ts';
 import { layerSparsity } from '../weights/sparsity.ts';
 
-type Weights = 'tensorPage' | 'channels' | 'exportTensor' | 'sparsity';
+type Weights = 'tensorPage' | 'channels' | 'exportTensor' | 'sparsity' | 'weights';
 
 /** Constants looked at in pages, maps and files; none of them is ever answered whole. */
 export function weightMethods(store: ModelStore): Pick<EngineMethods, Weights> {
@@ -19,6 +20,11 @@ export function weightMethods(store: ModelStore): Pick<EngineMethods, Weights> {
     channels: (at) => channelMap(constant(at), at.axis),
     exportTensor: async (at) => ({ bytes: await writeParts(at.path, npyParts(constant(at))) }),
     sparsity: ({ handle }, job) => layerSparsity(store.get(handle).model, job),
+    weights: async ({ handle }, job) => ({
+      weights: await surveyWeights(store.get(handle).model, (fraction) =>
+        job.step(fraction, 'Reading weights'),
+      ),
+    }),
   };
 }
 
