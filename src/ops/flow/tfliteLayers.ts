@@ -109,7 +109,7 @@ function tieDepth(context: FlowContext, x: ValueId, depth: AxisOfValue): void {
   const shape = context.shape(x) ?? [];
   const wanted = context.shape(depth.id)?.[depth.axis];
   let count = 1;
-  for (let axis = shape.length - 1; axis >= 0 && typeof wanted === 'number'; axis -= 1) {
+  for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
     count *= Number(shape[axis]);
     if (count !== wanted) continue;
     const parts = shape.flatMap((dim, i) => (i >= axis && dim !== 1 ? [at(x, i)] : []));

@@ -7,6 +7,9 @@ import { eliminate, ranked } from './eliminate.ts';
 import type { Group } from './groups.ts';
 import { nameOf, outputAxesOf } from './groups.ts';
 import type { Reader } from './readers.ts';
+import { keptWithout, withoutChannels } from './cut.ts';
+import { patched } from './repair.ts';
+import type { Distance } from './sensitivity.ts';
 import { readersOf, squaresAlong, termsOf } from './readers.ts';
 
 /** Ways to say which channels matter least. */
@@ -28,6 +31,7 @@ export async function curvesOf(
   importance: Importance,
   calibrator: Calibrator,
   context: Pick<PassContext, 'step'>,
+  distance?: Distance,
 ): Promise<readonly Curve[]> {
   if (importance === 'magnitude')
     return groups.map((group) => ranked(magnitudesOf(model, channels, group), 1));
@@ -50,9 +54,43 @@ export async function curvesOf(
         curves.push(ranked(magnitudesOf(model, channels, group), 1));
       else if (importance === 'reconstruction') curves.push(eliminate(terms, price, 1));
       else curves.push(ranked(energiesOf(seen, group, moments, price), 1));
+      const seenMoments = new Map(
+        seen.map(({ layer }) => [layer.node.id, moments.get(layer.node.id) as InputMoments]),
+      );
+      if (distance !== undefined)
+        curves.push(
+          await weighed(model, channels, group, curves.pop() as Curve, seen, seenMoments, distance),
+        );
     }
   }
   return curves;
+}
+
+/** Share of a group's channels that is cut to see what its error means at the outputs. */
+const trialShare = 0.25;
+
+/** The curve in units of the model's output error, by a trial. */
+async function weighed(
+  model: Model,
+  channels: Channels,
+  group: Group,
+  curve: Curve,
+  readers: readonly Reader[],
+  moments: ReadonlyMap<NodeId, InputMoments>,
+  distance: Distance,
+): Promise<Curve> {
+  const count = Math.max(1, Math.min(curve.order.length, Math.round(trialShare * group.classes.length)));
+  const gone = new Set([...curve.order.subarray(0, count)].map((i) => group.classes[i] as number));
+  const kept = keptWithout(channels, gone);
+  const columnsOf = (id: NodeId) => {
+    const classes = readers.find(({ layer }) => layer.node.id === id)?.columnClasses ?? new Int32Array();
+    return [...classes.keys()].filter((i) => !gone.has(classes[i] as number));
+  };
+  const trial = patched(model, withoutChannels(model, kept), kept, columnsOf, moments);
+  const measured = await distance(trial);
+  const expected = curve.errors[count] as number;
+  if (measured === undefined || !(expected > 0)) return curve;
+  return { order: curve.order, errors: curve.errors.map((error) => (error * measured) / expected) };
 }
 
 function isSound(moments: InputMoments | undefined): moments is InputMoments {

@@ -114,10 +114,16 @@ export function stepsOf(group: Group, multiple: number): readonly number[] {
   return steps;
 }
 
-/** The same share of every group, rounded so that no more than it goes. */
-export function uniformPlan(groups: readonly Group[], ratio: number, multiple: number): number[] {
-  return groups.map((group) => {
-    const most = ratio * group.classes.length + 1e-9;
+/** The same share of every group, counted with the channels that went before; rounded so that no more than it goes. */
+export function uniformPlan(
+  groups: readonly Group[],
+  before: readonly number[],
+  ratio: number,
+  multiple: number,
+): number[] {
+  return groups.map((group, g) => {
+    const gone = before[g] as number;
+    const most = ratio * (group.classes.length + gone) - gone + 1e-9;
     return Math.max(0, ...stepsOf(group, multiple).filter((removed) => removed <= most));
   });
 }

@@ -1,6 +1,6 @@
 import { analyse } from '../../analysis/analyse.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { Model } from '../../ir/model.ts';
+import type { Model, NodeId } from '../../ir/model.ts';
 import { formatShape } from '../../ir/types.ts';
 import type { Calibrator, OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { factsOf } from '../support/facts.ts';
@@ -18,6 +18,7 @@ import type { Importance } from './importance.ts';
 import { curvesOf, importances } from './importance.ts';
 import { budgetPlan, bytesCostOf, macsCostOf, uniformPlan } from './plan.ts';
 import { repaired } from './repair.ts';
+import { distanceFrom } from './sensitivity.ts';
 
 /** Removes channels, filters, neurons, heads and hidden units, and refits what reads the others. */
 export const pruneChannels: Pass = {
@@ -70,6 +71,12 @@ export const pruneChannels: Pass = {
     },
     { name: 'repair', title: 'Refit the layers behind to calibration data', type: 'boolean', default: true },
     {
+      name: 'trials',
+      title: "Measure at the model's outputs what cutting each group means, before a budget is shared out",
+      type: 'boolean',
+      default: true,
+    },
+    {
       name: 'steps',
       title: 'Rounds of removing and refitting',
       type: 'integer',
@@ -94,14 +101,14 @@ async function runPruneChannels(
     return resultOf(model, model, [], ['everything is to be kept: nothing to prune']);
   const start = await prepared(model, context);
   const rounds = options.number('steps');
-  let state: Pruned = { model: start.model, kept: () => undefined, removed: 0, notes: [] };
+  let state: Pruned = { model: start.model, kept: () => undefined, removed: new Map(), notes: [] };
   for (let round = 1; round <= rounds; round += 1) {
     const goal = goalOf(model, options, round, rounds) as Goal;
     state = await prune(start.model, state, goal, { options, calibrator, context });
   }
   const grouping = groupsOf(start.model, channelsOf(start.model));
   const notes = [...state.notes, ...wholeNotes(grouping)];
-  if (state.removed === 0) return resultOf(model, model, [], [...notes, 'no channel was removed']);
+  if (state.removed.size === 0) return resultOf(model, model, [], [...notes, 'no channel was removed']);
   const changed = changedNodes(model.graphs[0], state.model.graphs[0]);
   const share = reportOf(model, state.model);
   return resultOf(model, state.model, changed, [...start.notes, ...share, ...notes]);
@@ -118,7 +125,7 @@ interface Goal {
 function goalOf(model: Model, options: Options, round: number, rounds: number): Goal | undefined {
   const [ratio, macs, size] = [options.number('ratio'), options.number('macs'), options.number('size')];
   // A ratio, where one is given, stands in the place of the default budget.
-  if (ratio > 0) return { ratio: 1 - (1 - ratio) ** (1 / rounds) };
+  if (ratio > 0) return { ratio: 1 - (1 - ratio) ** (round / rounds) };
   if (macs === 1 && size === 1) return undefined;
   const { totals } = analyse(model);
   const share = (left: number) => left ** (round / rounds);
@@ -133,8 +140,8 @@ interface Pruned {
   readonly model: Model;
   /** Of the axes of the model before the first round. */
   readonly kept: Kept;
-  /** Channels that have gone. */
-  readonly removed: number;
+  /** Channels that have gone, by the first layer that made them. */
+  readonly removed: ReadonlyMap<NodeId, number>;
   readonly notes: readonly string[];
 }
 
@@ -151,8 +158,10 @@ async function prune(reference: Model, state: Pruned, goal: Goal, tools: Tools):
   const groups = madeBy(groupsOf(model, channels).groups, context.layers);
   if (groups.length === 0) return state;
   const importance = options.choice('importance') as Importance;
-  const curves = await curvesOf(model, channels, groups, importance, calibrator, context);
-  const plan = planOf(model, groups, curves, goal, options.number('multiple'));
+  const distance = options.boolean('trials') ? await distanceFrom(model, calibrator) : undefined;
+  const curves = await curvesOf(model, channels, groups, importance, calibrator, context, distance);
+  const before = groups.map(({ producers }) => state.removed.get(producers[0] as NodeId) ?? 0);
+  const plan = planOf(model, groups, before, curves, goal, options.number('multiple'));
   const gone = new Set(
     groups.flatMap((group, g) =>
       [...(curves[g] as Curve).order.subarray(0, plan.removed[g])].map((i) => group.classes[i] as number),
@@ -163,7 +172,11 @@ async function prune(reference: Model, state: Pruned, goal: Goal, tools: Tools):
   const cut = withoutChannels(model, now);
   requireSame(model, cut);
   const kept = composed(state.kept, now);
-  const removed = state.removed + gone.size;
+  const removed = new Map(state.removed);
+  groups.forEach(({ producers: [first] }, g) => {
+    const count = (before[g] as number) + (plan.removed[g] as number);
+    if (count > 0) removed.set(first as NodeId, count);
+  });
   if (!options.boolean('repair')) return { model: cut, kept, removed, notes: plan.notes };
   const fixed = await repaired(reference, cut, kept, calibrator, context);
   const notes = [
@@ -177,11 +190,12 @@ async function prune(reference: Model, state: Pruned, goal: Goal, tools: Tools):
 function planOf(
   model: Model,
   groups: readonly Group[],
+  before: readonly number[],
   curves: readonly Curve[],
   goal: Goal,
   multiple: number,
 ): { removed: readonly number[]; notes: readonly string[] } {
-  if (goal.ratio > 0) return { removed: uniformPlan(groups, goal.ratio, multiple), notes: [] };
+  if (goal.ratio > 0) return { removed: uniformPlan(groups, before, goal.ratio, multiple), notes: [] };
   const notes: string[] = [];
   let removed = groups.map(() => 0);
   const macs = macsCostOf(model, groups);

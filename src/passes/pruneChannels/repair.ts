@@ -1,8 +1,8 @@
 import { KerfError } from '../../ir/errors.ts';
-import type { Graph, Model, NodeId, ValueId } from '../../ir/model.ts';
+import type { Graph, Model, NodeId } from '../../ir/model.ts';
 import { readFloats } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
-import type { Calibrator, CrossMoments, PassContext } from '../pass.ts';
+import type { Calibrator, CrossMoments, InputMoments, PassContext } from '../pass.ts';
 import { choleskyOf, damped, solveCholesky } from '../support/cholesky.ts';
 import { readableConstant } from '../support/constants.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
@@ -12,10 +12,9 @@ import { soleReader } from '../support/graph.ts';
 import type { LayerChange } from '../support/refit.ts';
 import { takesShift, withWeights } from '../support/refit.ts';
 import type { Kept } from './cut.ts';
-import { centreTap } from './probes.ts';
+import type { Site } from './probes.ts';
+import { withProbes } from './probes.ts';
 import { ridge } from './readers.ts';
-import type { Correction } from './residual.ts';
-import { correctionsOf, otherSummand } from './residual.ts';
 
 /** Moments held at once; more mean another run over the data. */
 const bytesAtOnce = 256 * 2 ** 20;
@@ -47,16 +46,17 @@ export async function repaired<M extends Model>(
   for (const [index, wave] of waves.entries()) {
     await context.step(index / waves.length, `refitting ${wave[0]} to what it reads now`);
     for (const part of partsOf(model, wave)) {
-      const pairs = part.map((id) => ({ reference: id, current: id }));
-      const moments = await calibrator.crossMoments(reference, model, pairs);
-      const summands = summandsOf(reference, model, part, kept, waves.slice(index).flat());
-      const corrections =
-        summands.size === 0 ? undefined : await correctionsOf(reference, model, summands, calibrator);
+      const { model: seenWith, probes } = withProbes(
+        reference,
+        part.flatMap((id) => depthwiseSite(reference, model, id, kept)),
+      );
+      const pairs = part.map((id) => ({ reference: probes.get(id) ?? id, current: id }));
+      const moments = await calibrator.crossMoments(seenWith, model, pairs);
       const changes: LayerChange[] = [];
       for (const id of part) {
         const seen = moments.get(id);
         if (seen?.gram.every(Number.isFinite) === true && seen.count > 1)
-          changes.push(changeOf(reference, model, id, kept, seen, corrections?.get(id)));
+          changes.push(changeOf(reference, model, id, kept, seen));
         else unseen += 1;
       }
       refitted += changes.length;
@@ -64,6 +64,43 @@ export async function repaired<M extends Model>(
     }
   }
   return { model, refitted, unseen };
+}
+
+/** Refits the layers that read what was cut as if nothing else had changed, from the moments of their whole inputs. */
+export function patched<M extends Model>(
+  reference: M,
+  cut: M,
+  kept: Kept,
+  columns: (id: NodeId) => readonly number[],
+  moments: ReadonlyMap<NodeId, InputMoments>,
+): M {
+  const changes = [...moments].map(([id, seen]) => {
+    const layer = layerIn(cut, id);
+    return changeOf(reference, cut, id, kept, narrowed(seen, columns(id), layer.inputs));
+  });
+  return withWeights(cut, changes);
+}
+
+/** The moments of some elements of a vector against those of all of it. */
+function narrowed(
+  { groups, size, count, mean, gram }: InputMoments,
+  columns: readonly number[],
+  d: number,
+): CrossMoments {
+  const now = new Float64Array(groups * d * d);
+  const cross = new Float64Array(groups * size * d);
+  const part = new Float64Array(groups * d);
+  for (let g = 0; g < groups; g += 1) {
+    columns.forEach((column, j) => {
+      part[g * d + j] = mean[g * size + column] as number;
+      for (let i = 0; i < size; i += 1)
+        cross[(g * size + i) * d + j] = gram[(g * size + i) * size + column] as number;
+      columns.forEach((row, i) => {
+        now[(g * d + i) * d + j] = gram[(g * size + row) * size + column] as number;
+      });
+    });
+  }
+  return { groups, size: d, count, mean: part, gram: now, referenceSize: size, referenceMean: mean, cross };
 }
 
 /** Layers of both models that multiply, and read something that the cut has changed, however far behind it. */
@@ -123,46 +160,22 @@ function layerIn(model: Model, id: NodeId): DenseLayer {
   return layer;
 }
 
-/** Summands beside the layers' outputs that are what they will be: nothing that they depend on is still to be refitted. */
-function summandsOf(
-  reference: Model,
-  model: Model,
-  part: readonly NodeId[],
-  kept: Kept,
-  open: readonly NodeId[],
-) {
-  const pending = new Set(open);
-  const { producer } = indexOf(model.graphs[0]);
-  const isFinal = (id: ValueId, seen = new Set<ValueId>()): boolean => {
-    const node = producer.get(id);
-    if (node === undefined || seen.has(id)) return true;
-    seen.add(id);
-    return !pending.has(node.id) && node.inputs.every((input) => input === null || isFinal(input, seen));
-  };
-  const found = new Map<NodeId, { layer: DenseLayer; value: ValueId; rows: readonly number[] }>();
-  for (const id of part) {
-    const layer = layerIn(model, id);
-    const value = layer.groups === 1 ? otherSummand(model, layer) : undefined;
-    if (value === undefined || centreTap(model, layer) === undefined || !isFinal(value)) continue;
-    const rows = keptRows(reference, layerIn(reference, id), kept);
-    if (otherSummand(reference, layerIn(reference, id)) === value) found.set(id, { layer, value, rows });
-  }
-  return found;
+/** A depthwise layer with fewer channels meets those of the reference in a layer made for it. */
+function depthwiseSite(reference: Model, model: Model, id: NodeId, kept: Kept): readonly Site[] {
+  const before = layerIn(reference, id);
+  const now = layerIn(model, id);
+  if (before.groups === now.groups || before.groups !== before.outputs) return [];
+  const rank = factsOf(reference).typeOf(before.activation)?.shape?.length ?? 0;
+  const channels = kept({ id: before.activation, axis: model.dialect === 'onnx' ? 1 : rank - 1 });
+  return channels === undefined ? [] : [{ layer: before, channels }];
 }
 
-function changeOf(
-  reference: Model,
-  model: Model,
-  id: NodeId,
-  kept: Kept,
-  seen: CrossMoments,
-  correction: Correction | undefined,
-): LayerChange {
+function changeOf(reference: Model, model: Model, id: NodeId, kept: Kept, seen: CrossMoments): LayerChange {
   const before = layerIn(reference, id);
   const layer = layerIn(model, id);
   const rows = keptRows(reference, before, kept);
   const centred = takesShift(model.graphs[0], layer);
-  const { matrix, shift } = fitted(matrixOf(before), matrixOf(layer), rows, layer, seen, centred, correction);
+  const { matrix, shift } = fitted(matrixOf(before), matrixOf(layer), rows, layer, seen, centred);
   if (!centred) return { layer, matrix };
   const old = offsetOf(reference.graphs[0], before);
   const now = offsetOf(model.graphs[0], layer);
@@ -202,7 +215,6 @@ export function fitted(
   { inputs: d, groups }: Pick<DenseLayer, 'inputs' | 'groups'>,
   moments: CrossMoments,
   centred: boolean,
-  correction?: Correction,
 ): { matrix: Float64Array; shift: Float64Array } {
   const e = moments.referenceSize;
   const matrix = present.slice();
@@ -224,28 +236,13 @@ export function fitted(
       const row = matrix.subarray(r * d, (r + 1) * d);
       wanted.fill(0);
       addProduct(wanted, from, cross, 1);
-      if (correction !== undefined) addCorrection(wanted, correction, r, centred ? mean : undefined);
       addProduct(wanted, row, now, -1);
       solveCholesky(factor, d, wanted);
       for (let i = 0; i < d; i += 1) row[i] = (row[i] as number) + (wanted[i] as number);
-      shift[r] = dot(from, referenceMean) - dot(row, mean) + (correction?.mean[r] ?? 0);
+      shift[r] = dot(from, referenceMean) - dot(row, mean);
     }
   }
   return { matrix, shift };
-}
-
-/** Row r of the missing part against the inputs, centred when their mean is given. */
-function addCorrection(
-  into: Float64Array,
-  { cross, mean }: Correction,
-  r: number,
-  inputs: Float64Array | undefined,
-): void {
-  const d = into.length;
-  for (let i = 0; i < d; i += 1) {
-    const both = inputs === undefined ? 0 : (mean[r] as number) * (inputs[i] as number);
-    into[i] = (into[i] as number) + (cross[r * d + i] as number) - both;
-  }
 }
 
 function subtractOuter(into: Float64Array, left: Float64Array, right: Float64Array): void {
