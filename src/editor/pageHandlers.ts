@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CallOptions } from '../engine/protocol.ts';
+import type { CallOptions, Checks } from '../engine/protocol.ts';
 import { applyPass, applySteps, benchmark, evaluate, optimize, writeCandidate } from './actions.ts';
 import { askForDataset, datasetFor } from './dataset.ts';
 import type { ModelDocument } from './document.ts';
@@ -37,11 +37,20 @@ export function pageHandlers(
     const id = settings.device(document.uri);
     return id === null ? {} : { device: id };
   };
+  // Badges and details show the findings that Problems shows.
+  const checked = (): { device?: string; checks: Checks } => ({
+    ...device(),
+    checks: {
+      budget: settings.budget(document.uri),
+      ...settings.checks(document.uri),
+      file: document.fileName,
+    },
+  });
   const state = () => stateOf(services, document);
   return {
     ready: async () => state(),
-    graph: async (_, call) => sliced(await document.ask('graph', device(), options(call))),
-    node: ({ id }, call) => document.ask('node', { id, ...device() }, options(call)),
+    graph: async (_, call) => sliced(await document.ask('graph', checked(), options(call))),
+    node: ({ id }, call) => document.ask('node', { id, ...checked() }, options(call)),
     inspect: async () => withoutRows(await document.inspection()),
     layers: async (_, call) => sliced(await document.ask('layers', {}, options(call))),
     tensor: (at, call) => document.ask('tensor', at, options(call)),

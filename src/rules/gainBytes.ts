@@ -30,8 +30,9 @@ export function predictBytes(context: RuleContext, fix: Fix, removed: readonly N
       });
     }
     case 'fp16':
+      return fix.layers === undefined ? savedByHalves(context) : halves(reached(context, fix), context);
     case 'bf16':
-      return sum(reached(context, fix), (weight) => Math.max(0, 2 * weight.elements - overhead(context)));
+      return halves(reached(context, fix), context);
     case 'simplify':
     case 'fuse':
       return removed.length === 0 ? undefined : bytesOfLayers(context, removed);
@@ -90,6 +91,24 @@ function sum(weights: readonly Reached[], saved: (weight: Reached) => number): n
     0,
     weights.reduce((total, weight) => total + saved(weight), 0),
   );
+}
+
+function halves(weights: readonly Reached[], context: RuleContext): number {
+  return sum(weights, ({ elements }) => Math.max(0, 2 * elements - overhead(context)));
+}
+
+/** Storage in float16 takes every float constant of the main graph that is large enough, recurrent weights included. */
+function savedByHalves(context: RuleContext): number {
+  const { model } = context;
+  const graph = model.graphs[0];
+  const least = model.dialect === 'onnx' ? 512 : 128;
+  let saved = 0;
+  for (const { id, constant, variable } of graph.values.values()) {
+    if (constant?.dtype !== 'float32' || variable === true || graph.inputs.includes(id)) continue;
+    const elements = sizeOf(constant);
+    if (elements >= least) saved += 2 * elements - overhead(context);
+  }
+  return saved > 0 ? saved : halves(reached(context, { pass: 'fp16', options: {}, title: '' }), context);
 }
 
 /** Scales and zero points of weights and bias, against three bytes per element. */
