@@ -4,6 +4,7 @@ import type { Model, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { feedsOf } from '../../ir/model.ts';
 import type { Dim } from '../../ir/types.ts';
 import { fuse } from '../fuse/fuse.ts';
+import { withGelu } from '../fuse/gelu.ts';
 import { layout } from '../layout/layout.ts';
 import type { Calibrator, ObservedRange, PassContext } from '../pass.ts';
 import { quantizeStatic } from '../quantizeStatic/quantizeStatic.ts';
@@ -11,7 +12,6 @@ import { simplify } from '../simplify/simplify.ts';
 import { ioTypes } from '../surgery/ioTypes.ts';
 import { setShape } from '../surgery/setShape.ts';
 import { onnxToTflite } from './toTflite/convert.ts';
-import { withGelu } from './toTflite/gelu.ts';
 import { withoutQuantization } from './toTflite/quantized.ts';
 
 export interface Converted {

@@ -1,13 +1,16 @@
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Model, Node } from '../../ir/model.ts';
+import type { Graph, Model, Node, OnnxModel } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
+import { withoutDeadCode } from '../simplify/deadCode.ts';
 import { factsOf } from '../support/facts.ts';
-import { changedNodes, isOnnxOp, resultOf, withoutConstantInputs } from '../support/graph.ts';
+import { changedNodes, isOnnxOp, opsetOf, resultOf, withoutConstantInputs } from '../support/graph.ts';
 import { readOptions } from '../support/options.ts';
 import { fuseActivations } from './activations.ts';
 import { foldAffines } from './foldAffine.ts';
+import { fuseGelu } from './gelu.ts';
+import { fuseLayerNorm } from './layerNorm.ts';
 import { foldPads } from './pads.ts';
 
 /** Folds what follows a weighted layer linearly into its weights, and what the layer can do itself into the layer. */
@@ -15,7 +18,7 @@ export const fuse: Pass = {
   id: 'fuse',
   title: 'Fuse batch norm, bias, padding and activations',
   summary:
-    'Folds batch normalization and constant Mul/Add into the weights before them, Pad into Conv, and ReLU into TFLite operators.',
+    'Folds batch normalization and constant Mul/Add into the weights before them, Pad into Conv, and ReLU into TFLite operators; Gelu and LayerNormalization written out become one operator.',
   dialects: ['onnx', 'tflite'],
   exact: true,
   calibration: 'none',
@@ -50,9 +53,31 @@ async function runFuse(model: Model, values: OptionValues, context: PassContext)
     else fuseActivations(graph, rest, allowed);
     graph = rest.finish();
   }
+  if (start.dialect === 'onnx') graph = withFunctions(start, graph, allowed, notes);
   if (graph === start.graphs[0]) return resultOf(model, model, [], notes);
   const fused = withMainGraph(start, graph);
   return resultOf(model, fused, changedNodes(model.graphs[0], graph), notes);
+}
+
+/** Opsets that have an operator for what older ones write out; runtimes find older forms while loading. */
+const since = { layerNormalization: 17, gelu: 20 };
+
+function withFunctions(
+  model: OnnxModel,
+  graph: Graph,
+  allowed: (node: Node) => boolean,
+  notes: string[],
+): Graph {
+  const opset = opsetOf(model);
+  if (opset < since.layerNormalization) return graph;
+  const current = withMainGraph(model, graph);
+  const editor = new GraphEditor(graph, current);
+  const norms = fuseLayerNorm(graph, factsOf(current), editor, allowed);
+  const gelus = opset >= since.gelu ? fuseGelu(graph, editor, allowed) : 0;
+  if (norms + gelus === 0) return graph;
+  notes.push(`${norms} LayerNormalization and ${gelus} Gelu in place of their parts`);
+  const edited = withMainGraph(current, editor.finish());
+  return withoutDeadCode(edited, edited.graphs[0], allowed);
 }
 
 /** Asked for one layer, a fusion needs its partner too: the neighbours of the chosen layers take part. */

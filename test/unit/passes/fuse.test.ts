@@ -202,3 +202,51 @@ describe('fuse in TFLite', () => {
     expect(after.graphs[0].nodes).toContain(relu);
   });
 });
+
+describe('fuse puts one operator where exporters wrote several', () => {
+  /** As torch writes them: Pow and Div, the constants last. */
+  const written = (power: boolean) => {
+    const g = new OnnxBuilder(3);
+    g.input('x', ['N', 5, 8]);
+    g.node('ReduceMean', ['x'], 'm', { axes: [-1] });
+    g.node('Sub', ['x', 'm'], 'd');
+    if (power) g.node('Pow', ['d', g.floats('two', [], () => 2)], 'p');
+    else g.node('Mul', ['d', 'd'], 'p');
+    g.node('ReduceMean', ['p'], 'v', { axes: [-1] });
+    g.node('Sqrt', [g.node('Add', ['v', g.floats('e', [], () => 1e-5)], 'a')], 's');
+    g.node('Div', ['d', 's'], 'n');
+    g.node('Add', [g.node('Mul', ['n', g.floats('w', [8])], 'k'), g.floats('b', [8])], 'l');
+    g.node('Erf', [g.node('Div', ['l', g.floats('r', [], () => Math.SQRT2)], 'q')], 'f');
+    g.node('Mul', ['l', g.node('Add', ['f', g.floats('one', [], () => 1)], 'o')], 'h');
+    g.node('Mul', ['h', g.floats('half', [], () => 0.5)], 'y');
+    return g.output('y');
+  };
+
+  it.each([true, false])('LayerNormalization and Gelu (Pow: %s)', async (power) => {
+    const model = written(power).model(17);
+    const { model: fused } = await runPass('fuse', model);
+    expect(operatorsOf(fused)).toBe('LayerNormalization:1 Div:1 Erf:1 Add:1 Mul:2');
+    const feeds = onnxFeeds(model, 5, 3);
+    expect(relativeError(await runOnnx(model, feeds), await runOnnx(fused, feeds))).toBeLessThan(1e-5);
+    expect((await runPass('fuse', written(power).model(16))).changed).toEqual([]);
+  });
+
+  it('Gelu from opset 20 on', async () => {
+    const g = new OnnxBuilder(3);
+    g.input('x', ['N', 8]);
+    g.node('Erf', [g.node('Mul', ['x', g.floats('r', [], () => Math.SQRT1_2)], 'q')], 'f');
+    g.node(
+      'Mul',
+      [
+        g.node('Mul', ['x', g.floats('half', [], () => 0.5)], 'h'),
+        g.node('Add', ['f', g.floats('one', [], () => 1)], 'o'),
+      ],
+      'y',
+    );
+    const model = g.output('y').model(20);
+    const { model: fused } = await runPass('fuse', model);
+    expect(operatorsOf(fused)).toBe('Gelu:1');
+    const feeds = onnxFeeds(model, 5, 3);
+    expect(relativeError(await runOnnx(model, feeds), await runOnnx(fused, feeds))).toBeLessThan(1e-5);
+  });
+});

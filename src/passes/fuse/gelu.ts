@@ -1,31 +1,37 @@
-import { GraphEditor } from '../../../ir/edit.ts';
-import type { Graph, Node, OnnxModel, ValueId } from '../../../ir/model.ts';
-import { withMainGraph } from '../../../ir/model.ts';
-import { readFloats, sizeOf } from '../../../ir/numbers.ts';
-import { indexOf } from '../../../ir/walk.ts';
-import { withoutDeadCode } from '../../simplify/deadCode.ts';
-import { constantOf } from '../../support/constants.ts';
-import { isOnnxOp, soleReader } from '../../support/graph.ts';
+import { GraphEditor } from '../../ir/edit.ts';
+import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
+import { withMainGraph } from '../../ir/model.ts';
+import { readFloats, sizeOf } from '../../ir/numbers.ts';
+import { indexOf } from '../../ir/walk.ts';
+import { withoutDeadCode } from '../simplify/deadCode.ts';
+import { constantOf } from '../support/constants.ts';
+import { isOnnxOp, soleReader } from '../support/graph.ts';
 
 /**
  * Puts Gelu where exporters write 0.5 x (1 + erf(x / sqrt 2)), in whatever order they multiply (Hendrycks and Gimpel,
- * 2016): TFLite has GELU and no error function.
+ * 2016). Gives how many.
  */
-export function withGelu(model: OnnxModel): OnnxModel {
-  const graph = model.graphs[0];
-  const editor = new GraphEditor(graph, model);
+export function fuseGelu(graph: Graph, editor: GraphEditor, allowed: (node: Node) => boolean): number {
+  let found = 0;
   for (const node of graph.nodes) {
-    const argument = isOnnxOp(node, 'Mul') ? geluArgument(graph, node) : undefined;
+    if (!isOnnxOp(node, 'Mul') || !allowed(node)) continue;
+    const argument = geluArgument(graph, node);
     if (argument === undefined) continue;
     editor.replaceNode(node.id, [{ ...node, op: 'Gelu', inputs: [argument], attributes: new Map() }]);
+    found += 1;
   }
+  return found;
+}
+
+/** The model with Gelu whatever its opset, for formats that have it and no error function. */
+export function withGelu(model: OnnxModel): OnnxModel {
+  const editor = new GraphEditor(model.graphs[0], model);
+  if (fuseGelu(model.graphs[0], editor, () => true) === 0) return model;
   const edited = withMainGraph(model, editor.finish());
-  return edited === model
-    ? model
-    : withMainGraph(
-        edited,
-        withoutDeadCode(edited, edited.graphs[0], () => true),
-      );
+  return withMainGraph(
+    edited,
+    withoutDeadCode(edited, edited.graphs[0], () => true),
+  );
 }
 
 function geluArgument(graph: Graph, last: Node): ValueId | undefined {
