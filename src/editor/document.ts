@@ -1,12 +1,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type {
   ApplyReport,
   CallOptions,
   Handle,
   InspectReport,
-  Method,
   Opened,
   Params,
   Result,
@@ -40,9 +39,9 @@ import {
 import { journalOfBackup, journalOfFile } from './journalFiles.ts';
 import { createKeptOriginals, type KeptOriginals } from './keptOriginals.ts';
 import { createModelHandles, keyOf, type ModelHandles } from './modelHandles.ts';
+import { copyOut, writeModel, writeModelTo } from './modelFiles.ts';
+import { createQuestions, type HandleMethod, type Questions } from './questions.ts';
 import { runSteps } from './runSteps.ts';
-
-type HandleMethod = { [M in Method]: Params<M> extends { handle: Handle } ? M : never }[Method];
 
 /**
  * One open model: the journal of its edits. The model values live in the engine; this holds only where they come from,
@@ -60,6 +59,7 @@ export class ModelDocument implements vscode.CustomDocument {
   readonly #disposed = new vscode.EventEmitter<void>();
   readonly #kept: KeptOriginals;
   readonly #handles: ModelHandles;
+  readonly #questions: Questions;
   readonly #crashes: vscode.Disposable;
   #journal: Journal;
   #diskStamp: Origin['stamp'] | undefined;
@@ -68,7 +68,6 @@ export class ModelDocument implements vscode.CustomDocument {
   #liveBackups = 0;
   /** Our own write is not a change by another program, even before its end is known. */
   #saving = false;
-  #inspection: { readonly key: string; readonly report: Promise<InspectReport> } | undefined;
 
   readonly onDidChange = this.#changed.event;
   readonly onDidEdit = this.#edited.event;
@@ -84,6 +83,10 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#kept = createKeptOriginals(context.storage);
     this.#handles = createModelHandles(context, (point) => this.#open(point));
     this.#handles.set(journal.current, opened.handle);
+    this.#questions = createQuestions(context.engine, {
+      handle: () => this.handle(),
+      key: () => this.modelKey,
+    });
     this.#crashes = context.engine.onCrash(() => this.#changed.fire('recovered'));
   }
 
@@ -139,35 +142,18 @@ export class ModelDocument implements vscode.CustomDocument {
     return this.#handles.at({ ...current, steps: [...current.steps, ...steps] });
   }
 
-  /** A question about the current model. Repeated once when the engine died of something else meanwhile. */
-  async ask<M extends HandleMethod>(
+  /** A question about the current model. */
+  ask<M extends HandleMethod>(
     method: M,
     params: Omit<Params<M>, 'handle'>,
     options?: CallOptions,
   ): Promise<Result<M>> {
-    const generation = this.#context.engine.generation;
-    const ask = async () =>
-      this.#context.engine.call(method, { ...params, handle: await this.handle() } as Params<M>, options);
-    try {
-      return await ask();
-    } catch (error) {
-      const crashed = this.#context.engine.generation !== generation;
-      if (!crashed || KerfError.is(error, 'cancelled') || options?.signal?.aborted === true) throw error;
-      return await ask();
-    }
+    return this.#questions.ask(method, params, options);
   }
 
   /** The inspection of the current model; kept, because many views look at it. */
   inspection(): Promise<InspectReport> {
-    const key = this.modelKey;
-    if (this.#inspection?.key !== key) {
-      const report = this.ask('inspect', {});
-      this.#inspection = { key, report };
-      report.catch(() => {
-        this.#inspection = undefined;
-      });
-    }
-    return this.#inspection?.report ?? this.ask('inspect', {});
+    return this.#questions.inspection();
   }
 
   /** Applies steps as one undoable edit. Applies wait for one another; going elsewhere in history cancels them. */
@@ -276,7 +262,8 @@ export class ModelDocument implements vscode.CustomDocument {
     const handle = await this.#handles.at(point);
     this.#saving = true;
     try {
-      await this.#write(this.#source.path, handle, options);
+      const model = { handle, format: this.format };
+      await writeModel(this.#context.engine, model, this.#source.path, options);
       if (!this.#source.local) await copyOut(this.#source.path, this.uri);
       this.#diskStamp = stampOf(this.#source.path);
     } finally {
@@ -289,17 +276,9 @@ export class ModelDocument implements vscode.CustomDocument {
   /** Writes the current model elsewhere; the document stays what it is. */
   async saveAs(destination: vscode.Uri, options: CallOptions = {}): Promise<void> {
     if (destination.toString() === this.uri.toString()) return this.save(options);
-    const handle = await this.handle();
-    if (destination.scheme === 'file') return this.#write(destination.fsPath, handle, options);
-    await mkdir(this.#kept.folder, { recursive: true });
-    const path = join(this.#kept.folder, basename(destination.path));
-    await this.#write(path, handle, options);
-    await copyOut(path, destination);
-  }
-
-  async #write(path: string, handle: Handle, options: CallOptions): Promise<void> {
-    const method = path.toLowerCase().endsWith(otherExtension(this.format)) ? 'convert' : 'save';
-    await this.#context.engine.call(method, { handle, path }, options);
+    const model = { handle: await this.handle(), format: this.format };
+    const where = { destination, scratch: this.#kept.folder };
+    await writeModelTo(this.#context.engine, model, where, options);
   }
 
   /** Back to what the file holds, as it is now. */
@@ -373,13 +352,4 @@ export class ModelDocument implements vscode.CustomDocument {
       .catch((error: unknown) => this.#context.log.warn(`a kept original stays behind: ${describe(error)}`));
     for (const emitter of [this.#changed, this.#edited, this.#disposed]) emitter.dispose();
   }
-}
-
-function otherExtension(format: Dialect): string {
-  return format === 'onnx' ? '.tflite' : '.onnx';
-}
-
-/** Whole-file copy to a place that only VS Code can write; such places have no other way. */
-async function copyOut(path: string, destination: vscode.Uri): Promise<void> {
-  await vscode.workspace.fs.copy(vscode.Uri.file(path), destination, { overwrite: true });
 }

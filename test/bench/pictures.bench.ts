@@ -112,7 +112,7 @@ async function webp(page: Page): Promise<Buffer> {
     const picture = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
     const canvas = new OffscreenCanvas(picture.width, picture.height);
     canvas.getContext('2d')?.drawImage(picture, 0, 0);
-    const blob = await canvas.convertToBlob({ type: 'image/webp', quality: 0.85 });
+    const blob = await canvas.convertToBlob({ type: 'image/webp', quality: 0.75 });
     let letters = '';
     for (const byte of new Uint8Array(await blob.arrayBuffer())) letters += String.fromCharCode(byte);
     return btoa(letters);

@@ -9,7 +9,7 @@ import { runPass } from '../unit/passes/build.ts';
 import { calibratorFor, temporaryFile } from '../unit/passes/calibrate.ts';
 import { random } from '../unit/passes/runtime.ts';
 import { hasShared, shared } from '../unit/support/models.ts';
-import { npy } from '../unit/support/npy.ts';
+import { npy, npz } from '../unit/support/npy.ts';
 import { useSourceRunner } from '../unit/support/runner.ts';
 
 /**
@@ -60,9 +60,9 @@ function madeUp(name: string, published: string, shape: readonly number[]): Subj
         numbers[sample * size + i] = scale * (255 * (level[at] as number) - 128 - zero);
       }
     }
-    const file = path.join(folder, `${name}-${part}.npy`);
-    fs.writeFileSync(file, npy([count, ...shape], numbers));
-    fs.writeFileSync(`${file}.json`, JSON.stringify({ source: file, inputs: { '*': {} } }));
+    const file = path.join(folder, `${name}-${part}.npz`);
+    fs.writeFileSync(file, npz({ x: npy('<f4', [count, ...shape], numbers) }));
+    fs.writeFileSync(`${file}.json`, JSON.stringify({ source: file, inputs: { '*': { array: 'x' } } }));
     return `${file}.json`;
   };
   return {
@@ -104,7 +104,8 @@ async function compare({ file, calibration, test, published }: Subject): Promise
   const name = path.basename(file);
   const { model } = readModelFile(file);
   await print(name, 'float', file, test);
-  if (published !== undefined) await print(name, `published ${path.basename(published)}`, published, test, file);
+  if (published !== undefined)
+    await print(name, `published ${path.basename(published)}`, published, test, file);
   for (const [way, options] of ways) {
     const calibrator = calibratorFor(model, calibration);
     const { model: after } = await runPass('quantize-static', model, { options, calibrator });
@@ -128,5 +129,7 @@ async function print(
   const close = reference === undefined ? undefined : report.reference;
   const kilo = (fs.statSync(file).size / 1000).toFixed(1);
   const sqnr = close?.sqnrDb?.toFixed(2) ?? '';
-  console.log(`| ${name} | ${way} | ${percent(report.top1)} | ${percent(close?.agreement)} | ${sqnr} | ${kilo} |`);
+  console.log(
+    `| ${name} | ${way} | ${percent(report.top1)} | ${percent(close?.agreement)} | ${sqnr} | ${kilo} |`,
+  );
 }

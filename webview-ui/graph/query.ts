@@ -61,9 +61,15 @@ function splitAlternatives(tokens: readonly string[]): readonly (readonly string
   const all: string[][] = [[]];
   for (const token of tokens) {
     if (token === '|' || token === 'OR') all.push([]);
-    else if (token !== '' && token !== '-') all.at(-1)!.push(token);
+    else if (token !== '' && token !== '-' && !isUnfinished(token)) all.at(-1)!.push(token);
   }
   return all.filter((terms) => terms.length > 0);
+}
+
+/** A field whose value is still to be written asks for nothing yet. */
+function isUnfinished(token: string): boolean {
+  const [, name] = /^-?([a-z]+)(?:>=|<=|[:=~<>])$/i.exec(token) ?? [];
+  return name !== undefined && fieldNamed(name) !== undefined;
 }
 
 function compileTerm(context: QueryContext, term: string): Test {
@@ -76,7 +82,6 @@ function compilePlain(context: QueryContext, term: string): Test {
   const [, name, operator, value] = /^([a-z]+)(>=|<=|[:=~<>])(.*)$/is.exec(term) ?? [];
   const field = name === undefined ? undefined : fieldNamed(name);
   if (field === undefined) return wordTest(context, term);
-  if (value === '') throw new QueryProblem(`${term} lacks a value.`);
   return field.compile(context, operator as Operator, value!);
 }
 

@@ -52,9 +52,15 @@ describe('queries', () => {
     expect(runQuery(context, 'name~[').problem).toContain('no regular expression');
     expect(runQuery(context, 'op>3').problem).toContain('compared with');
     expect(runQuery(context, 'is:odd').problem).toContain('takes changed');
-    expect(runQuery(context, 'macs>').problem).toContain('lacks a value');
     // A colon that belongs to a name is no field.
     expect(runQuery(context, 'onnx::conv').problem).toBeUndefined();
+  });
+});
+
+describe('a query that is still being written', () => {
+  it('asks for what is there', () => {
+    expect(ids('op:gemm macs>')).toEqual(['fc/Gemm']);
+    expect(runQuery(context, 'op:')).toEqual({ found: [] });
   });
 });
 

@@ -79,7 +79,7 @@ export function modelEditor(page: Page, index = -1): ModelEditor {
     },
     async steps() {
       const recipe = await editor.tab('Recipe');
-      return recipe.locator('ol.steps li:not(.undone) b').allTextContents();
+      return recipe.locator('ol.steps li:not(.undone) > b').allTextContents();
     },
   };
   return editor;
