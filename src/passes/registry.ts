@@ -1,3 +1,5 @@
+import { bf16 } from './bf16/bf16.ts';
+import { binarize } from './binarize/binarize.ts';
 import { cluster } from './cluster.ts';
 import { fp16 } from './fp16/fp16.ts';
 import { fuse } from './fuse/fuse.ts';
@@ -27,8 +29,10 @@ export const passes: readonly Pass[] = [
   fuse,
   layout,
   fp16,
+  bf16,
   quantizeDynamic,
   quantizeWeights,
+  binarize,
   quantizeStatic,
   requantize,
   pruneChannels,

@@ -2,7 +2,8 @@ import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Model, Node, Value, ValueId } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
-import { sizeOf } from '../../ir/numbers.ts';
+import { numberTensor, readFloats, sizeOf } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { isReadable } from '../support/constants.ts';
@@ -18,10 +19,14 @@ export interface StorageResult {
 }
 
 /**
- * Stores float32 constants as float16 and converts them back where they are read: Cast in ONNX, DEQUANTIZE in TFLite.
+ * Stores float32 constants as float16, or bfloat16 where ONNX is told so, and converts them back where they are read: Cast in ONNX, DEQUANTIZE in TFLite.
  * Runtimes do that once when they load the model.
  */
-export function storeHalves(model: Model, allowed: (node: Node) => boolean): StorageResult {
+export function storeHalves(
+  model: Model,
+  allowed: (node: Node) => boolean,
+  dtype: 'float16' | 'bfloat16' = 'float16',
+): StorageResult {
   const graph = model.graphs[0];
   const editor = new GraphEditor(graph, model);
   let stored = 0;
@@ -31,10 +36,10 @@ export function storeHalves(model: Model, allowed: (node: Node) => boolean): Sto
     if (chosen?.has(value.id) === false || value.constant === undefined) continue;
     if (!isMovable(graph, value)) continue;
     if (chosen === undefined && !worthStoring(graph, value, allowed)) continue;
-    const half = halved(value.constant);
+    const half = dtype === 'float16' ? halved(value.constant) : shortened(value.constant);
     clamped += half.clamped;
     stored += 1;
-    const source = editor.addConstant(`${value.id}_fp16`, half.tensor);
+    const source = editor.addConstant(`${value.id}_${dtype === 'float16' ? 'fp16' : 'bf16'}`, half.tensor);
     const { constant, ...rest } = value;
     editor.setValue({ ...rest, type: tensorType('float32', constant.dims) });
     const op = model.dialect === 'onnx' ? 'Cast' : 'DEQUANTIZE';
@@ -51,6 +56,11 @@ export function storeHalves(model: Model, allowed: (node: Node) => boolean): Sto
     editor.insertFirst([node]);
   }
   return { graph: editor.finish(), stored, clamped };
+}
+
+/** Nothing is out of the range of bfloat16. */
+function shortened(tensor: Tensor): { tensor: Tensor; clamped: number } {
+  return { tensor: numberTensor('bfloat16', tensor.dims, readFloats(tensor)), clamped: 0 };
 }
 
 /** A float32 constant that is there and that nobody outside knows by name. */

@@ -1,7 +1,7 @@
 import type { Bytes } from '../../ir/bytes.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { byteSize } from '../../ir/dtype.ts';
-import { encodeNumbers, readFloats } from '../../ir/numbers.ts';
+import { readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { eagerBytes, madeBytes, stridesOf } from './constants.ts';
 import type { Levels } from './roundingRow.ts';
@@ -106,7 +106,7 @@ export function encodeWeight(tensor: Tensor, grouping: Grouping, bits: WeightBit
   const make = () => {
     const made = codesOf(readFloats(tensor), grouping, groups, bits);
     scales = new Uint8Array(made.scales.buffer);
-    return dtype === 'int8' ? new Uint8Array(made.codes.buffer) : encodeNumbers(dtype, made.codes);
+    return dtype === 'int8' ? new Uint8Array(made.codes.buffer) : packedInt4(made.codes);
   };
   const codes = lazily(length, make);
   const scaleBytes = lazily(4 * groups, () => {
@@ -124,12 +124,20 @@ export function encodeWeight(tensor: Tensor, grouping: Grouping, bits: WeightBit
   }
 }
 
+/** Two codes per byte, the first in the low bits. */
+function packedInt4(codes: Int8Array): Uint8Array {
+  const bytes = new Uint8Array((codes.length + 1) >> 1);
+  for (let i = 0; i < bytes.length; i += 1)
+    bytes[i] = ((codes[2 * i] as number) & 15) | (((codes[2 * i + 1] ?? 0) & 15) << 4);
+  return bytes;
+}
+
 /** Shares of the largest magnitude that the largest code may stand for, when clipping may pay. */
 const clippings = [1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6];
 /** With few codes the best shares are small. */
 const deepClippings = [...clippings, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2];
 /** Elements of a group, at least, by which its share is chosen. */
-const enoughElements = 512;
+const enoughElements = 256;
 
 function codesOf(values: Float32Array, grouping: Grouping, groups: number, bits: WeightBits) {
   const largest = largestOf(values, grouping, groups);
