@@ -46,6 +46,7 @@ import { biasScaleMismatch } from './biasScaleMismatch.ts';
 import { tfliteBiasAxis } from './tfliteBiasAxis.ts';
 import { sameScaleRequired } from './sameScaleRequired.ts';
 import { fixedScaleRequired } from './fixedScaleRequired.ts';
+import { tfliteOperatorVersion } from './tfliteOperatorVersion.ts';
 import { misalignedWeights } from './misalignedWeights.ts';
 import { nonDeterministicOperator } from './nonDeterministicOperator.ts';
 import { trainingMode } from './trainingMode.ts';
@@ -106,6 +107,7 @@ export const rules: readonly Rule[] = [
   tfliteBiasAxis,
   sameScaleRequired,
   fixedScaleRequired,
+  tfliteOperatorVersion,
   misalignedWeights,
   nonDeterministicOperator,
   trainingMode,

@@ -149,6 +149,24 @@ describe('quantization', () => {
     expect(of('signed-activations-on-x86', residual('int8'), { device: device('pi4') })).toEqual([]);
   });
 
+  it('tflite-operator-version: too low for the types, or newer than any', () => {
+    const at = (version: number) => {
+      const model = conv(scaled(perChannel(16, 0), 0.1));
+      const [graph] = model.graphs;
+      return {
+        ...model,
+        graphs: [{ ...graph, nodes: graph.nodes.map((node) => ({ ...node, version })) }] as const,
+      };
+    };
+    expect(of('tflite-operator-version', at(1))).toMatchObject([
+      { layer: 'conv', message: expect.stringContaining('too low') },
+    ]);
+    expect(of('tflite-operator-version', at(3))).toEqual([]);
+    expect(of('tflite-operator-version', at(99))).toMatchObject([
+      { message: expect.stringContaining('newer') },
+    ]);
+  });
+
   it('float-island: one convolution in float in a model of integers', () => {
     const island = (float: boolean) => {
       const [type, quantized] = float
