@@ -2,7 +2,7 @@ import type { NodeId } from '../../ir/model.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { multiplyLayerOf } from '../../passes/support/denseLayer.ts';
 import type { Calibrator } from '../../passes/pass.ts';
-import { localSqnr, weightFigures } from '../../optimize/sensitivity/proxy.ts';
+import { localSqnr } from '../../optimize/sensitivity/proxy.ts';
 import type { WeightFigures } from '../../optimize/sensitivity/proxy.ts';
 import type { JobContext } from '../context.ts';
 import type { Subject } from './subject.ts';
@@ -36,11 +36,11 @@ export async function proxiesOf(
     for (const id of group) {
       try {
         const changed = await subject.change([id]);
-        const original = subject.originalOf(changed, id);
+        const { original, figures } = subject.originalOf(changed, id);
         const own = moments?.get(id);
         const localSqnrDb = own && localSqnr(original, changed, id, own);
         layers.set(id, {
-          ...weightFigures(original, changed, id),
+          ...figures,
           ...(localSqnrDb !== undefined && { localSqnrDb }),
         });
       } catch (error) {

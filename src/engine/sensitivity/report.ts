@@ -9,7 +9,6 @@ import type {
 } from '../../optimize/report.ts';
 import { randomSamplesFor } from '../../optimize/samples.ts';
 import { bySensitivity, cumulativeCurve } from '../../optimize/sensitivity/curve.ts';
-import { weightFigures } from '../../optimize/sensitivity/proxy.ts';
 import { stepOfScheme } from '../../optimize/sensitivity/schemes.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
 import { quickLatency } from '../../runtime/latency.ts';
@@ -111,7 +110,7 @@ async function measureWithWeights(
 ): Promise<Measured & Proxies> {
   const layers = new Map<NodeId, Proxy>();
   const onChange = (id: NodeId, changed: Model) =>
-    layers.set(id, weightFigures(subject.originalOf(changed, id), changed, id) ?? {});
+    layers.set(id, subject.originalOf(changed, id).figures ?? {});
   return { ...(await measureOneByOne(subject, { ...options, onChange }, job)), layers };
 }
 

@@ -20,7 +20,7 @@ export interface Subject {
   readonly pass: Pass;
   readonly targets: readonly Node[];
   /** The original a changed layer's weights are to be compared with: as it is, or with its normalizations folded. */
-  originalOf(changed: Model, id: NodeId): Model;
+  originalOf(changed: Model, id: NodeId): ReturnType<typeof nearestOriginal>;
   /** The model with these layers changed. Throws `KerfError` where the pass refuses. */
   change(layers: readonly NodeId[]): Promise<Model>;
   /** What the step calibrates with; absent when it needs no data. */
@@ -87,7 +87,7 @@ export async function subjectOf(
     model,
     pass,
     targets,
-    originalOf: (changed, id) => nearestOriginal([model, folded], changed, id),
+    originalOf: (changed, id) => nearestOriginal(model, folded, changed, id),
     change: (layers) => run(model, layers),
     ...(calibrator && { calibrator }),
     calibrated: () => runs * (real?.samples ?? 0),

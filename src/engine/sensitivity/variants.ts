@@ -58,7 +58,7 @@ async function changesOf(
   const whole = { key: id, kind: 'all', model };
   onChange?.(id, model);
   if (apart !== true || subject.calibrator === undefined) return [whole];
-  const base = subject.originalOf(model, id);
+  const { original: base } = subject.originalOf(model, id);
   const weights = weightsAlone(base, model, id);
   const activations = activationsAlone(base, model, id);
   return [

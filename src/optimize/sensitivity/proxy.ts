@@ -1,5 +1,6 @@
 import type { Model, Node, NodeId } from '../../ir/model.ts';
 import { floatTensor } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { InputMoments } from '../../passes/pass.ts';
 import { matrixOf, multiplyLayerOf } from '../../passes/support/denseLayer.ts';
@@ -20,26 +21,46 @@ export function weightFigures(base: Model, changed: Model, id: NodeId): WeightFi
   let [signal, noise, fourth] = [0, 0, 0];
   for (let i = 0; i < was.length; i += 1) {
     const w = was[i] as number;
-    signal += w * w;
-    fourth += w ** 4;
-    noise += (w - (now[i] as number)) ** 2;
+    const square = w * w;
+    const change = w - (now[i] as number);
+    signal += square;
+    fourth += square * square;
+    noise += change * change;
   }
   const kurtosis = (fourth * was.length) / (signal * signal);
   return { weightSqnrDb: noise === 0 ? null : 10 * Math.log10(signal / noise), kurtosis };
 }
 
 /**
- * Which of some equivalent originals a changed layer is to be compared with: passes fold normalizations into weights
- * before they change them, so the nearest one is what they started from.
+ * Which of two equivalent originals a changed layer is to be compared with, and how its weights differ from that one:
+ * passes fold normalizations into weights before they change them, so the nearest one is what they started from.
  */
-export function nearestOriginal(originals: readonly [Model, ...Model[]], changed: Model, id: NodeId): Model {
-  const distance = (base: Model) => {
-    const figures = weightFigures(base, changed, id);
-    return figures === undefined
-      ? Number.NEGATIVE_INFINITY
-      : (figures.weightSqnrDb ?? Number.POSITIVE_INFINITY);
-  };
-  return originals.reduce((best, each) => (distance(each) > distance(best) ? each : best));
+export function nearestOriginal(
+  plain: Model,
+  folded: Model,
+  changed: Model,
+  id: NodeId,
+): { readonly original: Model; readonly figures: WeightFigures | undefined } {
+  const figures = weightFigures(plain, changed, id);
+  if (folded === plain || storedWeight(plain, id) === storedWeight(folded, id))
+    return { original: plain, figures };
+  const other = weightFigures(folded, changed, id);
+  return likeness(other) > likeness(figures)
+    ? { original: folded, figures: other }
+    : { original: plain, figures };
+}
+
+function likeness(figures: WeightFigures | undefined): number {
+  return figures === undefined
+    ? Number.NEGATIVE_INFINITY
+    : (figures.weightSqnrDb ?? Number.POSITIVE_INFINITY);
+}
+
+function storedWeight(model: Model, id: NodeId): Tensor | undefined {
+  const [graph] = model.graphs;
+  const node = indexOf(graph).node.get(id);
+  const input = node?.inputs[(node && weightRoleOf(model, node)?.input) ?? 1];
+  return input == null ? undefined : graph.values.get(input)?.constant;
 }
 
 function weightPair(base: Model, changed: Model, id: NodeId) {

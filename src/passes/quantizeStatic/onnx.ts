@@ -35,7 +35,9 @@ export async function quantizeOnnx(
   context: PassContext & { readonly calibrator: Calibrator },
 ): Promise<PassResult> {
   const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
-  if (model.graphs[0].nodes.some((node) => isOnnxOp(node, 'QuantizeLinear'))) {
+  // Named layers may follow others that have their own scheme already.
+  const isQuantized = model.graphs[0].nodes.some((node) => isOnnxOp(node, 'QuantizeLinear'));
+  if (isQuantized && context.layers === undefined) {
     throw new KerfError('unsupported', 'the model already has quantized activations');
   }
   const ready = await prepared(model, context);
