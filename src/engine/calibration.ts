@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import type { Calibrator, Pass, RecipeStep } from '../passes/pass.ts';
 import { startRunner } from '../runtime/launch.ts';
 import { createCalibrator } from './calibrator.ts';
 import type { JobContext } from './context.ts';
 import { forwardProgress } from './context.ts';
+import { stateFolder } from './hostDevice.ts';
 import type { Held } from './store.ts';
 
 export const defaultSeed = 1;
@@ -18,6 +20,7 @@ export function calibratorFor(
     return undefined;
   return createCalibrator(startRunner, held.model, {
     seed: step.seed ?? defaultSeed,
+    cache: join(stateFolder(), 'calibration'),
     ...(step.data !== undefined && { data: step.data }),
     ...(step.bind !== undefined && { bind: step.bind }),
     ...forwardProgress(job),

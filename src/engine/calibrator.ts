@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import type { JobOptions } from '../runtime/session.ts';
 import { withRunner } from '../runtime/session.ts';
 import { chunksOf, exposing } from './observe/exposed.ts';
 import { countHistograms } from './observe/histograms.ts';
+import { withCache } from './observe/cache.ts';
 import { observeChannels } from './observe/channels.ts';
 import { observeCrossMoments, observeMoments } from './observe/moments.ts';
 import type { RunSamples, Visit } from './observe/runs.ts';
@@ -26,6 +28,8 @@ export interface CalibratorOptions extends JobOptions {
   /** A dataset's path; seeded random inputs without it. */
   readonly data?: string;
   readonly seed: number;
+  /** Where observations are kept between runs; nowhere without it. */
+  readonly cache?: string;
   /** At most this many samples, from the first on. */
   readonly samples?: number;
   /** Numbers for free dimensions, by name; the others are 1. */
@@ -49,7 +53,7 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       : openDataset(options.data, inputs);
   const samples = Math.min(options.samples ?? mostSamples, data.samples);
   const run: RunSamples = (...wanted) => runSamples({ start, data, samples, options }, ...wanted);
-  return {
+  const calibrator: Calibrator = {
     source: data.source,
     samples,
     async ranges(current, values) {
@@ -70,6 +74,20 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
     crossMoments: (reference, current, pairs) => observeCrossMoments(run, reference, current, pairs, samples),
     channels: (current, values) => observeChannels(run, current, values),
   };
+  if (options.cache === undefined) return calibrator;
+  return withCache(calibrator, { folder: options.cache, dataDigest: () => digestOf(data, samples) });
+}
+
+/** A digest of all that is fed. */
+function digestOf(data: Dataset, samples: number): string {
+  const hash = createHash('sha256');
+  const step = data.batch === 'free' ? 1 : data.batch;
+  for (let sample = 0; sample < Math.ceil(samples / step); sample += 1) {
+    const feeds = data.feeds(sample * step, step);
+    for (const [name, { dtype, dims, data: bytes }] of Object.entries(feeds))
+      hash.update(`${name} ${dtype} ${dims.join('x')}\n`).update(bytes);
+  }
+  return hash.digest('hex');
 }
 
 interface Job {

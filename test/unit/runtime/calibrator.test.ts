@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createCalibrator } from '../../../src/engine/calibrator.ts';
@@ -163,5 +163,39 @@ describe('TFLite', () => {
     const calibrator = createCalibrator(startRunner, model, { data, seed: 1, samples: 5 });
     const ranges = await calibrator.ranges(model, values);
     expect(ranges).toEqual(await bruteForce(model, values, data, 5));
+  });
+});
+
+describe('what was observed is kept', () => {
+  it('for the same model and data, in a folder that another run reads', async () => {
+    const { model } = readModelFile(join(samples, 'digits.onnx'));
+    const cache = join(folder, 'cache');
+    const data = join(samples, 'digits-calibration.npz');
+    const values = valuesOf(model);
+    const ids = model.graphs[0].nodes.map((node) => node.id);
+    let started = 0;
+    const counting = () => {
+      started += 1;
+      return startRunner();
+    };
+    const observe = async (options: { samples: number }) => {
+      const calibrator = createCalibrator(counting, model, { data, seed: 1, cache, ...options });
+      return {
+        ranges: await calibrator.ranges(model, values),
+        moments: await calibrator.moments(model, ids),
+      };
+    };
+    const first = await observe({ samples: 20 });
+    const runs = started;
+    expect(runs).toBeGreaterThan(0);
+    const again = await observe({ samples: 20 });
+    expect(started).toBe(runs);
+    expect(again.ranges).toEqual(first.ranges);
+    expect([...again.moments]).toEqual([...first.moments]);
+    expect(first.moments.size).toBeGreaterThan(2);
+    await observe({ samples: 10 });
+    expect(started).toBeGreaterThan(runs);
+    for (const name of readdirSync(cache)) writeFileSync(join(cache, name), 'no longer what it was');
+    expect((await observe({ samples: 20 })).ranges).toEqual(first.ranges);
   });
 });
