@@ -9,7 +9,7 @@ import { chromiumArguments, ensureChromium } from './chromium.mjs';
 import { until } from './processes.mjs';
 import { root, startServer } from './vscodeServer.mjs';
 
-const MINUTES = 6;
+const MINUTES = 10;
 
 /** Bundles the suite, runs it, and returns its outcomes: `[{ title, error? }]`. */
 export async function runHostTests() {

@@ -31,7 +31,9 @@ describe('work on a model', () => {
     assert.ok(report.runs > 0 && report.layers.length > 0);
   });
 
-  it('optimizes it for a device and writes model and recipe beside it', async () => {
+  it('optimizes it for a device and writes model and recipe beside it', async function () {
+    // The search tries and measures a score of candidates.
+    this.timeout(240_000);
     const uri = await freshModel();
     const answers = {
       device: 'stm32h743',
