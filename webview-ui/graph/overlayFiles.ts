@@ -1,5 +1,5 @@
 import type { GraphView } from '../../src/engine/view.ts';
-import { digits, time } from '../format.ts';
+import { digits, plural, time } from '../format.ts';
 import type { LayerValues } from './overlay.ts';
 
 /** One set of numbers that a file holds, under the names it uses for layers. */
@@ -140,7 +140,8 @@ export function matchValues(
     // Several kernels of one layer take their times one after another.
     values.set(id, (found.unit === 'ms' ? (values.get(id) ?? 0) : 0) + value);
   }
-  const note = `${file}: ${values.size} layers${missed === 0 ? '' : `, ${missed} names without a layer`}`;
+  const rest = missed === 0 ? '' : `, ${plural(missed, 'name')} without a layer`;
+  const note = `${file}: ${plural(values.size, 'layer')}${rest}`;
   const { title, unit } = found;
   const format = unit === 'ms' ? time : digits;
   return {
