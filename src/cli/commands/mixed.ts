@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import { parseLimit } from '../../engine/limits.ts';
 import type { MixedBudget, MixedReport } from '../../engine/protocol.ts';
 import { KerfError } from '../../ir/errors.ts';
-import { parseBudget } from '../../optimize/budget.ts';
 import { bindings, keyValue, points, repeated, wholeNumber } from '../arguments.ts';
 import { bytes, change, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
@@ -78,21 +78,10 @@ function budgetOf({ size, latency, maxDrop }: Flags, fileBytes: number): MixedBu
   if ([size, latency, maxDrop].filter((each) => each !== undefined).length !== 1)
     throw new KerfError('bad-option', 'mixed takes one of --size, --latency and --max-drop');
   if (maxDrop !== undefined) return { kind: 'accuracy', drop: maxDrop };
-  if (latency !== undefined) return { kind: 'latency', ms: limit('latencyMs', latency) };
+  if (latency !== undefined) return { kind: 'latency', ms: parseLimit('latencyMs', latency) };
   const share = Number(size);
   if (share > 0 && share <= 1) return { kind: 'size', bytes: Math.floor(share * fileBytes) };
-  return { kind: 'size', bytes: limit('fileBytes', size ?? '') };
-}
-
-/** A limit as budgets write it. Throws `KerfError('bad-option')`. */
-function limit(key: 'fileBytes' | 'latencyMs', text: string): number {
-  try {
-    const value = parseBudget(JSON.stringify({ [key]: text }))[key];
-    if (value !== undefined) return value;
-  } catch (error) {
-    if (!KerfError.is(error, 'malformed')) throw error;
-  }
-  throw new KerfError('bad-option', `'${text}' is no limit: a number with a unit, as 120kB or 3ms`);
+  return { kind: 'size', bytes: parseLimit('fileBytes', size ?? '') };
 }
 
 function mixedText(report: MixedReport): string {
