@@ -31,7 +31,7 @@ export async function curvesOf(
   importance: Importance,
   calibrator: Calibrator,
   context: Pick<PassContext, 'step'>,
-  distance?: Distance,
+  trials?: Trials,
 ): Promise<readonly Curve[]> {
   if (importance === 'magnitude')
     return groups.map((group) => ranked(magnitudesOf(model, channels, group), 1));
@@ -54,43 +54,75 @@ export async function curvesOf(
         curves.push(ranked(magnitudesOf(model, channels, group), 1));
       else if (importance === 'reconstruction') curves.push(eliminate(terms, price, 1));
       else curves.push(ranked(energiesOf(seen, group, moments, price), 1));
-      const seenMoments = new Map(
-        seen.map(({ layer }) => [layer.node.id, moments.get(layer.node.id) as InputMoments]),
+      const found = curves.pop() as Curve;
+      curves.push(
+        trials === undefined
+          ? found
+          : await tried({ model, channels, group, readers: seen, moments }, found, trials),
       );
-      if (distance !== undefined)
-        curves.push(
-          await weighed(model, channels, group, curves.pop() as Curve, seen, seenMoments, distance),
-        );
     }
   }
   return curves;
 }
 
+/** What may be measured at the model's outputs to know better than the readers' errors say. */
+export interface Trials {
+  readonly distance: Distance;
+  /** Whether groups are weighed against each other. */
+  readonly compares: boolean;
+}
+
 /** Share of a group's channels that is cut to see what its error means at the outputs. */
 const trialShare = 0.25;
+/** Most channels that are tried one by one: heads are few, and each is many numbers at once. */
+const mostHeads = 16;
 
-/** The curve in units of the model's output error, by a trial. */
-async function weighed(
-  model: Model,
-  channels: Channels,
-  group: Group,
-  curve: Curve,
-  readers: readonly Reader[],
-  moments: ReadonlyMap<NodeId, InputMoments>,
-  distance: Distance,
-): Promise<Curve> {
-  const count = Math.max(1, Math.min(curve.order.length, Math.round(trialShare * group.classes.length)));
-  const gone = new Set([...curve.order.subarray(0, count)].map((i) => group.classes[i] as number));
-  const kept = keptWithout(channels, gone);
-  const columnsOf = (id: NodeId) => {
-    const classes = readers.find(({ layer }) => layer.node.id === id)?.columnClasses ?? new Int32Array();
-    return [...classes.keys()].filter((i) => !gone.has(classes[i] as number));
-  };
-  const trial = patched(model, withoutChannels(model, kept), kept, columnsOf, moments);
-  const measured = await distance(trial);
+interface Cutting {
+  readonly model: Model;
+  readonly channels: Channels;
+  readonly group: Group;
+  readonly readers: readonly Reader[];
+  readonly moments: ReadonlyMap<NodeId, InputMoments>;
+}
+
+/** The curve in units of the model's output error, by cutting; heads in the order of what each alone does. */
+async function tried(cutting: Cutting, curve: Curve, { distance, compares }: Trials): Promise<Curve> {
+  const { classes, width } = cutting.group;
+  if (width > 1 && classes.length <= mostHeads) return byHeads(cutting, curve, distance);
+  if (!compares) return curve;
+  const count = Math.max(1, Math.min(curve.order.length, Math.round(trialShare * classes.length)));
+  const measured = await distance(trialOf(cutting, curve.order.subarray(0, count)));
   const expected = curve.errors[count] as number;
   if (measured === undefined || !(expected > 0)) return curve;
   return { order: curve.order, errors: curve.errors.map((error) => (error * measured) / expected) };
+}
+
+async function byHeads(cutting: Cutting, curve: Curve, distance: Distance): Promise<Curve> {
+  const scores = new Float64Array(cutting.group.classes.length);
+  for (const head of scores.keys()) {
+    const measured = await distance(trialOf(cutting, Int32Array.of(head)));
+    if (measured === undefined) return curve;
+    scores[head] = measured;
+  }
+  const order = Int32Array.from(scores.keys()).sort((a, b) => (scores[a] as number) - (scores[b] as number));
+  const errors = new Float64Array(curve.errors.length);
+  for (let m = 1; m < errors.length; m += 1)
+    errors[m] = (errors[m - 1] as number) + (scores[order[m - 1] as number] as number);
+  return { order: order.slice(0, errors.length - 1), errors };
+}
+
+/** The model without some channels of a group, its readers refitted. */
+function trialOf({ model, channels, group, readers, moments }: Cutting, removed: Int32Array): Model {
+  const gone = new Set([...removed].map((i) => group.classes[i] as number));
+  const kept = keptWithout(channels, gone);
+  const columns = new Map(
+    readers.map(({ layer, columnClasses }) => [
+      layer.node.id,
+      [...columnClasses.keys()].filter((i) => !gone.has(columnClasses[i] as number)),
+    ]),
+  );
+  const seen = new Map(readers.map(({ layer: { node } }) => [node.id, moments.get(node.id) as InputMoments]));
+  return patched(model, withoutChannels(model, kept), kept, columns, seen);
 }
 
 function isSound(moments: InputMoments | undefined): moments is InputMoments {

@@ -13,12 +13,13 @@ import type { Kept } from './cut.ts';
 import { keptWithout, withoutChannels } from './cut.ts';
 import type { Curve } from './eliminate.ts';
 import type { Group, Grouping } from './groups.ts';
-import { groupsOf, madeBy, outputAxesOf } from './groups.ts';
+import { groupsOf, madeBy } from './groups.ts';
 import type { Importance } from './importance.ts';
 import { curvesOf, importances } from './importance.ts';
 import { budgetPlan, bytesCostOf, macsCostOf, uniformPlan } from './plan.ts';
 import { repaired } from './repair.ts';
 import { distanceFrom } from './sensitivity.ts';
+import { unshared } from './unshare.ts';
 
 /** Removes channels, filters, neurons, heads and hidden units, and refits what reads the others. */
 export const pruneChannels: Pass = {
@@ -85,9 +86,22 @@ export const pruneChannels: Pass = {
       max: 16,
     },
   ],
-  appliesTo: (node, model) => outputAxesOf(model, node).length > 0,
+  appliesTo: (node, model) => prunableLayers(model).has(node.id),
   run: runPruneChannels,
 };
+
+const prunable = new WeakMap<Model, ReadonlySet<NodeId>>();
+
+/** Layers that make channels of which some may go. */
+function prunableLayers(model: Model): ReadonlySet<NodeId> {
+  let layers = prunable.get(model);
+  if (layers === undefined) {
+    const { groups } = groupsOf(model, channelsOf(model));
+    layers = new Set(groups.flatMap((group) => group.producers));
+    prunable.set(model, layers);
+  }
+  return layers;
+}
 
 async function runPruneChannels(
   model: Model,
@@ -99,7 +113,8 @@ async function runPruneChannels(
   if (calibrator === undefined) throw new KerfError('bad-dataset', 'prune-channels needs calibration data');
   if (goalOf(model, options, 1, 1) === undefined)
     return resultOf(model, model, [], ['everything is to be kept: nothing to prune']);
-  const start = await prepared(model, context);
+  const simple = await prepared(model, context);
+  const start = { ...simple, model: unshared(simple.model) };
   const rounds = options.number('steps');
   let state: Pruned = { model: start.model, kept: () => undefined, removed: new Map(), notes: [] };
   for (let round = 1; round <= rounds; round += 1) {
@@ -158,8 +173,11 @@ async function prune(reference: Model, state: Pruned, goal: Goal, tools: Tools):
   const groups = madeBy(groupsOf(model, channels).groups, context.layers);
   if (groups.length === 0) return state;
   const importance = options.choice('importance') as Importance;
-  const distance = options.boolean('trials') ? await distanceFrom(model, calibrator) : undefined;
-  const curves = await curvesOf(model, channels, groups, importance, calibrator, context, distance);
+  const trials =
+    options.boolean('trials') && importance !== 'magnitude'
+      ? { distance: await distanceFrom(model, calibrator), compares: goal.ratio === 0 }
+      : undefined;
+  const curves = await curvesOf(model, channels, groups, importance, calibrator, context, trials);
   const before = groups.map(({ producers }) => state.removed.get(producers[0] as NodeId) ?? 0);
   const plan = planOf(model, groups, before, curves, goal, options.number('multiple'));
   const gone = new Set(

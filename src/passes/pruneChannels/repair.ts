@@ -71,12 +71,12 @@ export function patched<M extends Model>(
   reference: M,
   cut: M,
   kept: Kept,
-  columns: (id: NodeId) => readonly number[],
+  columns: ReadonlyMap<NodeId, readonly number[]>,
   moments: ReadonlyMap<NodeId, InputMoments>,
 ): M {
   const changes = [...moments].map(([id, seen]) => {
     const layer = layerIn(cut, id);
-    return changeOf(reference, cut, id, kept, narrowed(seen, columns(id), layer.inputs));
+    return changeOf(reference, cut, id, kept, narrowed(seen, columns.get(id) ?? [], layer.inputs));
   });
   return withWeights(cut, changes);
 }
