@@ -4,12 +4,13 @@ import { analyse } from '../../../src/analysis/analyse.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, OnnxModel, Value } from '../../../src/ir/model.ts';
 import { withMainGraph } from '../../../src/ir/model.ts';
-import { floatTensor, readFloats } from '../../../src/ir/numbers.ts';
+import { floatTensor, readFloats, sizeOf } from '../../../src/ir/numbers.ts';
 import { tensorType } from '../../../src/ir/types.ts';
 import { channelsOf } from '../../../src/passes/pruneChannels/channels.ts';
 import { keptWithout, withoutChannels } from '../../../src/passes/pruneChannels/cut.ts';
 import { groupsOf } from '../../../src/passes/pruneChannels/groups.ts';
 import { macsCostOf } from '../../../src/passes/pruneChannels/plan.ts';
+import { unshared } from '../../../src/passes/pruneChannels/unshare.ts';
 import { stridesOf } from '../../../src/passes/support/constants.ts';
 import { factsOf } from '../../../src/passes/support/facts.ts';
 import { modelFiles, samples } from '../support/models.ts';
@@ -288,6 +289,52 @@ describe('models at hand run without a third of what may go', () => {
   );
 });
 
+/** A model whose file has no weights, with numbers in their place that are the same for no two. */
+function withNumbers(model: Model): Model {
+  const values = new Map(model.graphs[0].values);
+  let number = 0;
+  for (const [id, value] of values) {
+    const { constant } = value;
+    if (constant?.data.missing === undefined || constant.dtype !== 'float32') continue;
+    number += 1;
+    const data = new Float32Array(sizeOf(constant)).fill(1 / number);
+    values.set(id, { ...value, constant: floatTensor(constant.dims, data) });
+  }
+  return withMainGraph(model, { ...model.graphs[0], values });
+}
+
+/** Groups that each architecture has: blocks, and stages of residual sums. */
+const architectures = { resnet18: 12, mobilenet_v3_large: 30, efficientnet_b0: 40, swin_t: 24 } as const;
+
+describe('architectures lose a third of every group', () => {
+  const files = modelFiles('.onnx').flatMap((file) => {
+    const groups = Object.entries(architectures).find(
+      ([name]) => path.basename(file) === `${name}.onnx`,
+    )?.[1];
+    return groups === undefined ? [] : [[path.basename(file), file, groups] as const];
+  });
+  it.runIf(files.length > 0).each(files)('%s', async (_, file, expected) => {
+    const simple = (await runPass('simplify', withNumbers(readModelFile(file).model))).model;
+    const model = unshared(simple);
+    const channels = channelsOf(model);
+    const { groups } = groupsOf(model, channels);
+    expect(groups.length).toBe(expected);
+    const chosen = groups.map(({ classes }) => classes.filter((_of, i) => i % 3 === 1));
+    const kept = keptWithout(channels, new Set(chosen.flat()));
+    const cut = withoutChannels(model, kept);
+    const [before, after] = [factsOf(model), factsOf(cut)];
+    for (const node of model.graphs[0].nodes)
+      for (const id of node.outputs) {
+        const shape = before.typeOf(id)?.shape;
+        if (id === null || shape === undefined) continue;
+        const left = shape.map((dim, axis) => kept({ id, axis })?.length ?? dim);
+        expect(after.typeOf(id)?.shape, id).toEqual(left);
+      }
+    const predicted = macsCostOf(model, groups)?.(chosen.map((each) => each.length)) as number;
+    expect((analyse(cut).totals.macs as number) / predicted).toBeCloseTo(1, 6);
+  });
+});
+
 describe('prune-channels', () => {
   it.each([{ macs: 1 }, { macs: 1, steps: 3 }])('changes nothing with %j', async (options) => {
     const model = randomModel(7);
@@ -307,7 +354,7 @@ describe('prune-channels', () => {
     async (name) => {
       const { model } = readModelFile(path.join(samples, name));
       const test = path.join(samples, 'digits-test.npz');
-      const calibrator = calibratorFor(model, path.join(samples, 'digits-calibration.npz'));
+      const calibrator = calibratorFor(model, path.join(samples, 'digits-calibration.npz'), 64);
       const halved = async (options: Record<string, number | boolean | string>) =>
         (await runPass('prune-channels', model, { options: { macs: 0.5, ...options }, calibrator })).model;
       const [repaired, plain] = [await halved({}), await halved({ repair: false, importance: 'magnitude' })];
