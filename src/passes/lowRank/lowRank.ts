@@ -1,18 +1,20 @@
 import { analyse } from '../../analysis/analyse.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Model } from '../../ir/model.ts';
+import type { Model, Node } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import type { Calibrator, OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
 import { biasOf, denseLayerOf } from '../support/denseLayer.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
+import { indexOf } from '../../ir/walk.ts';
 import { readOptions } from '../support/options.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Choice } from './ranks.ts';
 import { costShare, ranksByEnergy, ranksByMacs } from './ranks.ts';
+import { refitFactors } from './refit.ts';
 import { splitLayer } from './rewrite.ts';
-import type { Spectrum } from './spectrum.ts';
+import type { Factors, Spectrum } from './spectrum.ts';
 import { factorsOf, lossOf, spectrumOf } from './spectrum.ts';
 
 /** The cubic cost of the decomposition stays within seconds. */
@@ -55,6 +57,13 @@ export const lowRank: Pass = {
       min: 1,
       max: 64,
     },
+    {
+      name: 'refit',
+      title:
+        'Fit each layer, split or not, to what the layers before it have become: one more run over the data per depth',
+      type: 'boolean',
+      default: false,
+    },
   ],
   appliesTo: (node, model) => {
     const layer = denseLayerOf(model, node);
@@ -92,14 +101,44 @@ async function runLowRank(model: Model, values: OptionValues, context: PassConte
       : planByMacs(model, start.model, spectra, macs, multiple);
   const notes = [...plan.notes, ...leftOut(layers, spectra, plan.choices)];
   if (plan.choices.length === 0) return resultOf(model, model, [], notes);
-  const editor = new GraphEditor(graph, start.model);
-  for (const { spectrum, rank } of plan.choices) {
-    const bias = biasOf(graph, spectrum.layer) as Float64Array;
-    splitLayer(start.model, editor, spectrum.layer, factorsOf(spectrum, rank), bias);
-  }
-  const after = withMainGraph(start.model, editor.finish());
+  const after = options.boolean('refit')
+    ? await refitted(start.model, plan.choices, calibrator, context)
+    : splitAll(
+        start.model,
+        plan.choices.map(({ spectrum, rank }) => ({
+          layer: spectrum.layer,
+          factors: factorsOf(spectrum, rank),
+        })),
+      );
   const report = [...start.notes, ...reportOf(plan.choices, calibrator), ...notes];
   return resultOf(model, after, changedNodes(model.graphs[0], after.graphs[0]), report);
+}
+
+/** Split with factors that were found layer after layer; what the rank loses is made up for further on. */
+async function refitted(
+  model: Model,
+  choices: readonly Choice[],
+  calibrator: Calibrator,
+  context: PassContext,
+): Promise<Model> {
+  const ranks = new Map(choices.map(({ spectrum, rank }) => [spectrum.layer.node.id, rank]));
+  const fitted = await refitFactors(model, ranks, calibrator, context);
+  const { node } = indexOf(fitted.model.graphs[0]);
+  const parts = [...ranks.keys()].flatMap((id) => {
+    const layer = denseLayerOf(fitted.model, node.get(id) as Node);
+    const factors = fitted.factors.get(id);
+    return layer === undefined || factors === undefined ? [] : [{ layer, factors }];
+  });
+  return splitAll(fitted.model, parts);
+}
+
+function splitAll(model: Model, parts: readonly { layer: DenseLayer; factors: Factors }[]): Model {
+  const graph = model.graphs[0];
+  const editor = new GraphEditor(graph, model);
+  for (const { layer, factors } of parts) {
+    splitLayer(model, editor, layer, factors, biasOf(graph, layer) as Float64Array);
+  }
+  return withMainGraph(model, editor.finish());
 }
 
 async function spectraOf(

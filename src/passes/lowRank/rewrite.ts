@@ -96,6 +96,7 @@ interface Shifted {
 function shiftAfter(model: Model, editor: GraphEditor, layer: DenseLayer, shift: Float64Array): Shifted {
   const graph = model.graphs[0];
   const output = layer.node.outputs[0] as ValueId;
+  if (shift.every((value) => value === 0)) return { of: output, nodes: [] };
   const reader = soleReader(graph, output);
   const side =
     reader !== undefined && isOnnxOp(reader, 'Add') ? reader.inputs.findIndex((id) => id !== output) : -1;

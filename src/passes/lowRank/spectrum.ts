@@ -9,6 +9,8 @@ import { symmetricEigen } from '../support/eigen.ts';
  */
 export interface Spectrum {
   readonly layer: DenseLayer;
+  /** W, `outputs` x `inputs`. */
+  readonly weights: Float64Array;
   /** Variance along each axis, descending, never negative. */
   readonly variances: Float64Array;
   /** Row i is the unit vector of axis i. */
@@ -18,9 +20,12 @@ export interface Spectrum {
 }
 
 /** Output PCA: W Cov(x) WT = U diag(variances) UT (Swift-SVD, arXiv 2604.01609; equals whitened SVD of W). */
-export function spectrumOf(layer: DenseLayer, moments: InputMoments): Spectrum {
+export function spectrumOf(
+  layer: DenseLayer,
+  moments: Pick<InputMoments, 'mean' | 'gram'>,
+  w: Float64Array = matrixOf(layer),
+): Spectrum {
   const { outputs: o, inputs: d } = layer;
-  const w = matrixOf(layer);
   const { mean, gram } = moments;
   const covariance = gram.map(
     (value, i) => value - (mean[Math.floor(i / d)] as number) * (mean[i % d] as number),
@@ -28,7 +33,8 @@ export function spectrumOf(layer: DenseLayer, moments: InputMoments): Spectrum {
   const product = productOf(productOf(w, covariance, o, d, d), transposeOf(w, o, d), o, d, o);
   const { values, vectors } = symmetricEigen(product, o);
   const outputMean = productOf(w, mean, o, d, 1);
-  return { layer, variances: values.map((value) => Math.max(0, value)), axes: vectors, mean: outputMean };
+  const variances = values.map((value) => Math.max(0, value));
+  return { layer, weights: w, variances, axes: vectors, mean: outputMean };
 }
 
 /** W as up · down of rank `r`, and what the bias gains so that the mean output stays. */
@@ -40,13 +46,13 @@ export interface Factors {
   readonly shift: Float64Array;
 }
 
-export function factorsOf({ layer, axes, mean }: Spectrum, r: number): Factors {
+export function factorsOf({ layer, weights, axes, mean }: Spectrum, r: number): Factors {
   const { outputs: o, inputs: d } = layer;
   const first = axes.subarray(0, r * o);
   const up = transposeOf(first, r, o);
   const kept = productOf(up, productOf(first, mean, r, o, 1), o, r, 1);
   return {
-    down: productOf(first, matrixOf(layer), r, o, d),
+    down: productOf(first, weights, r, o, d),
     up,
     shift: mean.map((value, i) => value - (kept[i] as number)),
   };
@@ -64,7 +70,7 @@ export function lossOf({ variances }: Spectrum, r: number): number {
 }
 
 /** a (rows x inner) times b (inner x columns). */
-function productOf(
+export function productOf(
   a: Float64Array,
   b: Float64Array,
   rows: number,
