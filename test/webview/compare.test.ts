@@ -62,6 +62,27 @@ describe('side by side', () => {
     await page.locator('.other-side').waitFor({ state: 'hidden' });
   });
 
+  it('opening it leaves the graph in the middle of what is left', async () => {
+    page = await open({ model: 'resnet' });
+    const middle = () =>
+      page.evaluate(() => {
+        const [x = 0, , zoom = 1] = (
+          document.querySelector<HTMLElement>('.this-side .graph-pane')?.dataset['camera'] ?? ''
+        )
+          .split(' ')
+          .map(Number);
+        return x + document.querySelector('.this-side .graph-canvas')!.clientWidth / zoom / 2;
+      });
+    const before = await middle();
+    await tab('compare');
+    await press('With another file', '#view-compare');
+    await page.waitForSelector('.other-side .graph-pane[data-boxes]');
+    await page.evaluate(
+      () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+    );
+    expect(await middle()).toBeCloseTo(before, -1);
+  });
+
   it('survives when the page comes back, and goes with the steps it was made for', async () => {
     page = await open();
     await press('Quantize to int8: about', '.details');

@@ -110,7 +110,12 @@ function linkCameras(graph: GraphPane, pane: GraphPane, comparison: Comparison):
     back = alignmentOf(there, here, comparison.toThis);
     follow(graph, pane, forth);
   };
+  // A pane that changes its width keeps its middle; the other model then follows this one again.
+  const sizes = new ResizeObserver(() => follow(graph, pane, forth));
+  sizes.observe(graph.element);
+  sizes.observe(pane.element);
   const stops = [
+    () => sizes.disconnect(),
     graph.model.scene.watch(align),
     pane.model.scene.watch(align),
     graph.stage.onCamera(() => follow(graph, pane, forth)),

@@ -142,7 +142,8 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
     pointed = { item: -1, edge: -1 };
     remeasure();
     remark();
-    moveTo(cameraFor(next, anchor, held));
+    // Whoever follows this camera hears of the scene itself.
+    follow(cameraFor(next, anchor, held));
     motion =
       former === undefined || anchor === 'fit'
         ? undefined
@@ -172,10 +173,10 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
     canvas.height = Math.round(screen.height * window.devicePixelRatio);
     staleMinimap = true;
     // The first size may come after the first scene, which could not be fitted then.
-    if (first && scene !== undefined) moveTo(cameraFor(scene, 'restore', undefined));
+    if (first && scene !== undefined) follow(cameraFor(scene, 'restore', undefined));
     // What was in the middle of the width stays there: a pane beside the graph must not push it out of sight.
     else if (scene !== undefined && screen.width !== former.width && screen.width > 0)
-      moveTo({ ...camera, x: camera.x + (former.width - screen.width) / 2 / camera.zoom });
+      follow({ ...camera, x: camera.x + (former.width - screen.width) / 2 / camera.zoom });
     draw();
   };
 
