@@ -38,6 +38,14 @@ export class Tally {
     if (even !== piece.length) countAll(Uint16Array.of(piece[even] as number), this.#table);
   }
 
+  /** The largest code from `from` up to and without `to` that was counted, or `from` - 1. */
+  highest(from: number, to: number): number {
+    const table = this.#table;
+    let code = to - 1;
+    while (code >= from && ((table[code] as number) | (table[code + 65536] as number)) === 0) code -= 1;
+    return code;
+  }
+
   /** Both tables in one. */
   merged(): Uint32Array {
     const sum = this.#table.slice(0, countedValues);

@@ -1,3 +1,4 @@
+import type { DType } from '../ir/dtype.ts';
 import { bitsOf } from '../ir/dtype.ts';
 import { decodeNumbers } from '../ir/numbers.ts';
 import type { Tensor } from '../ir/tensor.ts';
@@ -22,7 +23,7 @@ export interface Rank {
 }
 
 const mostRows = 64;
-const mostColumns = 256;
+const mostColumns = 128;
 /** Elements whose squares are summed up: of each channel, and of all. */
 const mostPerChannel = 64;
 const mostPlaces = 1 << 15;
@@ -120,6 +121,12 @@ export class SampledMatrix {
     while (to < positions.length && (positions[to] as number) < limit) to += 1;
     this.#next = to;
     if (to === from) return;
+    const view = viewOf(dtype, piece);
+    if (view !== undefined) {
+      for (let index = from; index < to; index += 1)
+        this.#put(index, view[(positions[index] as number) - first] as number);
+      return;
+    }
     // The bytes that are wanted go side by side, so that they are decoded at once.
     const width = Math.max(1, bits / 8);
     const packed = Math.max(1, 8 / bits);
@@ -179,6 +186,13 @@ export class SampledMatrix {
     const random = (rows.length * columns) / (rows.length + columns);
     return { effective: (trace * trace) / squares, random, rows: rows.length, columns };
   }
+}
+
+/** The numbers of a piece in place, for the usual types. */
+function viewOf(dtype: DType, piece: Uint8Array): Float32Array | Int8Array | undefined {
+  if (dtype === 'int8') return new Int8Array(piece.buffer, piece.byteOffset, piece.length);
+  if (dtype !== 'float32' || piece.byteOffset % 4 !== 0) return undefined;
+  return new Float32Array(piece.buffer, piece.byteOffset, piece.length >> 2);
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

@@ -41,7 +41,7 @@ export interface WeightStatistics {
   readonly alignment: number | null;
 }
 
-const pieceBytes = 1 << 20;
+const pieceBytes = 1 << 18;
 const bins = 64;
 /** Bytes between two looks at whether the work was cancelled. */
 const stepBytes = 32 << 20;
@@ -50,7 +50,7 @@ const mostAlignment = 4096;
 const fewElements = 4096;
 
 /**
- * Statistics of every stored tensor with numbers, shared bytes once, in one pass over the bytes: 1 MiB is held at a time,
+ * Statistics of every stored tensor with numbers, shared bytes once, in one pass over the bytes: 256 KiB are held at a time,
  * whatever the model's size. Only tensors that seem equal to an earlier one are read again, to be sure. `step` is told the
  * share that is done, and may throw to cancel.
  */
@@ -238,11 +238,7 @@ class Extremes {
     if (!news.includes(true)) return;
     const aligned = piece.byteOffset % 4 === 0 ? piece : piece.slice();
     const floats = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
-    for (let i = 0; i < floats.length; i += 1) {
-      const value = floats[i] as number;
-      if (value < this.#min && value !== Number.NEGATIVE_INFINITY) this.#min = value;
-      if (value > this.#max && value !== Number.POSITIVE_INFINITY) this.#max = value;
-    }
+    [this.#min, this.#max] = extremesOf(floats, this.#min, this.#max);
   }
 
   /** The distribution with its outermost numbers replaced by the exact ones. */
@@ -256,16 +252,30 @@ class Extremes {
   }
 }
 
-/** Upper halves of finite float32 numbers from the largest down: positive ones fall, then negative ones rise. */
+/** Smallest and largest finite number, those given included. */
+function extremesOf(floats: Float32Array, least: number, most: number): [number, number] {
+  const first = floats.find(Number.isFinite);
+  if (first === undefined) return [least, most];
+  let [min, max] = [Math.min(least, first), Math.max(most, first)];
+  for (let i = 0; i < floats.length; i += 1) {
+    const value = floats[i] as number;
+    if (value < min) min = value === Number.NEGATIVE_INFINITY ? min : value;
+    else if (value > max) max = value === Number.POSITIVE_INFINITY ? max : value;
+  }
+  return [min, max];
+}
+
+/** Upper half of the first infinity; finite numbers of one sign lie below it in the order of their magnitude. */
+const infinity = 0x7f80;
+
+/** The upper half of the number farthest to one side, and how many have it: magnitudes fall on the way to the other sign. */
 function outermost(tally: Tally, side: 'low' | 'high'): { code: number; count: number } {
   const [near, far] = side === 'high' ? [0, 0x8000] : [0x8000, 0];
-  for (let code = 0x7f7f; code >= 0; code -= 1) {
-    const count = tally.at(near + code);
-    if (count > 0) return { code: near + code, count };
-  }
-  for (let code = 0; code < 0x7f80; code += 1) {
-    const count = tally.at(far + code);
-    if (count > 0) return { code: far + code, count };
+  const code = tally.highest(near, near + infinity);
+  if (code >= near) return { code, count: tally.at(code) };
+  for (let other = far; other < far + infinity; other += 1) {
+    const count = tally.at(other);
+    if (count > 0) return { code: other, count };
   }
   return { code: -1, count: 0 };
 }

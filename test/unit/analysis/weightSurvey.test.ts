@@ -80,6 +80,20 @@ describe('weights are looked at in one pass', () => {
     expect(found).toMatchObject({ nonFinite: 2, max: 42 });
   });
 
+  it('finds the extremes wherever they stand', async () => {
+    for (const [low, high] of [
+      [0, 1],
+      [1, 0],
+      [69_999, 35_000],
+    ] as const) {
+      const numbers = Array.from({ length: 70_000 }, bell);
+      numbers[low] = -9.876;
+      numbers[high] = 8.765;
+      const found = await only(numberTensor('float32', [70_000, 1], numbers));
+      expect([found.min, found.max]).toEqual([Math.fround(-9.876), Math.fround(8.765)]);
+    }
+  });
+
   it('sees channels that stand out', async () => {
     const [rows, columns] = [300, 40];
     const numbers = Array.from(
