@@ -1,5 +1,6 @@
 import { indexOf } from '../ir/walk.ts';
 import type { Graph, Node } from '../ir/model.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import type { Rule } from './rule.ts';
 import { count, onLayers } from './support.ts';
 
@@ -28,6 +29,11 @@ can be folded into the weights and disappears, with the same result up to roundi
   },
 };
 
+/** Weights in a file that is missing cannot be folded into. */
+function isThere(constant: Tensor | undefined): boolean {
+  return constant !== undefined && constant.data.missing === undefined;
+}
+
 function isFoldable(node: Node, graph: Graph): boolean {
   if (node.op !== 'BatchNormalization') return false;
   const { producer, uses, isOutput } = indexOf(graph);
@@ -36,7 +42,7 @@ function isFoldable(node: Node, graph: Graph): boolean {
     return false;
   const before = producer.get(input);
   const constant = (id: string | null | undefined) =>
-    id !== null && id !== undefined && graph.values.get(id)?.constant !== undefined;
+    id !== null && id !== undefined && isThere(graph.values.get(id)?.constant);
   return (
     before !== undefined &&
     foldable.has(before.op) &&

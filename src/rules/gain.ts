@@ -3,7 +3,8 @@ import { latencyOf } from '../devices/estimate.ts';
 import { arenaBytesOf } from '../devices/arena.ts';
 import type { LayerWork } from '../devices/work.ts';
 import { workOf } from '../devices/work.ts';
-import type { NodeId } from '../ir/model.ts';
+import type { Model, NodeId, ValueId } from '../ir/model.ts';
+import { indexOf } from '../ir/walk.ts';
 import { predictBytes } from './gainBytes.ts';
 import type { Finding, Fix, Gain, RuleContext } from './rule.ts';
 import { bytesText } from './support.ts';
@@ -113,6 +114,43 @@ function runnable({ device, model }: RuleContext, works: readonly LayerWork[]): 
   return refused ? undefined : (latencyOf(device, works).ms ?? undefined);
 }
 
+/** ONNX operators between which a quantized model keeps integers; all others read and write floats. */
+const integerOps = new Set([
+  'Conv',
+  'ConvTranspose',
+  'Gemm',
+  'MatMul',
+  'Relu',
+  'Clip',
+  'Add',
+  'MaxPool',
+  'AveragePool',
+  'GlobalAveragePool',
+  'ReduceMean',
+  'Concat',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Transpose',
+  'Pad',
+  'Resize',
+  'Identity',
+  'BatchNormalization',
+]);
+
+/** Whether a value lies between operators that all work on integers once the model is quantized. */
+function becomesInteger(model: Model, value: ValueId): boolean {
+  if (model.dialect === 'tflite') return true;
+  const { producer, uses } = indexOf(model.graphs[0]);
+  const maker = producer.get(value);
+  const around = [
+    ...(maker === undefined ? [] : [maker]),
+    ...(uses.get(value) ?? []).map(({ node }) => node),
+  ];
+  return around.every(({ op }) => integerOps.has(op));
+}
+
 /** Activations in a quarter of the room: the plan's peak, scaled by what would be alive at the worst step. */
 function savedRam({ model, analysis }: RuleContext): number | undefined {
   const arena = arenaBytesOf(model, analysis);
@@ -124,7 +162,8 @@ function savedRam({ model, analysis }: RuleContext): number | undefined {
   const live = new Float64Array(memory.live.length);
   for (const block of memory.blocks) {
     const type = types?.get(block.value);
-    const float = type?.kind === 'tensor' && type.dtype === 'float32' && !outside.has(block.value);
+    const stays = outside.has(block.value) || !becomesInteger(model, block.value);
+    const float = type?.kind === 'tensor' && type.dtype === 'float32' && !stays;
     const bytes = float ? block.bytes / 4 : block.bytes;
     for (let step = block.first; step <= block.last; step += 1) live[step] = (live[step] ?? 0) + bytes;
   }

@@ -63,6 +63,8 @@ function reached(context: RuleContext, fix: Fix): readonly Reached[] {
     const channels = tensor.dims[role.outputAxis] ?? 1;
     return [{ kind: role.kind, elements: sizeOf(tensor), channels }];
   });
+  // Half precision for chosen layers takes their own constants, not what has to be computed first.
+  if (fix.pass === 'fp16') return weights;
   return [...weights, ...hidden(context, (node) => taken(node) && !direct.has(node.id))];
 }
 

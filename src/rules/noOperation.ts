@@ -32,7 +32,9 @@ function doesNothing(view: View, node: Node): boolean {
   if (elsewhere.has(node.op)) return false;
   const input = passedThrough(view, node);
   const source = input === undefined ? undoneReshape(view, node) : node.inputs[input];
-  return source !== undefined && source !== null && !joinsTheOutside(view, source, node);
+  if (source === undefined || source === null || joinsTheOutside(view, source, node)) return false;
+  // A second name for a weight whose file is not there cannot be taken away.
+  return view.graph.values.get(source)?.constant?.data.missing === undefined;
 }
 
 /** Between an input or a constant of the graph and an output, an Identity is what gives the value its second name. */

@@ -63,8 +63,8 @@ export function affineChains(
 ): readonly { readonly layer: Node; readonly nodes: readonly Node[] }[] {
   return graph.nodes.flatMap((node) => {
     const layer = foldableLayer(model, graph, facts, node);
-    const chain = layer && chainAfter(model, graph, facts, layer, () => true);
-    return chain === undefined || layer === undefined ? [] : [{ layer: layer.node, nodes: chain.nodes }];
+    const chain = layer && isReadable(layer.weight) && chainAfter(model, graph, facts, layer, () => true);
+    return !chain || layer === undefined ? [] : [{ layer: layer.node, nodes: chain.nodes }];
   });
 }
 
