@@ -111,13 +111,7 @@ function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLEle
         ...(measured === undefined ? [] : ([['Measured time', time(measured)]] as const)),
       ]),
     ),
-    details.attributes.length === 0
-      ? null
-      : section(
-          'Attributes',
-          { open: true },
-          facts(details.attributes.map(({ name, value }) => [name, attributeValue(name, value)] as const)),
-        ),
+    details.attributes.length === 0 ? null : attributes(details),
     foldedInto(app, graph, index),
     section('Inputs', { open: true }, ...details.inputs.map((value) => valueCard(app, value, 'from'))),
     section('Outputs', { open: true }, ...details.outputs.map((value) => valueCard(app, value, 'to'))),
@@ -143,12 +137,31 @@ function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLEle
   );
 }
 
+/** Whether attributes are explained; experts need it rarely, and then for all of them. */
+let explained = false;
+
+function attributes(details: NodeDetails): HTMLElement {
+  const body = h('div', { class: explained ? 'explained' : '' });
+  const known = details.attributes.some(({ name }) => attributeHelp(name) !== undefined);
+  const explain = link('Explain these', 'What these attributes mean', () => {
+    explained = !explained;
+    body.classList.toggle('explained', explained);
+    explain.setAttribute('aria-pressed', String(explained));
+  });
+  explain.setAttribute('aria-pressed', String(explained));
+  body.append(
+    facts(details.attributes.map(({ name, value }) => [name, attributeValue(name, value)] as const)),
+    ...(known ? [explain] : []),
+  );
+  return section('Attributes', { open: true }, body);
+}
+
 function attributeValue(name: string, value: string): HTMLElement {
   const meaning = attributeHelp(name);
   return h(
     'div',
     {},
-    h('code', { text: value }),
+    h('code', { text: value, title: meaning ?? '' }),
     meaning === undefined ? null : h('div', { class: 'muted attribute-help', text: meaning }),
   );
 }
