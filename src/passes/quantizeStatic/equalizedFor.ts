@@ -2,6 +2,7 @@ import type { Model, Node, NodeId, ValueId } from '../../ir/model.ts';
 import type { Equalized } from '../equalize/equalize.ts';
 import { equalized } from '../equalize/equalize.ts';
 import type { Calibrator } from '../pass.ts';
+import type { ActivationType } from '../support/quantization.ts';
 
 export interface AboutToBeQuantized {
   /** Values that will exist as codes. */
@@ -11,10 +12,11 @@ export interface AboutToBeQuantized {
   perChannel(node: Node): boolean;
   /** Bits of the weights. */
   readonly bits: number;
+  readonly activations: ActivationType;
 }
 
 /** Rounding by data leaves about this share of the noise of rounding to nearest in the weights. */
-const roundingNoise = 0.2;
+const roundingNoise = 0.5;
 
 /** The model with its channels equalized for the quantization that follows, or as it is. */
 export async function equalizedFor<M extends Model>(
@@ -22,7 +24,7 @@ export async function equalizedFor<M extends Model>(
   wanted: boolean,
   allowed: (node: Node) => boolean,
   calibrator: Calibrator,
-  { values, nodes, perChannel, bits }: AboutToBeQuantized,
+  { values, nodes, perChannel, bits, activations }: AboutToBeQuantized,
 ): Promise<Equalized<M>> {
   if (!wanted) return { model, room: new Map() };
   return equalized(
@@ -30,7 +32,7 @@ export async function equalizedFor<M extends Model>(
     {
       values,
       perChannel: ({ node }) => (nodes.has(node.id) ? perChannel(node) : undefined),
-      levels: 255,
+      levels: activations.endsWith('16') ? 65535 : 255,
       top: 2 ** (bits - 1) - 1,
       roundingNoise,
     },

@@ -19,6 +19,7 @@ import { roundedFor } from './weights.ts';
 import { activationType, planOnnx } from './onnxPlan.ts';
 import { targetEncoding } from './targetEncoding.ts';
 import { targetForm } from './targetForm.ts';
+import { inWideDomain } from './wideDomain.ts';
 
 export interface OnnxStaticOptions {
   readonly rules: TargetRules;
@@ -55,6 +56,7 @@ export async function quantizeOnnx(
     nodes: first.nodes,
     perChannel,
     bits: options.weights.bits,
+    activations: activationType(rules),
   });
   const weighted = [...planOnnx(form, factsOf(form), rules, allowed, () => true).nodes.values()];
   const rounded = await roundedFor(form, weighted, options.weights, context, {
@@ -79,10 +81,14 @@ export async function quantizeOnnx(
     options.perChannel,
     rounded.scales,
   );
-  const result = withMainGraph(start, graph);
+  const result = inWideDomain(withMainGraph(start, graph));
   const notes = [...ready.notes, ...forms, ...rounded.notes];
   if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
   notes.push(...planNotes(start, plan, context.calibrator));
+  if (activationType(rules) === 'uint16')
+    notes.push(
+      'ONNX Runtime on a CPU has no kernels for 16-bit activations and computes in float: as accurate, but slower',
+    );
   return resultOf(model, result, changedNodes(model.graphs[0], graph), notes);
 }
 
@@ -105,8 +111,10 @@ function encodingsOf(
   const dtype = activationType(rules);
   for (const { root, cap, fixed } of plan.values.values()) {
     if (encodings.has(root)) continue;
-    const lowest = dtype === 'uint8' ? 0 : -128;
-    if (fixed !== undefined) encodings.set(root, { scale: fixed, zeroPoint: lowest, dtype });
+    const lowest = dtype === 'int8' ? -128 : 0;
+    // The scale of a known range is that of 8 bits.
+    const known = fixed !== undefined && dtype === 'uint16' ? Math.fround((fixed * 255) / 65535) : fixed;
+    if (known !== undefined) encodings.set(root, { scale: known, zeroPoint: lowest, dtype });
     else encodings.set(root, targetEncoding(ranges.get(root) as ObservedRange, rules, cap));
   }
   return encodings;
@@ -126,7 +134,9 @@ function planNotes(model: Model, plan: OnnxPlan, calibrator: Calibrator): string
     if (hasWeight && plan.nodes.has(node.id)) quantized += 1;
     if (hasWeight && !plan.nodes.has(node.id)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
   }
-  const notes = [`${quantized} of ${weighted} weighted layers run on int8, ranges from ${calibrator.source}`];
+  const notes = [
+    `${quantized} of ${weighted} weighted layers are quantized, ranges from ${calibrator.source}`,
+  ];
   if (left.size > 0) {
     const list = [...left].map(([op, count]) => `${count} ${op}`).join(', ');
     notes.push(`kept in float, as the runtime has no integer kernel for them: ${list}`);

@@ -104,8 +104,9 @@ function planNode(planner: Planner, node: Node): void {
 }
 
 /** The type in which the quantizer writes activations. */
-export function activationType({ activations }: TargetRules): 'uint8' | 'int8' {
-  return activations.types[0] === 'int8' ? 'int8' : 'uint8';
+export function activationType({ activations }: TargetRules): 'uint8' | 'int8' | 'uint16' {
+  const [type] = activations.types;
+  return type === 'int8' || type === 'uint16' ? type : 'uint8';
 }
 
 /** The weight of a layer that has an integer kernel here, when it is a readable float constant of a usable form. */

@@ -1,4 +1,5 @@
 import { targetFor, targetNames } from '../../devices/targets/registry.ts';
+import type { TargetRules } from '../../devices/targets/target.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, Node } from '../../ir/model.ts';
 import { operatorOf } from '../../ops/registry.ts';
@@ -27,7 +28,7 @@ export const quantizeStatic: Pass = {
       title: 'Bits of weights and activations',
       type: 'choice',
       default: 'w8a8',
-      choices: ['w8a8', 'w4a8', 'w3a8', 'w2a8', 'w1a8'],
+      choices: ['w8a8', 'w8a16', 'w4a8', 'w3a8', 'w2a8', 'w1a8'],
     },
     {
       name: 'rounding',
@@ -90,6 +91,18 @@ function hasWeight(node: Node, model: Model): boolean {
   return roles.some((role) => role.kind !== 'recurrent' && role.kind !== 'embedding');
 }
 
+/** The target's rules with activations in 16 bits. ONNX Runtime on a CPU computes those in float, so any of its targets does. */
+function wideRules(rules: TargetRules, wide: boolean, type: 'int16' | 'uint16'): TargetRules {
+  if (!wide) return rules;
+  const { types } = rules.activations;
+  const inFloat = rules.dialect === 'onnx' && rules.placement === 'kernels';
+  if (!types.includes(type) && !inFloat)
+    throw new KerfError('unsupported', `${rules.name} has no 16-bit activations`);
+  // Forms for the sake of 8-bit kernels have no use, and copies of 16-bit codes no kernel.
+  const { layout: _, ...others } = rules;
+  return { ...others, activations: { ...rules.activations, types: [type] } };
+}
+
 async function runStatic(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
   const options = readOptions(quantizeStatic.options, values);
   const { calibrator } = context;
@@ -99,16 +112,17 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
   const perChannel = options.boolean('perChannel');
   const weights = weightRounding(options.choice('scheme'), options.choice('rounding'));
   const equalize = options.boolean('equalize');
+  const wide = options.choice('scheme') === 'w8a16';
   const ranges: RangeChoice = {
     // The options are checked against the list of methods.
     method: options.choice('ranges') as RangeMethod,
     percentile: options.number('percentile'),
   };
   if (model.dialect === 'onnx') {
-    const rules = targetFor(options.choice('target'), 'onnx');
+    const rules = wideRules(targetFor(options.choice('target'), 'onnx'), wide, 'uint16');
     return quantizeOnnx(model, { rules, perChannel, ranges, weights, equalize }, { ...context, calibrator });
   }
-  const rules = targetFor(options.choice('target'), 'tflite');
+  const rules = wideRules(targetFor(options.choice('target'), 'tflite'), wide, 'int16');
   return quantizeTflite(
     model,
     {

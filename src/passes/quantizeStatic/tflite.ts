@@ -9,11 +9,11 @@ import type { RangeChoice } from '../support/observe.ts';
 import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
-import { activationEncoding } from '../support/quantization.ts';
+import { activationEncoding, symmetricWide } from '../support/quantization.ts';
 import { equalizedFor } from './equalizedFor.ts';
 import { emitTflite } from './tfliteEmit.ts';
 import type { Group, TflitePlan } from './tflitePlan.ts';
-import { groupRoot, planTflite } from './tflitePlan.ts';
+import { codesOf, groupRoot, planTflite } from './tflitePlan.ts';
 import type { WeightRounding } from './weights.ts';
 import { roundedFor } from './weights.ts';
 
@@ -49,6 +49,7 @@ export async function quantizeTflite(
       nodes: first.nodes,
       perChannel,
       bits: options.weights.bits,
+      activations: codesOf(options.rules),
     },
   );
   const weighted = [...planTflite(form, factsOf(form), options.rules, allowed, () => true).nodes.values()];
@@ -72,13 +73,23 @@ export async function quantizeTflite(
   const encodingOf = (group: Group): Encoding => {
     let encoding = encodings.get(group);
     if (encoding === undefined) {
-      encoding = encodeGroup(group, ranges);
+      encoding = encodeGroup(group, ranges, codesOf(options.rules));
       encodings.set(group, encoding);
     }
     return encoding;
   };
-  const graph = emitTflite(start, { plan, encodingOf, scales: rounded.scales, ...options });
-  const notes = [...ready.notes, ...rounded.notes, ...planNotes(start, plan, context.calibrator)];
+  const graph = emitTflite(start, {
+    plan,
+    dtype: codesOf(options.rules),
+    encodingOf,
+    scales: rounded.scales,
+    ...options,
+  });
+  const notes = [
+    ...ready.notes,
+    ...rounded.notes,
+    ...planNotes(start, plan, context.calibrator, codesOf(options.rules)),
+  ];
   return resultOf(model, withMainGraph(start, graph), changedNodes(model.graphs[0], graph), notes);
 }
 
@@ -86,25 +97,31 @@ function isUsable(range: ObservedRange | undefined): boolean {
   return range !== undefined && Number.isFinite(range.min) && Number.isFinite(range.max);
 }
 
-function encodeGroup(group: Group, ranges: ReadonlyMap<ValueId, ObservedRange>): Encoding {
+function encodeGroup(
+  group: Group,
+  ranges: ReadonlyMap<ValueId, ObservedRange>,
+  dtype: 'int8' | 'int16',
+): Encoding {
   const root = groupRoot(group);
-  if (root.fixed !== undefined) return { ...root.fixed, dtype: 'int8' };
+  if (root.fixed !== undefined) return { ...root.fixed, dtype };
   let min = 0;
   let max = 0;
   for (const range of [...root.members.map((id) => ranges.get(id)), ...root.constants]) {
     min = Math.min(min, range?.min ?? 0);
     max = Math.max(max, range?.max ?? 0);
   }
-  return activationEncoding({ min, max }, 'int8');
+  return dtype === 'int16' ? symmetricWide({ min, max }) : activationEncoding({ min, max }, 'int8');
 }
 
-function planNotes(model: TfliteModel, plan: TflitePlan, calibrator: Calibrator): string[] {
+function planNotes(model: TfliteModel, plan: TflitePlan, calibrator: Calibrator, dtype: string): string[] {
   const left = new Map<string, number>();
   for (const node of model.graphs[0].nodes) {
     if (!plan.nodes.has(node.id)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
   }
   const total = model.graphs[0].nodes.length;
-  const notes = [`${plan.nodes.size} of ${total} operators run on int8, ranges from ${calibrator.source}`];
+  const notes = [
+    `${plan.nodes.size} of ${total} operators run on ${dtype}, ranges from ${calibrator.source}`,
+  ];
   if (left.size > 0) {
     const list = [...left].map(([op, count]) => `${count} ${op}`).join(', ');
     notes.push(`kept in float between DEQUANTIZE and QUANTIZE: ${list}`);

@@ -1,3 +1,4 @@
+import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Node, NodeId, Quantization, TfliteModel, Value, ValueId } from '../../ir/model.ts';
 import { readFloats } from '../../ir/numbers.ts';
@@ -7,7 +8,13 @@ import { indexOf } from '../../ir/walk.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import { readableConstant } from '../support/constants.ts';
 import type { Encoding } from '../support/quantization.ts';
-import { quantizeBias, quantizeConstant, quantizeWeight, smallestScales } from '../support/quantization.ts';
+import {
+  quantizeBias,
+  quantizeWideBias,
+  quantizeConstant,
+  quantizeWeight,
+  smallestScales,
+} from '../support/quantization.ts';
 import { perTensor, plainNode, symmetric } from '../support/tflite.ts';
 import type { Group, TfliteNodePlan, TflitePlan } from './tflitePlan.ts';
 import { groupRoot, storedScales } from './tflitePlan.ts';
@@ -15,6 +22,8 @@ import { groupRoot, storedScales } from './tflitePlan.ts';
 export interface TfliteEmission {
   readonly plan: TflitePlan;
   readonly encodingOf: (group: Group) => Encoding;
+  /** Type of the activations. */
+  readonly dtype: 'int8' | 'int16';
   /** True keeps float inputs and outputs of the model. */
   readonly floatBorder: boolean;
   readonly perChannel: boolean;
@@ -55,7 +64,7 @@ export function emitTflite(model: TfliteModel, emission: TfliteEmission): Graph 
 
 /** Chooses which of the two forms of a value keeps its name, and makes the other where somebody reads it. */
 function encodeValue(emitter: Emitter, id: ValueId): void {
-  const { editor, graph, plan, floatBorder, encodingOf } = emitter;
+  const { editor, graph, plan, floatBorder, encodingOf, dtype } = emitter;
   const group = plan.groups.get(id) as Group;
   const { scale, zeroPoint } = encodingOf(groupRoot(group));
   const quantization = perTensor(scale, zeroPoint);
@@ -69,7 +78,7 @@ function encodeValue(emitter: Emitter, id: ValueId): void {
   const madeAsCodes =
     plan.made.has(id) || (isFeed && !floatBorder && !readers.includes(false) && !isOutput.has(id));
   if (!madeAsCodes) {
-    const codes = addTyped(editor, `${id}_quantized`, 'int8', value, quantization);
+    const codes = addTyped(editor, `${id}_quantized`, dtype, value, quantization);
     const node = plainNode(editor, 'QUANTIZE', [id], codes, id);
     if (maker === undefined) editor.insertFirst([node]);
     else editor.insertAfter(maker.id, [node]);
@@ -78,10 +87,10 @@ function encodeValue(emitter: Emitter, id: ValueId): void {
   }
   const keepsFloat = isOutput.has(id) && floatBorder;
   if (!keepsFloat) {
-    editor.setValue({ ...value, type: retyped(value, 'int8'), quantization });
+    editor.setValue({ ...value, type: retyped(value, dtype), quantization });
     emitter.codes.set(id, id);
   } else {
-    emitter.codes.set(id, addTyped(editor, `${id}_quantized`, 'int8', value, quantization));
+    emitter.codes.set(id, addTyped(editor, `${id}_quantized`, dtype, value, quantization));
     emitter.floats.set(id, id);
   }
   if (maker !== undefined && (keepsFloat || readers.includes(false))) {
@@ -92,7 +101,7 @@ function encodeValue(emitter: Emitter, id: ValueId): void {
   }
 }
 
-function retyped(value: Value, dtype: 'int8' | 'float32') {
+function retyped(value: Value, dtype: 'int8' | 'int16' | 'float32') {
   const shape = value.type?.kind === 'tensor' ? value.type.shape : undefined;
   return tensorType(dtype, shape);
 }
@@ -100,7 +109,7 @@ function retyped(value: Value, dtype: 'int8' | 'float32') {
 function addTyped(
   editor: GraphEditor,
   base: string,
-  dtype: 'int8' | 'float32',
+  dtype: 'int8' | 'int16' | 'float32',
   like: Value,
   quantization?: Quantization,
 ): ValueId {
@@ -126,7 +135,14 @@ function emitInteger(emitter: Emitter, { node, weight, inputs: groups }: TfliteN
   }
   if (weight !== undefined) encodeWeight(emitter, node, weight, groups, inputs);
   const outputs = node.outputs.map((id) => (id !== null && plan.made.has(id) ? (codes.get(id) ?? id) : id));
-  editor.replaceNode(node.id, [...before, { ...node, inputs, outputs }]);
+  const attributes = emitter.dtype === 'int16' ? withAnyScale(node) : node.attributes;
+  editor.replaceNode(node.id, [...before, { ...node, inputs, outputs, attributes }]);
+}
+
+/** Sums of 16-bit numbers are taken to have scales that are powers of two unless they say otherwise. */
+function withAnyScale(node: Node): Node['attributes'] {
+  if (node.op !== 'ADD' && node.op !== 'SUB') return node.attributes;
+  return new Map(node.attributes).set('pot_scale_int16', attr.bool(false));
 }
 
 /** The codes of an input in the encoding of `group`. */
@@ -147,7 +163,7 @@ function codesFor(emitter: Emitter, id: ValueId, group: Group, before: Node[]): 
   const codes = emitter.codes.get(id) as ValueId;
   if (own.scale === encoding.scale && own.zeroPoint === encoding.zeroPoint) return codes;
   const value = graph.values.get(id) as Value;
-  const added = addTyped(editor, `${id}_requantized`, 'int8', value, quantization);
+  const added = addTyped(editor, `${id}_requantized`, emitter.dtype, value, quantization);
   before.push(plainNode(editor, 'QUANTIZE', [codes], added, id));
   emitter.requantized.set(key, added);
   return added;
@@ -167,9 +183,16 @@ function encodeWeight(
   const stored =
     storedScales(graph, node, role) ?? storeWeight(emitter, node, role, bias, inputScale, inputs);
   if (bias === undefined || role.bias === undefined) return;
-  const quantized = quantizeBias(bias, inputScale, stored);
+  const wide = emitter.dtype === 'int16';
+  const quantized = wide
+    ? quantizeWideBias(bias, inputScale, stored)
+    : quantizeBias(bias, inputScale, stored);
   // Every runtime wants axis 0 for a bias, although the specification says 3 for depthwise convolutions.
-  inputs[role.bias] = editor.addConstant(`${biasId}_int32`, quantized.tensor, symmetric(quantized.scales, 0));
+  inputs[role.bias] = editor.addConstant(
+    `${biasId}_${quantized.tensor.dtype}`,
+    quantized.tensor,
+    symmetric(quantized.scales, 0),
+  );
 }
 
 /** Puts the int8 weight among `inputs` and gives its scales; layers that share a weight share the codes. */
@@ -185,7 +208,7 @@ function storeWeight(
   const id = node.inputs[role.input] as ValueId;
   const perChannel = role.kind === 'matmul' ? emitter.perChannelDense : emitter.perChannel;
   const tensor = readableConstant(graph, id) as Tensor;
-  const least = bias && smallestScales(bias, inputScale);
+  const least = emitter.dtype === 'int16' ? undefined : bias && smallestScales(bias, inputScale);
   const floor = perChannel || least === undefined ? least : [Math.max(0, ...least)];
   const { tensor: codes, scales } = quantizeWeight(
     tensor,

@@ -76,8 +76,26 @@ export function planTflite(
   return { nodes: planner.nodes, groups: planner.groups, made: planner.made };
 }
 
+/** Operators whose kernels in LiteRT do not take 16-bit activations. */
+const narrowOnly = new Set(
+  (
+    'ARG_MAX ARG_MIN HARD_SWISH PRELU RELU_N1_TO_1 SPACE_TO_DEPTH DEPTH_TO_SPACE LOG_SOFTMAX L2_NORMALIZATION GELU ELU EXP ' +
+    'SQUARED_DIFFERENCE TILE MIRROR_PAD GATHER_ND REVERSE_V2 SUM SELECT_V2 BROADCAST_TO'
+  ).split(' '),
+);
+
+/** The type in which the quantizer writes activations. */
+export function codesOf({ activations }: TargetRules): 'int8' | 'int16' {
+  return activations.types[0] === 'int16' ? 'int16' : 'int8';
+}
+
+function ruleOf(rules: TargetRules, op: string): OperatorRule | undefined {
+  const type = codesOf(rules);
+  return type === 'int16' && narrowOnly.has(op) ? undefined : operatorRule(rules, op, type);
+}
+
 function planNode(planner: Planner, node: Node): void {
-  const rule = operatorRule(planner.rules, node.op, 'int8');
+  const rule = ruleOf(planner.rules, node.op);
   if (rule === undefined || node.intermediates !== undefined) return;
   const weight = rule.kind === 'weighted' ? weightRole(planner, node) : undefined;
   if (rule.kind === 'weighted' && weight === undefined) return;

@@ -1,31 +1,36 @@
-import type { DType } from '../../ir/dtype.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
-import { readFloats } from '../../ir/numbers.ts';
+import { numberTensor, readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { ObservedRange } from '../pass.ts';
 import { stridesOf } from './constants.ts';
+
+/** What activations are stored as. */
+export type ActivationType = 'uint8' | 'int8' | 'uint16' | 'int16';
 
 /** Per-tensor affine encoding: real = scale * (q - zeroPoint). */
 export interface Encoding {
   readonly scale: number;
   readonly zeroPoint: number;
-  readonly dtype: 'uint8' | 'int8';
+  readonly dtype: ActivationType;
 }
 
-const low = { uint8: 0, int8: -128 } as const;
+const low = { uint8: 0, int8: -128, uint16: 0, int16: -32768 } as const;
+/** Codes beside the lowest. */
+const steps = { uint8: 255, int8: 255, uint16: 65535, int16: 65535 } as const;
 
 /**
  * Encodes a range so that zero is exact, as padding and ReLU need it. A range without extent gets the scale 1, a range
  * that does not reach zero is stretched to it. `cap` is an upper bound of a following Clip: the largest code stays at
  * or below it, so that runtimes see that the Clip has nothing left to do.
  */
-export function activationEncoding(range: ObservedRange, dtype: 'uint8' | 'int8', cap?: number): Encoding {
+export function activationEncoding(range: ObservedRange, dtype: ActivationType, cap?: number): Encoding {
   const min = Math.min(0, range.min);
   const max = Math.max(0, range.max);
   if (!(max - min > 1e-30)) return { scale: 1, zeroPoint: low[dtype], dtype };
-  let scale = Math.fround((max - min) / 255);
-  if (cap !== undefined && min === 0) while (Math.fround(scale * 255) > cap) scale = previousFloat(scale);
-  const offset = Math.min(255, Math.max(0, roundHalfEven(-min / scale)));
+  const top = steps[dtype];
+  let scale = Math.fround((max - min) / top);
+  if (cap !== undefined && min === 0) while (Math.fround(scale * top) > cap) scale = previousFloat(scale);
+  const offset = Math.min(top, Math.max(0, roundHalfEven(-min / scale)));
   return { scale, zeroPoint: low[dtype] + offset, dtype };
 }
 
@@ -126,15 +131,34 @@ export function quantizeBias(
   return { tensor, scales };
 }
 
+/** Bias in int64, as LiteRT's kernels for 16-bit activations take it. */
+export function quantizeWideBias(
+  bias: Float32Array,
+  inputScale: number,
+  weightScales: Float32Array,
+): { readonly tensor: Tensor; readonly scales: Float32Array } {
+  const scales = weightScales.map((scale) => scale * inputScale);
+  const codes = Float64Array.from(bias, (value, c) => {
+    return roundHalfEven(value / (inputScale * (weightScales[weightScales.length === 1 ? 0 : c] as number)));
+  });
+  return { tensor: numberTensor('int64', [bias.length], codes), scales };
+}
+
+/** The symmetric encoding with zero point 0 that LiteRT wants of 16-bit activations. */
+export function symmetricWide({ min, max }: ObservedRange): Encoding {
+  const size = Math.max(-min, max, 0);
+  return { scale: size > 1e-30 ? Math.fround(size / 32767) : 1, zeroPoint: 0, dtype: 'int16' };
+}
+
 /** Codes of a constant activation. */
 export function quantizeConstant(tensor: Tensor, encoding: Encoding): Tensor {
   const floor = low[encoding.dtype];
-  const codes = new Uint8Array(readFloats(tensor).length);
-  readFloats(tensor).forEach((value, i) => {
+  const top = floor + steps[encoding.dtype];
+  const codes = Float64Array.from(readFloats(tensor), (value) => {
     const code = roundHalfEven(value / encoding.scale) + encoding.zeroPoint;
-    codes[i] = Math.min(floor + 255, Math.max(floor, code));
+    return Math.min(top, Math.max(floor, code));
   });
-  return { dtype: encoding.dtype satisfies DType, dims: tensor.dims, data: memoryBytes(codes) };
+  return numberTensor(encoding.dtype, tensor.dims, codes);
 }
 
 /** Smallest and largest element; an empty tensor gives 0..0. */

@@ -55,7 +55,7 @@ function uneven(activation: 'Relu' | 'Clip'): OnnxModel {
 }
 
 const form = (model: Model) => ({
-  values: new Set([...findChannels(model, everything).sites.all.keys()]),
+  values: new Set(findChannels(model, everything).sites.all.keys()),
   perChannel: () => true,
   levels: 255,
   top: 127,

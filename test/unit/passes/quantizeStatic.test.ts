@@ -242,6 +242,47 @@ describe('the written numbers', () => {
   });
 });
 
+describe('16-bit activations', () => {
+  it('leave the noise of the weights alone', async () => {
+    const model = twoConvs();
+    const calibrator = calibratorFor(model, undefined, 16);
+    const feeds = onnxFeeds(model, 9);
+    const noise = async (scheme: string) => {
+      const { model: after } = await runPass('quantize-static', model, { options: { scheme }, calibrator });
+      return { after, sqnr: sqnrDb(await runOnnx(model, feeds), await runOnnx(after, feeds)) };
+    };
+    const wide = await noise('w8a16');
+    expect(constant(wide.after, 'q1_zero').dtype).toBe('uint16');
+    expect(wide.after.opsets.get('com.microsoft')).toBe(1);
+    expect(wide.sqnr).toBeGreaterThan((await noise('w8a8')).sqnr + 3);
+  });
+
+  it('follow the specification in TFLite', async () => {
+    const { model } = readModelFile(path.join(samples, 'digits.tflite'));
+    const calibrator = calibratorFor(model, path.join(samples, 'digits-calibration.npz'));
+    const { model: after } = await runPass('quantize-static', model, {
+      options: { scheme: 'w8a16' },
+      calibrator,
+    });
+    const [graph] = after.graphs;
+    for (const node of graph.nodes.filter(({ op }) => op === 'CONV_2D' || op === 'FULLY_CONNECTED')) {
+      const [input, , bias] = node.inputs.map((id) => graph.values.get(id ?? ''));
+      expect(input?.type).toMatchObject({ dtype: 'int16' });
+      expect(input?.quantization?.zeroPoint).toEqual([0]);
+      expect(bias?.constant?.dtype).toBe('int64');
+    }
+    const test = path.join(samples, 'digits-test.npz');
+    expect((await top1(model, test)) - (await top1(after, test))).toBeLessThanOrEqual(0.2);
+  });
+
+  it('are refused where the target has none', async () => {
+    const options = { scheme: 'w8a16', target: 'edgetpu' };
+    const { model } = readModelFile(path.join(samples, 'digits.tflite'));
+    const run = runPass('quantize-static', model, { options, calibrator: givenRanges({}) });
+    await expect(run).rejects.toMatchObject({ reason: 'unsupported' });
+  });
+});
+
 describe('requests that cannot be met', () => {
   it('need data', async () => {
     await expect(runPass('quantize-static', twoConvs())).rejects.toMatchObject({ reason: 'bad-dataset' });
