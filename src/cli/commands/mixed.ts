@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { parseLimit } from '../../engine/limits.ts';
+import { checkOutput } from '../../engine/paths.ts';
 import type { MixedBudget, MixedReport } from '../../engine/protocol.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { bindings, keyValue, points, repeated, wholeNumber } from '../arguments.ts';
@@ -48,7 +49,9 @@ export function addMixedCommand(program: Command, session: Session): void {
     .option('--recipe <file>', 'write the recipe here')
     .option('--json', 'print one JSON document on stdout')
     .action(async (model: string, flags: Flags) => {
-      const { handle } = await session.openWhole(model);
+      const { handle, format } = await session.openWhole(model);
+      if (flags.output !== undefined) checkOutput(flags.output, format);
+      if (flags.recipe !== undefined) checkOutput(flags.recipe);
       const { fileBytes } = await engine.call('inspect', { handle });
       const { data, device, samples, output, recipe, keep } = flags;
       const bind = bindings(flags.bind);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { checkOutput } from '../../engine/paths.ts';
 import type { SensitivityReport } from '../../engine/protocol.ts';
 import { stepFromText } from '../../engine/steps.ts';
 import { KerfError } from '../../ir/errors.ts';
@@ -52,6 +53,7 @@ export function addSensitivityCommand(program: Command, { engine, progress, open
     .option('--node-data <file>', 'write node data for Model Explorer')
     .option('--json', 'print one JSON document on stdout')
     .action(async (model: string, flags: Flags) => {
+      for (const file of [flags.csv, flags.nodeData]) if (file !== undefined) checkOutput(file);
       const handle = await open(model);
       const report = await engine.call('sensitivity', { handle, ...requestOf(flags) }, progress);
       print(flags.json, report, () => sensitivityText(report));
