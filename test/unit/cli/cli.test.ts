@@ -167,6 +167,10 @@ describe('bad requests exit with 2 and one clear line', () => {
       /no layer 'nope'/,
     ],
     ['an unknown command', ['shrink', digits], /unknown command/],
+    ['an unknown scheme', ['sensitivity', digits, '--scheme', 'int17'], /no scheme 'int17'/],
+    ['a plan without a budget', ['mixed', digits], /one of --size, --latency and --max-drop/],
+    ['a budget without a unit', ['mixed', digits, '--size', 'small'], /'small' is no limit/],
+    ['free dimensions that are none', ['sensitivity', digits, '--bind', 'T=3'], /no free dimension 'T'/],
     ['missing data', ['eval', digits, '--data', 'nowhere.npz'], /nowhere\.npz/],
     [
       'a text for a number',
