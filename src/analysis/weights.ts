@@ -257,7 +257,7 @@ function storageOf(tensor: Tensor): object {
 
 export function storedBytes(tensor: Tensor): number {
   if (tensor.strings !== undefined) return tensor.strings.reduce((sum, text) => sum + text.length, 0);
-  return tensor.data.length;
+  return tensor.data.storedLength ?? tensor.data.length;
 }
 
 /** Stored bytes of all constants of a model, shared ones once, read or not. */

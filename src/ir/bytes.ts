@@ -21,6 +21,8 @@ export interface Bytes {
   slice(offset: number, length: number): Bytes;
   /** Why the bytes cannot be read, when that is already known. */
   readonly missing?: string;
+  /** Bytes that the file stores instead, where these are made from fewer: a sparse tensor's. */
+  readonly storedLength?: number;
   /** Where they begin in their file, when they are a range of one. */
   readonly start?: number;
 }

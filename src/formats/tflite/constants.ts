@@ -76,17 +76,20 @@ export function densify(
     source.report.damage('warning', place, reason);
     return sparse(missingBytes(Math.ceil(length), reason));
   }
-  return sparse(new LazyBytes(length, () => expand(sparsity, dims, width, stored, place)));
+  const expanded = () => expand(sparsity, dims, width, stored, place);
+  return sparse(new LazyBytes(length, expanded, stored.length));
 }
 
 /** Bytes that are made when they are first read. */
 class LazyBytes implements Bytes {
   readonly length: number;
+  readonly storedLength?: number;
   readonly #make: () => Uint8Array;
   #made: Uint8Array | undefined;
-  constructor(length: number, make: () => Uint8Array) {
+  constructor(length: number, make: () => Uint8Array, storedLength?: number) {
     this.length = length;
     this.#make = make;
+    if (storedLength !== undefined) this.storedLength = storedLength;
   }
   read(offset = 0, length = this.length - offset): Uint8Array {
     this.#made ??= this.#make();

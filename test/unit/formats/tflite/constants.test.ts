@@ -1,3 +1,4 @@
+import { analyse } from '../../../../src/analysis/analyse.ts';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -153,6 +154,8 @@ describe('sparse constants', () => {
     const { model, damage } = readTflite(memoryBytes(bytes));
     expect(damage).toEqual([]);
     expect(readFloats(sparseOf(model))).toEqual(matrix);
+    // What the file stores counts, not what it expands to.
+    expect(analyse(model).totals.weightBytes).toBe(4 * values.length);
 
     const again = rewritten({ ...model, description: 'changed' });
     expect(await interpreted(again, matrix.length)).toEqual(matrix);

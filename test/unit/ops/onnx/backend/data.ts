@@ -84,8 +84,9 @@ function prepared(model: OnnxModel, data: string): Omit<BackendTest, 'name'> {
   return { model: withMainGraph(model, { ...graph, values }), outputs };
 }
 
-function untyped({ type: _, ...value }: Value): Value {
-  return value;
+function untyped(value: Value): Value {
+  const { type, ...rest } = value;
+  return type === undefined ? value : rest;
 }
 
 function fed(value: Value, tensor: Tensor): Value {
