@@ -139,15 +139,18 @@ const integerOps = new Set([
   'BatchNormalization',
 ]);
 
+/** TFLite operators that Kerf's quantization leaves in floating point. */
+const floatOps = /LSTM|RNN|SVDF|^(WHILE|IF|CALL.*)$/;
+
 /** Whether a value lies between operators that all work on integers once the model is quantized. */
 function becomesInteger(model: Model, value: ValueId): boolean {
-  if (model.dialect === 'tflite') return true;
   const { producer, uses } = indexOf(model.graphs[0]);
   const maker = producer.get(value);
   const around = [
     ...(maker === undefined ? [] : [maker]),
     ...(uses.get(value) ?? []).map(({ node }) => node),
   ];
+  if (model.dialect === 'tflite') return !around.some(({ op }) => floatOps.test(op));
   return around.every(({ op }) => integerOps.has(op));
 }
 

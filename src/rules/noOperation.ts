@@ -1,6 +1,7 @@
 import type { Node } from '../ir/model.ts';
 import type { View } from '../passes/simplify/identities.ts';
 import { passedThrough, undoneReshape } from '../passes/simplify/identities.ts';
+import { constantOf } from '../passes/support/constants.ts';
 import type { Rule } from './rule.ts';
 import { viewOf } from './places.ts';
 import { count, onLayers } from './support.ts';
@@ -34,7 +35,7 @@ function doesNothing(view: View, node: Node): boolean {
   const source = input === undefined ? undoneReshape(view, node) : node.inputs[input];
   if (source === undefined || source === null || joinsTheOutside(view, source, node)) return false;
   // A second name for a weight whose file is not there cannot be taken away.
-  return view.graph.values.get(source)?.constant?.data.missing === undefined;
+  return constantOf(view.graph, source)?.data.missing === undefined;
 }
 
 /** Between an input or a constant of the graph and an output, an Identity is what gives the value its second name. */
