@@ -10,7 +10,6 @@ import { stepOfScheme } from '../../optimize/sensitivity/schemes.ts';
 import type { JobContext } from '../context.ts';
 import { partOf } from '../context.ts';
 import { subjectOf } from '../sensitivity/subject.ts';
-import { calibrationSamples } from '../sensitivity/report.ts';
 import { measureOneByOne } from '../sensitivity/variants.ts';
 
 export interface OptionRequest {
@@ -68,7 +67,7 @@ export async function layerOptions(
 async function optionsOf(model: Model, scheme: string, request: OptionRequest, job: JobContext) {
   const { data, bind, samples, device } = request;
   const step = stepOfScheme(scheme, model.dialect, data);
-  const settings = { samples: Math.min(samples, calibrationSamples), ...(bind && { bind }) };
+  const settings = { samples, ...(bind && { bind }) };
   const subject = await subjectOf(model, step, settings, job);
   const costs = new Map<NodeId, { bytes: number; latencyMs: number | null }>();
   const base = costOf(subject.model, device);

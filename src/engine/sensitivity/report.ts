@@ -44,8 +44,8 @@ export interface SensitivityRequest {
   readonly layers?: readonly NodeId[];
 }
 
-/** More samples say little that is new about ranges. */
-export const calibrationSamples = 128;
+/** More samples say little that is new about moments. */
+const momentSamples = 128;
 
 const metrics: Readonly<Record<SensitivityMethod, string>> = {
   measured: 'signal to noise of the outputs against the original, dB; lower hurts more',
@@ -66,10 +66,11 @@ export async function sensitivityReport(
   const step = request.layers === undefined ? plain : { ...plain, layers: request.layers };
   const wanted = request.samples ?? randomSamplesFor(analyse(held.model, bind && { bind }).totals.macs);
   await job.step(0, 'calibrating');
-  const settings = { samples: Math.min(wanted, calibrationSamples), ...(bind && { bind }) };
+  const settings = { samples: wanted, ...(bind && { bind }) };
   const subject = await subjectOf(held.model, step, settings, job);
   const options = { ...request, samples: wanted };
-  const moments = method === 'gram' ? momentsOf(held, request, settings.samples, job) : undefined;
+  const moments =
+    method === 'gram' ? momentsOf(held, request, Math.min(wanted, momentSamples), job) : undefined;
   const measured =
     method === 'measured' ? await measureWithWeights(subject, options, partOf(job, 0.1, 0.9)) : undefined;
   const proxies = measured ?? (await proxiesOf(subject, moments, partOf(job, 0.05, 1)));

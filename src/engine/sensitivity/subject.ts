@@ -30,8 +30,21 @@ export interface Subject {
 }
 
 export interface SubjectOptions {
+  /** Samples of the analysis. */
   readonly samples: number;
   readonly bind?: Readonly<Record<string, number>>;
+}
+
+/** As many as a pass by itself takes, so that the ranges are those that it would choose. */
+const mostCalibration = 512;
+/** With fewer layers the analysis costs little anyhow. */
+export const fewLayers = 40;
+
+/** Samples that ranges are observed on; for many layers a tenth of the naive work at most. Made-up ones as by default. */
+function calibrationFor(layers: number, samples: number, data: string | undefined): { samples?: number } {
+  if (data === undefined) return {};
+  if (layers < fewLayers) return { samples: mostCalibration };
+  return { samples: Math.min(mostCalibration, Math.max(64, Math.round(0.1 * layers * samples))) };
 }
 
 /** Prepares a step for layer after layer: the data is run once for all. Throws `KerfError('unsupported')`. */
@@ -61,7 +74,7 @@ export async function subjectOf(
       ? undefined
       : createCalibrator(startRunner, original, {
           seed,
-          samples,
+          ...calibrationFor(targets.length, samples, data),
           signal: job.signal,
           ...(data !== undefined && { data }),
           ...(bind !== undefined && { bind }),

@@ -7,6 +7,7 @@ import type { Change, LayerChanges, Measured } from './measure.ts';
 import { measureChanges } from './measure.ts';
 import { planOf } from './plan.ts';
 import type { Subject } from './subject.ts';
+import { fewLayers } from './subject.ts';
 
 export interface VariantOptions {
   readonly data?: string;
@@ -20,8 +21,6 @@ export interface VariantOptions {
 
 /** Work of the whole analysis by default, as a share of one whole inference per layer and sample. */
 const allowedShare = 0.34;
-/** With fewer layers all samples are affordable, and a single swap of neighbours shows in the ranking. */
-const fewLayers = 40;
 
 /** What is left for single layers beside the runs of the original: one for reference, one for the values at cuts. */
 function shareFor(layers: number, samples: number, calibrated: number): number {
