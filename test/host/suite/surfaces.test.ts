@@ -107,7 +107,10 @@ describe('surfaces', () => {
     );
     await vscode.commands.executeCommand('kerf.undo');
     await eventually('the text goes back', async () => (await textForm(uri)) === before);
-    assert.equal(vscode.window.activeTextEditor?.document.uri.toString(), textFormUri(uri).toString());
+    await eventually(
+      'the text has the focus',
+      () => vscode.window.activeTextEditor?.document.uri.toString() === textFormUri(uri).toString(),
+    );
     await eventually('clean', () => !isDirty(uri));
     await vscode.commands.executeCommand('kerf.redo');
     await eventually('the text follows again', async () => (await textForm(uri)) !== before);
