@@ -4,7 +4,7 @@ import path from 'node:path';
 import { createCalibrator } from '../../../src/engine/calibrator.ts';
 import { writeModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, NodeId, ValueId } from '../../../src/ir/model.ts';
-import type { Calibrator, InputMoments, ObservedRange } from '../../../src/passes/pass.ts';
+import type { Calibrator, CrossMoments, InputMoments, ObservedRange } from '../../../src/passes/pass.ts';
 import { denseLayerOf } from '../../../src/passes/support/denseLayer.ts';
 import { startRunner } from '../../../src/runtime/launch.ts';
 
@@ -60,8 +60,15 @@ export function givenRanges(
       }
       return found;
     },
-    async crossMoments() {
-      throw new Error('ranges by hand have no cross moments');
+    /** The inputs of both are the same. */
+    async crossMoments(_reference, current, pairs) {
+      const found = new Map<NodeId, CrossMoments>();
+      const ids = pairs.map((pair) => pair.current);
+      for (const [id, seen] of await this.moments(current, ids)) {
+        const { size, mean, gram } = seen;
+        found.set(id, { ...seen, referenceSize: size, referenceMean: mean, cross: gram });
+      }
+      return found;
     },
     /** Nothing is known of single channels. */
     async channels() {
