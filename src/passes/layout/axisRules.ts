@@ -5,7 +5,7 @@ import { intTensor, readIntegers } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { opsetOf } from '../support/graph.ts';
 import type { Rule } from './indifferent.ts';
-import { constant, made, rankOf } from './indifferent.ts';
+import { constant, integers, made, rankOf } from './indifferent.ts';
 import type { Order } from './order.ts';
 import { ordered } from './order.ts';
 
@@ -17,13 +17,19 @@ function positive(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
 }
 
+function isAxis(axis: number, rank: number): boolean {
+  return Number.isInteger(axis) && axis >= -rank && axis < rank;
+}
+
 /** Operators with one `axis` attribute, of a value that is their first input. */
 function alongAxis(fallback: number, data: (node: Node) => readonly ValueId[]): Rule {
   return (around, node) => {
     const rank = rankOf(around, node.outputs[0]);
     const values = data(node);
     if (rank === undefined || rank < 2 || values.some((id) => rankOf(around, id) !== rank)) return undefined;
-    const axis = positive(intAttribute(node, 'axis', fallback), rank);
+    const given = intAttribute(node, 'axis', fallback);
+    if (!isAxis(given, rank)) return undefined;
+    const axis = positive(given, rank);
     return {
       values: [...values, ...made(node)],
       reordered: (order) => withAttribute(node, 'axis', attr.int(order.indexOf(axis))),
@@ -51,9 +57,8 @@ const quantize: Rule = (around, node) => {
 /** Constant lists of axes and amounts: a constant input is replaced, an attribute rewritten. */
 const pad: Rule = (around, node) => {
   const rank = rankOf(around, node.outputs[0]);
-  const pads = constant(around, node, 1);
-  if (rank === undefined || pads === undefined || node.inputs[3] != null) return undefined;
-  const amounts = readIntegers(pads);
+  const amounts = integers(around, node, 1);
+  if (rank === undefined || amounts?.length !== 2 * rank || node.inputs[3] != null) return undefined;
   return {
     values: [...first(node), ...made(node)],
     reordered(order, editor) {
@@ -66,11 +71,9 @@ const pad: Rule = (around, node) => {
 
 const slice: Rule = (around, node) => {
   const rank = rankOf(around, node.outputs[0]);
-  const starts = constant(around, node, 1);
-  if (rank === undefined || starts === undefined) return undefined;
-  const given = node.inputs[3] == null ? undefined : constant(around, node, 3);
-  if (node.inputs[3] != null && given === undefined) return undefined;
-  const axes = given === undefined ? readIntegers(starts).map((_, i) => i) : readIntegers(given);
+  const axes =
+    node.inputs[3] == null ? integers(around, node, 1)?.map((_, i) => i) : integers(around, node, 3);
+  if (rank === undefined || axes === undefined || !axes.every((axis) => isAxis(axis, rank))) return undefined;
   return {
     values: [...first(node), ...made(node)],
     reordered(order, editor) {
@@ -92,9 +95,9 @@ function reduction(sinceInput: number, dialect: 'onnx' | 'tflite'): Rule {
     const { model } = around;
     const rank = rankOf(around, node.inputs[0]);
     const asInput = dialect === 'tflite' || (model.dialect === 'onnx' && opsetOf(model) >= sinceInput);
-    const tensor = asInput ? constant(around, node, 1) : undefined;
-    const axes = asInput ? tensor && readIntegers(tensor) : intsAttribute(node, 'axes');
-    if (rank === undefined || axes === undefined) return undefined;
+    const axes = asInput ? integers(around, node, 1) : intsAttribute(node, 'axes');
+    if (rank === undefined || axes === undefined || !axes.every((axis) => isAxis(axis, rank)))
+      return undefined;
     const reduced = new Set(axes.map((axis) => positive(axis, rank)));
     const keeps =
       intAttribute(node, dialect === 'onnx' ? 'keepdims' : 'keep_dims', dialect === 'onnx' ? 1 : 0) === 1;
@@ -118,8 +121,8 @@ function reduction(sinceInput: number, dialect: 'onnx' | 'tflite'): Rule {
 const perAxisRows: Rule = (around, node) => {
   const rank = rankOf(around, node.outputs[0]);
   const tensor = constant(around, node, 1);
-  if (rank === undefined || tensor === undefined || tensor.dims[0] !== rank) return undefined;
-  const numbers = readIntegers(tensor);
+  const numbers = integers(around, node, 1);
+  if (rank === undefined || tensor?.dims[0] !== rank || numbers === undefined) return undefined;
   const width = numbers.length / rank;
   return {
     values: [...first(node), ...made(node)],
@@ -135,7 +138,7 @@ const perAxisRows: Rule = (around, node) => {
 function perAxisVectors(indices: readonly number[], masks: readonly string[]): Rule {
   return (around, node) => {
     const rank = rankOf(around, node.outputs[0]);
-    const tensors = indices.map((index) => constant(around, node, index));
+    const tensors = indices.map((index) => integers(around, node, index) && constant(around, node, index));
     if (rank === undefined || masks.some((name) => intAttribute(node, name, 0) !== 0)) return undefined;
     if (tensors.some((tensor) => tensor?.dims[0] !== rank)) return undefined;
     return {
@@ -159,8 +162,10 @@ function splitAlong(data: number, axisInput: number): Rule {
     const tensor = constant(around, node, axisInput);
     const rank = rankOf(around, node.inputs[data]);
     const value = node.inputs[data];
+    const [given] = integers(around, node, axisInput) ?? [];
     if (tensor === undefined || rank === undefined || value == null) return undefined;
-    const axis = positive(readIntegers(tensor)[0] ?? 0, rank);
+    if (given === undefined || !isAxis(given, rank)) return undefined;
+    const axis = positive(given, rank);
     return {
       values: [value, ...made(node)],
       reordered(order, editor) {

@@ -1,6 +1,7 @@
 import type { GraphEditor } from '../../ir/edit.ts';
 import type { Model, Node, ValueId } from '../../ir/model.ts';
-import { sizeOf } from '../../ir/numbers.ts';
+import { isInteger } from '../../ir/dtype.ts';
+import { readIntegers, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { isBuiltin, readableConstant, reshaped, transposed } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
@@ -56,6 +57,12 @@ export function rankOf({ facts }: Surroundings, id: ValueId | null | undefined):
 
 export function constant({ model }: Surroundings, node: Node, index: number): Tensor | undefined {
   return readableConstant(model.graphs[0], node.inputs[index]);
+}
+
+/** A constant list of integers; damaged files have other types in such places. */
+export function integers(around: Surroundings, node: Node, index: number): readonly number[] | undefined {
+  const tensor = constant(around, node, index);
+  return tensor !== undefined && isInteger(tensor.dtype) ? readIntegers(tensor) : undefined;
 }
 
 /** Broadcasting lines axes up from the back, so every value has to have all of them; constants are filled up. */

@@ -1,6 +1,11 @@
 /** An order of axes as Transpose has it: axis `i` of the result is axis `order[i]` of the input. */
 export type Order = readonly number[];
 
+/** Whether each axis occurs once; what a damaged file says may be anything. */
+export function isOrder(order: Order): boolean {
+  return order.every((_, axis) => order.includes(axis));
+}
+
 export function isIdentity(order: Order): boolean {
   return order.every((axis, i) => axis === i);
 }

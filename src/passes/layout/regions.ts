@@ -1,12 +1,11 @@
 import { intsAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
-import { isBuiltin, readableConstant } from '../support/constants.ts';
-import { readIntegers } from '../../ir/numbers.ts';
+import { isBuiltin } from '../support/constants.ts';
 import type { Indifferent, Surroundings } from './indifferent.ts';
-import { indifferent } from './indifferent.ts';
+import { indifferent, integers } from './indifferent.ts';
 import type { Order } from './order.ts';
-import { compose, inverse, isIdentity, movesNothing, sameOrder } from './order.ts';
+import { compose, inverse, isIdentity, isOrder, movesNothing, sameOrder } from './order.ts';
 
 /** A transpose with a known order, between two regions. */
 export interface Turn {
@@ -41,10 +40,10 @@ export function turnOf({ model, facts }: Surroundings, node: Node): Turn | undef
     if (node.op !== 'Transpose') return undefined;
     const rank = facts.typeOf(from)?.shape?.length;
     const order = intsAttribute(node, 'perm') ?? reversed(rank);
-    return order === undefined ? undefined : { node, from, to, order };
+    return order !== undefined && isOrder(order) ? { node, from, to, order } : undefined;
   }
-  const tensor = node.op === 'TRANSPOSE' ? readableConstant(model.graphs[0], node.inputs[1]) : undefined;
-  return tensor === undefined ? undefined : { node, from, to, order: readIntegers(tensor) };
+  const order = node.op === 'TRANSPOSE' ? integers({ model, facts }, node, 1) : undefined;
+  return order !== undefined && isOrder(order) ? { node, from, to, order } : undefined;
 }
 
 function reversed(rank: number | undefined): Order | undefined {
