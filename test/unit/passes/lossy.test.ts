@@ -5,11 +5,12 @@ import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, OnnxModel } from '../../../src/ir/model.ts';
 import { floatTensor, fromHalf, readFloats } from '../../../src/ir/numbers.ts';
 import { indexOf } from '../../../src/ir/walk.ts';
-import { passes } from '../../../src/passes/registry.ts';
+import { passById, passes } from '../../../src/passes/registry.ts';
 import { thresholdOf } from '../../../src/passes/support/threshold.ts';
 import { hasShared, modelFiles, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { top1 } from './accuracy.ts';
+import type { RunOptions } from './build.ts';
 import { OnnxBuilder, operatorsOf, runPass } from './build.ts';
 import { calibratorFor } from './calibrate.ts';
 import { onnxFeeds, optimizedOnnx, random, runOnnx, sqnrDb } from './runtime.ts';
@@ -314,33 +315,53 @@ describe('every pass', () => {
     }
   });
 
-  it.each(passes.map((pass) => [pass.id, pass]))(
+  /** Surgery does what it is told, and nothing by itself. */
+  const told: Readonly<Record<string, RunOptions>> = {
+    extract: { options: { inputs: '/2/Relu_output_0' } },
+    'remove-layers': { layers: ['/2/Relu', '/2/Relu_output_0'] },
+    rename: { options: { names: 'image=picture' } },
+    'set-shape': { options: { batch: '2' } },
+    'io-types': { options: { input: 'uint8' } },
+    preprocess: {},
+    postprocess: {},
+  };
+  /** They change what nodes stand for, or what they are fed with, and name those nodes. */
+  const relabelling = new Set(['rename', 'set-shape']);
+
+  it.each(passes.map((pass) => [pass.id]))(
     '%s shares untouched nodes, names the touched ones and is deterministic',
     async (id) => {
       for (const name of ['digits.onnx', 'digits.tflite']) {
         const { model } = readModelFile(path.join(samples, name));
-        const { model: after, changed } = await runPass(id, model, { calibrator: calibratorFor(model) });
+        if (passById(id)?.dialects.includes(model.dialect) === false) continue;
+        const run = () => runPass(id, model, { ...told[id], calibrator: calibratorFor(model) });
+        if (id === 'requantize') {
+          await expect(run()).rejects.toMatchObject({ reason: 'unsupported' });
+          continue;
+        }
+        const { model: after, changed } = await run();
         const listed = new Set(changed);
         const old = new Map(model.graphs[0].nodes.map((node) => [node.id, node]));
-        for (const node of after.graphs[0].nodes) expect(listed.has(node.id)).toBe(old.get(node.id) !== node);
+        for (const node of after.graphs[0].nodes) {
+          const differs = old.get(node.id) !== node;
+          if (differs || !relabelling.has(id)) expect(listed.has(node.id)).toBe(differs);
+        }
         expect(after === model).toBe(changed.length === 0);
         expect(after.graphs[0].outputs).toEqual(model.graphs[0].outputs);
-        const again = await runPass(id, model, { calibrator: calibratorFor(model) });
+        const again = await run();
         expect(bytesOf(again.model).equals(bytesOf(after))).toBe(true);
       }
     },
   );
 
-  it.each(passes.map((pass) => [pass.id, pass]))(
-    '%s leaves a model without anything to do as it is',
-    async (id) => {
-      const g = new OnnxBuilder();
-      g.input('x', ['N', 4]);
-      g.node('Relu', ['x'], 'y');
-      const model = g.output('y').model();
-      const options = id === 'fp16' ? { mode: 'storage' } : {};
-      const result = await runPass(id, model, { options, calibrator: calibratorFor(model) });
-      expect(result.model).toBe(model);
-    },
-  );
+  const idle = passes.filter((pass) => told[pass.id] === undefined && pass.id !== 'requantize');
+  it.each(idle.map((pass) => [pass.id]))('%s leaves a model without anything to do as it is', async (id) => {
+    const g = new OnnxBuilder();
+    g.input('x', ['N', 4]);
+    g.node('Relu', ['x'], 'y');
+    const model = g.output('y').model();
+    const options = id === 'fp16' ? { mode: 'storage' } : {};
+    const result = await runPass(id, model, { options, calibrator: calibratorFor(model) });
+    expect(result.model).toBe(model);
+  });
 });
