@@ -50,7 +50,9 @@ async function runRequantize(model: Model, values: OptionValues, context: PassCo
   const missing = new Set<ValueId>();
   const known = withRanges(calibrator, float.ranges, missing);
   const { layers: _, ...whole } = context;
-  const result = await quantizeStatic.run(float.model, { target }, { ...whole, calibrator: known });
+  // The ranges are those of the channels as they are, and the weights stand on a grid already.
+  const plain = { target, equalize: false, rounding: 'nearest' };
+  const result = await quantizeStatic.run(float.model, plain, { ...whole, calibrator: known });
   const notes = [...result.notes, `${float.ranges.size} ranges taken over from the model`];
   if (missing.size > 0) notes.push(`${missing.size} ranges observed, as the model had none for them`);
   return resultOf(model, result.model, changedNodes(model.graphs[0], result.model.graphs[0]), notes);

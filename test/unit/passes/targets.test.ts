@@ -60,7 +60,12 @@ describe('the numbers of a target', () => {
   const quantize = async (target: string) => {
     const model = network();
     const calibrator = calibratorFor(model, undefined, 4);
-    return (await runPass('quantize-static', model, { options: { target }, calibrator })).model;
+    return (
+      await runPass('quantize-static', model, {
+        options: { target, equalize: false, rounding: 'nearest' },
+        calibrator,
+      })
+    ).model;
   };
   const constants = (model: OnnxModel, name: RegExp) =>
     [...model.graphs[0].values.values()].flatMap(({ id, constant }) =>
