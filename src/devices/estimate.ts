@@ -129,7 +129,9 @@ export function latencyOf(device: DeviceProfile, works: readonly LayerWork[]): L
 function unknownNotes(device: DeviceProfile, unknown: readonly LayerWork[]): string[] {
   const notes: string[] = [];
   if (device.calibrated === false)
-    notes.push(`${device.name} has not been calibrated: run a benchmark first (kerf bench MODEL, on a quiet machine); its result is kept.`);
+    notes.push(
+      `${device.name} has not been calibrated: run a benchmark first (kerf bench MODEL, on a quiet machine); its result is kept.`,
+    );
   if (unknown.length === 0) return notes;
   const ops = [...new Set(unknown.map((work) => work.op))].slice(0, 5).join(', ');
   notes.push(`${unknown.length} layers have an unknown cost on ${device.name} (${ops}).`);

@@ -27,7 +27,8 @@ export function createReplay(sessionOf: (id: number) => BackendSession): Replay 
     let rest: Tensors = {};
     for (const stage of stages) {
       const outputs = await sessionOf(stage.session).run(fed(stage, tensors, tag));
-      if (stage.unless !== undefined && repeats(stage.unless, outputs, tensors)) return drop(tensors, passing);
+      if (stage.unless !== undefined && repeats(stage.unless, outputs, tensors))
+        return drop(tensors, passing);
       const given: Record<string, Tensors[string]> = {};
       for (const [name, tensor] of Object.entries(outputs)) {
         const as = stage.keep[name];

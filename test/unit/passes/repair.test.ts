@@ -82,7 +82,9 @@ describe('repair', () => {
     expect(changed).toEqual(['DequantizeLinear:d']);
     const feeds = onnxFeeds(model, 3);
     // The runtime may fold the two graphs differently.
-    expect(relativeError(await runOnnx(model, feeds), await runOnnx(after as OnnxModel, feeds))).toBeLessThan(1e-6);
+    expect(relativeError(await runOnnx(model, feeds), await runOnnx(after as OnnxModel, feeds))).toBeLessThan(
+      1e-6,
+    );
   });
 
   it('lowers stamps where the file means the same, and ONNX Runtime loads it then', async () => {
