@@ -3,6 +3,7 @@ import type { CallOptions } from '../engine/protocol.ts';
 import { configured } from '../rules/configured.ts';
 import { damageFindings } from '../rules/damage.ts';
 import type { Finding } from '../rules/rule.ts';
+import { auditReport } from './auditReports.ts';
 import { benchmark, compareWithOriginal, evaluate } from './actions.ts';
 import { withProgress } from './cancel.ts';
 import { type CommandParts, type CommandTable, fileName } from './commands.ts';
@@ -26,6 +27,7 @@ type AnalysisCommand =
   | 'kerf.evaluate'
   | 'kerf.sensitivity'
   | 'kerf.mixed'
+  | 'kerf.audit'
   | 'kerf.checkWorkspace'
   | 'kerf.showRun'
   | 'kerf.clearRuns';
@@ -84,6 +86,14 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
       withDocument(store, await targetUri(argument), (document) =>
         runMixed(services, reports, document, (answers ?? {}) as MixedAnswers),
       ),
+    'kerf.audit': async (argument) =>
+      withDocument(store, await targetUri(argument), async (document) => {
+        requireTrust();
+        const running = vscode.l10n.t('Auditing {0}', document.fileName);
+        const report = await withProgress(running, (call) => document.ask('audit', {}, call));
+        await reports.show(`${document.fileName} audited`, auditReport(document.fileName, report));
+        return report;
+      }),
     'kerf.checkWorkspace': () =>
       withProgress(vscode.l10n.t('Checking the models of the workspace'), (call) =>
         checkWorkspace(parts, call),

@@ -20,6 +20,7 @@ export const commandIds = [
   'kerf.evaluate',
   'kerf.sensitivity',
   'kerf.mixed',
+  'kerf.audit',
   'kerf.openText',
   'kerf.copyOnnxText',
   'kerf.selectDevice',

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { auditReport } from '../../../src/editor/auditReports.ts';
 import { candidateLine, comparisonReport, evaluationReport } from '../../../src/editor/reports.ts';
 import type { Candidate, InspectReport } from '../../../src/engine/protocol.ts';
 
@@ -85,5 +86,38 @@ describe('reports', () => {
     const text = evaluationReport('m.onnx', { samples: 5, data: 'd.npz', reference });
     expect(text).toContain('identical outputs');
     expect(text).not.toContain('Top-1');
+  });
+});
+
+describe('the report of an audit', () => {
+  const report = {
+    runtime: 'onnxruntime 1.30.0',
+    target: 'ort-x86',
+    quantized: true,
+    integers: 3,
+    floats: 1,
+    conversions: 2,
+    rows: [
+      { id: 'a', op: 'Conv', kernel: 'QLinearConv', runsOn: 'integers' as const },
+      {
+        id: 'b|c',
+        op: 'Clip',
+        kernel: 'FusedConv',
+        runsOn: 'floats' as const,
+        reason: 'its output has no codes',
+      },
+    ],
+    findings: [],
+  };
+
+  it('lists what stayed float and why', () => {
+    const text = auditReport('net.onnx', report);
+    expect(text).toContain('3 of 4 layers run on integers in onnxruntime 1.30.0, 2 conversions');
+    expect(text).toContain(String.raw`| b\|c | Clip | FusedConv | its output has no codes |`);
+    expect(text).not.toContain('QLinearConv');
+  });
+
+  it('says when there is nothing to audit', () => {
+    expect(auditReport('net.onnx', { ...report, quantized: false })).toContain('not quantized');
   });
 });
