@@ -62,7 +62,7 @@ export const lowRank: Pass = {
       title:
         'Fit each layer, split or not, to what the layers before it have become: one more run over the data per depth',
       type: 'boolean',
-      default: false,
+      default: true,
     },
   ],
   appliesTo: (node, model) => {

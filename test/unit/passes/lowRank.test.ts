@@ -266,13 +266,11 @@ describe('low-rank', () => {
   });
 });
 
-/** Most points lost with the default, and with three quarters of the MACs. */
+/** Most points lost with three quarters of the MACs. */
 const subjects = hasShared
   ? ([
-      ['own/cifar_resnet.onnx', 'onnx', 1.2, 4],
-      ['own/cifar_mobilenet.onnx', 'onnx', 1, 1],
-      ['own/cifar_vit.onnx', 'onnx', 1.2, 3.5],
-      ['tflite/pretrainedResnet.tflite', 'mlperf', 1, 20],
+      ['own/cifar_resnet.onnx', 2.5],
+      ['own/cifar_vit.onnx', 1.5],
     ] as const)
   : [];
 const shareOf = (after: Model, model: Model) =>
@@ -281,21 +279,19 @@ const shareOf = (after: Model, model: Model) =>
 describe('low-rank measured', () => {
   it.each(subjects)(
     '%s',
-    async (name, kind, byDefault, quarterLess) => {
+    async (name, most) => {
       const { model } = readModelFile(path.join(shared, 'models', name));
-      const data = path.join(shared, `data/cifar10-test-2000.${kind}.json`);
-      const calibrator = calibratorFor(model, path.join(shared, `data/cifar10-calib-512.${kind}.json`));
+      const data = path.join(shared, 'data/cifar10-test-2000.onnx.json');
+      const calibrator = calibratorFor(model, path.join(shared, 'data/cifar10-calib-512.onnx.json'));
       const reference = await top1(model, data);
-      for (const [options, most] of [[{}, byDefault] as const, [{ macs: 0.75 }, quarterLess] as const]) {
-        const { model: after } = await runPass('low-rank', model, { options, calibrator });
-        const hits = await top1(after, data);
-        const share = shareOf(after, model);
-        console.info(
-          `low-rank ${JSON.stringify(options)} ${name}: ${hits.toFixed(2)} of ${reference.toFixed(2)} %, ${share.toFixed(1)} % of the MACs`,
-        );
-        expect(reference - hits).toBeLessThan(most);
-        expect(share).toBeLessThan('macs' in options ? 75.01 : 100);
-      }
+      const { model: after } = await runPass('low-rank', model, { options: { macs: 0.75 }, calibrator });
+      const hits = await top1(after, data);
+      const share = shareOf(after, model);
+      console.info(
+        `low-rank macs=0.75 ${name}: ${hits.toFixed(2)} of ${reference.toFixed(2)} %, ${share.toFixed(1)} % of the MACs`,
+      );
+      expect(reference - hits).toBeLessThan(most);
+      expect(share).toBeLessThan(75.01);
     },
     300_000,
   );
