@@ -23,7 +23,7 @@ flow('apply a fix from the Problems row', { files }, async (bench) => {
     .first()
     .locator('a.monaco-link')
     .click({ modifiers: ['Control'] });
-  await bench.message('layers changed');
+  await bench.message('predicted');
   await bench.picture('fixed');
   await isCured(bench, editor);
   await bench.picture('recipe');
