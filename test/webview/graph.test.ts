@@ -127,16 +127,18 @@ describe('folding', () => {
     await page.locator('.sash-right').focus();
     await page.keyboard.press('ArrowLeft');
     const width = (await page.locator('.pane-right').boundingBox())!.width;
-    await page.waitForFunction(() =>
-      JSON.stringify(window.fakeHost.remembered()).includes('"overlay":"macs"'),
+    // Two frames: the graph hears of its new width after the pane has it.
+    await page.evaluate(
+      () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
     );
-    const camera = await page.evaluate(() => (window.fakeHost.remembered() as { camera: unknown }).camera);
+    const camera = await page.locator('.graph-pane').getAttribute('data-camera');
     await page.reload();
     await waitForBoxes(before + 4);
     await waitForDetails('Gelu');
     expect((await page.locator('.pane-right').boundingBox())!.width).toBeCloseTo(width, 0);
     expect(await page.locator('.legend').textContent()).toContain('MACs');
-    expect(await page.evaluate(() => (window.fakeHost.remembered() as { camera: unknown }).camera)).toEqual(
+    await page.waitForFunction(
+      (wanted) => document.querySelector('.graph-pane')?.getAttribute('data-camera') === wanted,
       camera,
     );
   });
