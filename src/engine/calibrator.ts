@@ -22,6 +22,7 @@ import { observeChannels } from './observe/channels.ts';
 import { observeCrossMoments, observeMoments } from './observe/moments.ts';
 import type { RunSamples, Visit } from './observe/runs.ts';
 import { before } from './observe/runs.ts';
+import { mergedRanges } from './observe/merged.ts';
 import { withRangeOutputs } from './observe/rangeOutputs.ts';
 
 export interface CalibratorOptions extends JobOptions {
@@ -56,12 +57,17 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
   const calibrator: Calibrator = {
     source: data.source,
     samples,
-    async ranges(current, values) {
+    async ranges(current, values, momentum) {
       const ranges = constantRanges(current, values);
       const open = values.filter((id) => !ranges.has(id));
-      const job = { start, data, samples, ranges, options };
-      if (open.length > 0 && current.dialect === 'onnx') await observeOnnx(job, current, open);
-      if (open.length > 0 && current.dialect === 'tflite') await observeTflite(job, current, open);
+      const job = { start, data, samples, options };
+      if (open.length > 0) {
+        const observe =
+          current.dialect === 'onnx'
+            ? observeOnnx(job, current, open, momentum)
+            : observeTflite(job, current, open, momentum);
+        for (const [id, range] of await observe) ranges.set(id, range);
+      }
       requireFinite(open, ranges, data.source);
       return ranges;
     },
@@ -94,8 +100,6 @@ interface Job {
   readonly start: () => Runner;
   readonly data: Dataset;
   readonly samples: number;
-  /** Grows as samples are seen. */
-  readonly ranges: Map<ValueId, ObservedRange>;
   readonly options: CalibratorOptions;
   readonly optimization?: 'basic' | 'all';
 }
@@ -118,44 +122,59 @@ function constantRanges(model: Model, values: readonly ValueId[]): Map<ValueId, 
   const ranges = new Map<ValueId, ObservedRange>();
   for (const id of values) {
     const constant = model.graphs[0].values.get(id)?.constant;
-    if (constant !== undefined) widen(ranges, id, extent(readFloats(constant)));
+    if (constant !== undefined) ranges.set(id, extent(readFloats(constant)));
   }
   return ranges;
 }
 
-async function observeOnnx(job: Job, model: OnnxModel, values: readonly ValueId[]): Promise<void> {
+async function observeOnnx(
+  job: Job,
+  model: OnnxModel,
+  values: readonly ValueId[],
+  momentum: number | undefined,
+): Promise<ReadonlyMap<ValueId, ObservedRange>> {
   const { model: observed, outputs } = withRangeOutputs(model, values);
+  const merged = mergedRanges(momentum);
   // The last bits of a range do not matter: convolutions may run in the layout that suits them best.
   const fast = { ...job, optimization: 'all' as const };
-  await runSamples(fast, [observed], [0, 1], (tensors) => {
+  await runSamples(fast, [observed], [0, 1], (tensors, _, samples) => {
     for (const [id, { min, max }] of outputs) {
       const smallest = min === undefined ? 0 : scalar(tensors[min], id);
-      widen(job.ranges, id, { min: smallest, max: scalar(tensors[max], id) });
+      merged.add(id, { min: smallest, max: scalar(tensors[max], id) });
     }
+    merged.endRun(samples);
   });
+  return merged.finish();
 }
 
-async function observeTflite(job: Job, model: TfliteModel, values: readonly ValueId[]): Promise<void> {
+async function observeTflite(
+  job: Job,
+  model: TfliteModel,
+  values: readonly ValueId[],
+  momentum: number | undefined,
+): Promise<ReadonlyMap<ValueId, ObservedRange>> {
   const fed = new Set(model.graphs[0].inputs);
   const inner = values.filter((id) => !fed.has(id));
   // A model without outputs does not load: when only inputs are asked for, its own outputs stay.
   const chunks = inner.length === 0 ? [model.graphs[0].outputs] : chunksOf(model, inner);
-  const wantedInputs = values.filter((id) => fed.has(id));
   const infos = new Map(inputsOf(model).map((info) => [info.name, info]));
+  const wantedInputs = values.filter((id) => fed.has(id) && infos.get(id)?.quantization === undefined);
+  const found = new Map<ValueId, ObservedRange>();
   for (const [index, chunk] of chunks.entries()) {
     const part: [number, number] = [index / chunks.length, (index + 1) / chunks.length];
-    await runSamples(job, [exposing(model, chunk)], part, (tensors, feeds) => {
-      for (const id of chunk) widen(job.ranges, id, extent(numbers(tensors[id], id)));
-      if (index > 0) return;
-      for (const id of wantedInputs) {
-        if (infos.get(id)?.quantization === undefined) widen(job.ranges, id, extent(numbers(feeds[id], id)));
-      }
+    const merged = mergedRanges(momentum);
+    await runSamples(job, [exposing(model, chunk)], part, (tensors, feeds, samples) => {
+      for (const id of chunk) merged.add(id, extent(numbers(tensors[id], id)));
+      if (index === 0) for (const id of wantedInputs) merged.add(id, extent(numbers(feeds[id], id)));
+      merged.endRun(samples);
     });
+    for (const [id, range] of merged.finish()) found.set(id, range);
   }
+  return found;
 }
 
 async function runSamples(
-  { start, data, samples, options, optimization = 'basic' }: Omit<Job, 'ranges'>,
+  { start, data, samples, options, optimization = 'basic' }: Job,
   models: readonly [Model, ...Model[]],
   [from, to]: readonly [number, number],
   visit: Visit,
@@ -178,8 +197,9 @@ async function runSamples(
       });
       let done = 0;
       for await (const { feeds, tensors } of batches) {
-        visit(tensors, feeds);
-        done = Math.min(done + step, samples);
+        const seen = Math.min(step, samples - done);
+        visit(tensors, feeds, seen);
+        done += seen;
         const fraction = from + ((to - from) * done) / samples;
         options.onProgress?.(fraction, `calibrating: ${done} of ${samples} samples`);
       }
@@ -256,12 +276,4 @@ function extent(values: ArrayLike<number>): ObservedRange {
     if (value > max) max = value;
   }
   return { min, max };
-}
-
-function widen(ranges: Map<ValueId, ObservedRange>, id: ValueId, seen: ObservedRange): void {
-  const known = ranges.get(id);
-  ranges.set(id, {
-    min: Math.min(known?.min ?? seen.min, seen.min),
-    max: Math.max(known?.max ?? seen.max, seen.max),
-  });
 }

@@ -86,8 +86,15 @@ export interface Calibrator {
   /** Where the samples come from, for reports: a dataset's path, or "seeded random inputs". */
   readonly source: string;
   readonly samples: number;
-  /** Minimum and maximum of each float value of the main graph over all samples, computed inside the runtime. */
-  ranges(model: Model, values: readonly ValueId[]): Promise<ReadonlyMap<ValueId, ObservedRange>>;
+  /**
+   * Minimum and maximum of each float value of the main graph over all samples, computed inside the runtime; with a
+   * momentum, the exponential moving average of the minima and maxima of batches.
+   */
+  ranges(
+    model: Model,
+    values: readonly ValueId[],
+    momentum?: number,
+  ): Promise<ReadonlyMap<ValueId, ObservedRange>>;
   /** Counts of the same values between `ranges`, in a second pass over the data; values without a finite range are absent. */
   histograms(
     model: Model,

@@ -42,11 +42,12 @@ export function withCache(calibrator: Calibrator, { folder, dataDigest }: CacheO
   };
   return {
     ...calibrator,
-    async ranges(model, values) {
-      const file = join(folder, `${keyOf(model, `ranges\n${[...values].sort().join('\n')}`)}.json`);
+    async ranges(model, values, momentum) {
+      const kind = momentum === undefined ? 'ranges' : `ranges averaged by ${momentum}`;
+      const file = join(folder, `${keyOf(model, `${kind}\n${[...values].sort().join('\n')}`)}.json`);
       const known = await read(file, rangesOf);
       if (known !== undefined) return known;
-      const ranges = await calibrator.ranges(model, values);
+      const ranges = await calibrator.ranges(model, values, momentum);
       await keep(folder, file, spelled(ranges));
       return ranges;
     },

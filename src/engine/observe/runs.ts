@@ -1,8 +1,8 @@
 import type { Model } from '../../ir/model.ts';
 import type { Tensors } from '../../runtime/runner.ts';
 
-/** What one run over the samples gives: the outputs of the last model, and all that was fed to it. */
-export type Visit = (tensors: Tensors, feeds: Tensors) => void;
+/** What one run gives: the outputs of the last model, all that was fed to it, and of how many samples. */
+export type Visit = (tensors: Tensors, feeds: Tensors, samples: number) => void;
 
 /**
  * Runs models over all calibration samples; `part` is the share of the progress this run stands for. With several, each

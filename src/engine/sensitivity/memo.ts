@@ -5,7 +5,8 @@ import type { Calibrator, Histogram, ObservedRange } from '../../passes/pass.ts'
 /** What a calibrator knows of the first model it was asked about, for models that differ from it in a few layers. */
 interface Memory {
   readonly model: Model;
-  readonly ranges: Map<ValueId, ObservedRange>;
+  /** By value and by momentum, where a range is a moving average. */
+  readonly ranges: Map<string, ObservedRange>;
   readonly histograms: Map<ValueId, { readonly range: ObservedRange; readonly histogram: Histogram }>;
 }
 
@@ -26,19 +27,20 @@ export function memoCalibrator(
   const calibrator: Calibrator = {
     source: real.source,
     samples: real.samples,
-    async ranges(model, values) {
+    async ranges(model, values, momentum) {
       const { memory: known, holds } = knownIn(model);
+      const keyOf = (id: ValueId) => `${momentum ?? ''}|${id}`;
       const found = new Map<ValueId, ObservedRange>();
       for (const id of values) {
-        const range = holds.has(id) ? known.ranges.get(id) : undefined;
+        const range = holds.has(id) ? known.ranges.get(keyOf(id)) : undefined;
         if (range !== undefined) found.set(id, range);
       }
       const open = values.filter((id) => !found.has(id));
       if (open.length === 0) return found;
       onRun();
-      for (const [id, range] of await real.ranges(model, open)) {
+      for (const [id, range] of await real.ranges(model, open, momentum)) {
         found.set(id, range);
-        if (holds.has(id)) known.ranges.set(id, range);
+        if (holds.has(id)) known.ranges.set(keyOf(id), range);
       }
       return found;
     },

@@ -31,7 +31,7 @@ export async function roundedFast<M extends Model>(
   nodes: readonly Node[],
   top: number,
   perChannel: (node: Node) => boolean,
-  context: Pick<PassContext, 'step'> & { readonly calibrator: Calibrator },
+  context: Pick<PassContext, 'step'> & { readonly calibrator: Calibrator; readonly biasCorrection: boolean },
 ): Promise<FastRounding<M>> {
   const { uses } = indexOf(model.graphs[0]);
   const layers = nodes.flatMap((node): DenseLayer[] => {
@@ -49,7 +49,7 @@ export async function roundedFast<M extends Model>(
       const moments = seen.get(layer.node.id);
       if (moments === undefined || !moments.gram.every(Number.isFinite)) continue;
       await context.step(changes.length / layers.length, `rounding the weights of ${layer.node.id}`);
-      const centred = takesShift(model.graphs[0], layer);
+      const centred = context.biasCorrection && takesShift(model.graphs[0], layer);
       const { change, stored } = roundedLayer(layer, moments, top, perChannel(layer.node), centred);
       scales.set(layer.node.id, stored);
       changes.push(change);

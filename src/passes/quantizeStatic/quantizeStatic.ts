@@ -39,6 +39,12 @@ export const quantizeStatic: Pass = {
       choices: roundings,
     },
     {
+      name: 'biasCorrection',
+      title: 'Where weights are rounded by the data, let biases make up for the mean error',
+      type: 'boolean',
+      default: true,
+    },
+    {
       name: 'target',
       title: 'What it will run on: types, scales and operators follow its rules',
       type: 'choice',
@@ -60,6 +66,14 @@ export const quantizeStatic: Pass = {
       default: 99.999,
       min: 90,
       max: 100,
+    },
+    {
+      name: 'momentum',
+      title: 'Weight of what was before in a moving average over batches of samples',
+      type: 'number',
+      default: 0.99,
+      min: 0,
+      max: 0.9999,
     },
     {
       name: 'equalize',
@@ -110,13 +124,17 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
     throw new KerfError('bad-dataset', 'static quantization needs calibration data');
   }
   const perChannel = options.boolean('perChannel');
-  const weights = weightRounding(options.choice('scheme'), options.choice('rounding'));
+  const weights = {
+    ...weightRounding(options.choice('scheme'), options.choice('rounding')),
+    biasCorrection: options.boolean('biasCorrection'),
+  };
   const equalize = options.boolean('equalize');
   const wide = options.choice('scheme') === 'w8a16';
   const ranges: RangeChoice = {
     // The options are checked against the list of methods.
     method: options.choice('ranges') as RangeMethod,
     percentile: options.number('percentile'),
+    momentum: options.number('momentum'),
   };
   if (model.dialect === 'onnx') {
     const rules = wideRules(targetFor(options.choice('target'), 'onnx'), wide, 'uint16');

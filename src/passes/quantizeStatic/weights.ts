@@ -15,10 +15,12 @@ import { byChannel, encodeWeight, int8Levels } from '../support/weightCodes.ts';
 export interface WeightRounding {
   readonly bits: WeightBits;
   readonly rounding: Rounding;
+  /** Whether biases make up for the mean error of rounding by the data. */
+  readonly biasCorrection: boolean;
 }
 
 /** From the options `scheme` (`w4a8`) and `rounding`. */
-export function weightRounding(scheme: string, rounding: string): WeightRounding {
+export function weightRounding(scheme: string, rounding: string): Omit<WeightRounding, 'biasCorrection'> {
   const bits = Number(scheme.slice(1, scheme.indexOf('a'))) as WeightBits;
   return { bits, rounding: rounding as Rounding };
 }
@@ -34,7 +36,7 @@ export interface RoundedFor<M extends Model> {
 export async function roundedFor<M extends Model>(
   model: M,
   plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
-  { bits, rounding }: WeightRounding,
+  { bits, rounding, biasCorrection }: WeightRounding,
   context: PassContext,
   target: { readonly bits: number; perChannel(node: Node): boolean },
 ): Promise<RoundedFor<M>> {
@@ -42,7 +44,7 @@ export async function roundedFor<M extends Model>(
   if (bits === 8 && rounding === 'nearest') return { model, scales: new Map(), notes: [] };
   if (bits === 8 && rounding === 'auto' && context.calibrator !== undefined) {
     const top = 2 ** (target.bits - 1) - 1;
-    const data = { step: context.step, calibrator: context.calibrator };
+    const data = { step: context.step, calibrator: context.calibrator, biasCorrection };
     return { ...(await roundedFast(model, nodes, top, target.perChannel, data)), notes: [] };
   }
   const observed = nodes.filter((node) => multiplyLayerOf(model, node) !== undefined);
@@ -54,6 +56,7 @@ export async function roundedFor<M extends Model>(
       bits,
       rounding,
       ends: true,
+      biasCorrection,
       planOf: (layer, width) => {
         const oneScale = perTensor(layer);
         // One scale over all groups of a convolution would have to be found over all of their Gram matrices at once.

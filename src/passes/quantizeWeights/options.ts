@@ -10,15 +10,17 @@ export interface WeightOptions {
   readonly rounding: Rounding;
   readonly ends: boolean;
   readonly smallest: number;
+  readonly biasCorrection: boolean;
 }
 
 /** Convolutions have one scale per output channel: a depthwise one would have little to share. */
-export function dataRounding({ bits, rounding, ends, block }: WeightOptions): DataRounding {
+export function dataRounding(options: WeightOptions): DataRounding {
+  const { bits, rounding, ends, block, biasCorrection } = options;
   const planOf: DataRounding['planOf'] = (layer, width) => ({
     levels: levelsOf(width),
     block: layer.kind === 'conv' ? 0 : block,
   });
-  return { bits, rounding, ends, planOf };
+  return { bits, rounding, ends, biasCorrection, planOf };
 }
 
 /** What the reader must know of codes that are narrower than their storage. */

@@ -37,6 +37,12 @@ export const quantizeWeights: Pass = {
       choices: roundings,
     },
     {
+      name: 'biasCorrection',
+      title: 'Where weights are rounded by the data, let biases make up for the mean error',
+      type: 'boolean',
+      default: true,
+    },
+    {
       name: 'block',
       title: 'Weights along the input that share a scale (ONNX; 0: one scale per output channel)',
       type: 'choice',
@@ -81,6 +87,7 @@ async function runWeights(model: Model, values: OptionValues, context: PassConte
     bits: Number(read.choice('bits')) as WeightBits,
     rounding: read.choice('rounding') as Rounding,
     ends: read.boolean('ends'),
+    biasCorrection: read.boolean('biasCorrection'),
     block: Number(read.choice('block')),
     conv: read.boolean('conv'),
     smallest: read.number('smallest'),

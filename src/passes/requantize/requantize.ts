@@ -66,10 +66,10 @@ function withRanges(
 ): Calibrator {
   return {
     ...calibrator,
-    async ranges(model, values) {
+    async ranges(model, values, momentum) {
       const rest = values.filter((id) => !known.has(id));
       for (const id of rest) missing.add(id);
-      const observed = rest.length === 0 ? new Map() : await calibrator.ranges(model, rest);
+      const observed = rest.length === 0 ? new Map() : await calibrator.ranges(model, rest, momentum);
       return new Map([...observed, ...values.flatMap((id) => entry(known, id))]);
     },
   };

@@ -17,8 +17,10 @@ export interface DataRounding {
   readonly rounding: Rounding;
   /** Whether the first and the last layer keep 8 bits below 8, where they are small. */
   readonly ends: boolean;
+  /** Whether biases make up for the mean error; without it the mean counts as a part of what rounding costs. */
+  readonly biasCorrection: boolean;
   /** How a layer's codes of so many bits are stored; `undefined` leaves it to the nearest codes. */
-  planOf(layer: DenseLayer, bits: WeightBits): Omit<LayerPlan, 'id'> | undefined;
+  planOf(layer: DenseLayer, bits: WeightBits): Omit<LayerPlan, 'id' | 'biasCorrection'> | undefined;
 }
 
 /** What the data say about the layers that are to be quantized. */
@@ -48,7 +50,7 @@ export async function roundedByData<M extends Model>(
     const layer = multiplyLayerOf(model, node);
     if (layer === undefined || isShared(model, layer)) return [];
     const plan = choice.planOf(layer, bitsOf(node.id));
-    return plan === undefined ? [] : [{ id: node.id, ...plan }];
+    return plan === undefined ? [] : [{ id: node.id, biasCorrection: choice.biasCorrection, ...plan }];
   });
   const sequential = choice.rounding === 'sequential' || (choice.rounding === 'auto' && choice.bits < 8);
   const result = await roundLayers(model, plans, calibrator, sequential, context);

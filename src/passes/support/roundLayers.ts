@@ -22,6 +22,8 @@ export interface LayerPlan {
   readonly oneScale?: boolean;
   /** Lower bounds of the scales, one per output. */
   readonly leastScales?: ArrayLike<number>;
+  /** Whether a bias makes up for the mean error, where it can. */
+  readonly biasCorrection: boolean;
 }
 
 /** Codes and scales of a layer, rows in the order of its outputs. */
@@ -58,7 +60,8 @@ export async function roundLayers<M extends Model>(
   const change: Change = async (layer, moments, centred) => {
     const { id } = layer.node;
     await context.step(rounded.size / plans.length, `rounding the weights of ${id}`);
-    const result = roundLayer(layer, moments, planned.get(id) as LayerPlan, centred);
+    const plan = planned.get(id) as LayerPlan;
+    const result = roundLayer(layer, moments, plan, centred && plan.biasCorrection);
     rounded.set(id, result.rounded);
     return result.change;
   };
@@ -69,7 +72,7 @@ export async function roundLayers<M extends Model>(
 export function roundLayer(
   layer: DenseLayer,
   moments: InputMoments | CrossMoments,
-  plan: Omit<LayerPlan, 'id'>,
+  plan: Omit<LayerPlan, 'id' | 'biasCorrection'>,
   centred: boolean,
 ): { rounded: RoundedLayer; change: LayerChange } {
   const whole = targetOf(layer, moments, centred);

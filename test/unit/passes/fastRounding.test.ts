@@ -75,7 +75,7 @@ describe('rounding of 8-bit weights on the Gram matrix', () => {
     const [node] = model.graphs[0].nodes;
     const layer = node && multiplyLayerOf(model, node);
     if (node === undefined || layer === undefined) throw new Error('no layer');
-    const data = { calibrator: calibratorWith(model), step: async () => {} };
+    const data = { calibrator: calibratorWith(model), biasCorrection: true, step: async () => {} };
     const { model: after, scales } = await roundedFast(model, [node], 127, () => perChannel, data);
     const changed = multiplyLayerOf(after, after.graphs[0].nodes[0] ?? node);
     const stored = scales.get(node.id);

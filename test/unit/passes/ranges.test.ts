@@ -4,6 +4,7 @@ import { Tensor } from 'onnxruntime-node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createCalibrator } from '../../../src/engine/calibrator.ts';
 import { addToHistogram } from '../../../src/engine/observe/histograms.ts';
+import { mergedRanges } from '../../../src/engine/observe/merged.ts';
 import { encodeModel } from '../../../src/formats/encode.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model } from '../../../src/ir/model.ts';
@@ -24,7 +25,7 @@ import { npy, npz } from '../support/npy.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { floatModel } from '../support/tinyTflite.ts';
-import { runPass } from './build.ts';
+import { OnnxBuilder, runPass } from './build.ts';
 import type { Feeds } from './runtime.ts';
 import { random, runOnnx, sqnrDb } from './runtime.ts';
 
@@ -200,6 +201,82 @@ function imageFeeds(data: string, model: Model): Feeds {
   return feeds;
 }
 
+/** The definition, term by term: each batch counts by the momentum to the power of its age. */
+function weightedMean(batches: readonly number[], momentum: number): number {
+  const weights = batches.map((_, index) => momentum ** (batches.length - 1 - index));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return batches.reduce((sum, value, index) => sum + value * (weights[index] as number), 0) / total;
+}
+
+describe('moving averages', () => {
+  it.each([0, 0.5, 0.9, 0.99])('are those of a loop that starts at zero, momentum %f', (momentum) => {
+    const next = random(3);
+    const batches = Array.from({ length: 20 }, () => ({ min: -next(), max: 1 + next() }));
+    const merged = mergedRanges(momentum);
+    let min = 0;
+    let max = 0;
+    for (const range of batches) {
+      merged.add('x', range);
+      merged.endRun(16);
+      min = momentum * min + (1 - momentum) * range.min;
+      max = momentum * max + (1 - momentum) * range.max;
+    }
+    const bias = 1 - momentum ** batches.length;
+    const found = merged.finish().get('x');
+    expect(found?.min).toBeCloseTo(min / bias, 12);
+    expect(found?.max).toBeCloseTo(max / bias, 12);
+  });
+
+  it('gather small runs into batches of 16 samples, and count what is left', () => {
+    const merged = mergedRanges(0.5);
+    for (let run = 0; run < 10; run += 1) {
+      merged.add('x', { min: 0, max: run });
+      merged.endRun(4);
+    }
+    expect(merged.finish().get('x')).toEqual({ min: 0, max: weightedMean([3, 7, 9], 0.5) });
+  });
+
+  it('keep infinities, which masks hold', () => {
+    const merged = mergedRanges(0.9);
+    for (const max of [1, 2, 3]) {
+      merged.add('x', { min: Number.NEGATIVE_INFINITY, max });
+      merged.endRun(16);
+    }
+    expect(merged.finish().get('x')?.min).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  it('come from the calibrator, for inputs and inner values of both dialects', async () => {
+    const rows = 40;
+    const next = random(8);
+    const numbers = Float32Array.from({ length: rows * 3 }, () => 2 * next() - 1);
+    const data = path.join(folder, 'averaged.npz');
+    writeFileSync(data, npz({ x: npy('<f4', [rows, 3], numbers) }));
+    const builder = new OnnxBuilder();
+    builder.node('Mul', [builder.input('x', ['n', 3]), builder.floats('two', [1], () => 2)], 'y');
+    const doubled = builder.output('y').model();
+    const tflite = floatModel();
+    const momentum = 0.7;
+    const batches = [numbers.subarray(0, 48), numbers.subarray(48, 96), numbers.subarray(96)];
+    const expected = (of: (batch: Float32Array) => number) => weightedMean(batches.map(of), momentum);
+    const top = expected((batch) => Math.max(...batch));
+    const bottom = expected((batch) => Math.min(...batch));
+    for (const model of [doubled, tflite]) {
+      const calibrator = createCalibrator(startRunner, model, { data, seed: 1 });
+      const found = await calibrator.ranges(model, ['x', 'y'], momentum);
+      expect(found.get('x')?.min).toBeCloseTo(bottom, 6);
+      expect(found.get('x')?.max).toBeCloseTo(top, 6);
+      const rowsOf = (batch: Float32Array) =>
+        Array.from({ length: batch.length / 3 }, (_, row) => batch.subarray(3 * row, 3 * row + 3));
+      const y = ([a = 0, b = 0, c = 0]: Float32Array) =>
+        Math.max(0, a - 2 * b + 3 * c + 1, 4 * a + 5 * b - 6 * c + 2);
+      const most = model === doubled ? 2 * top : expected((batch) => Math.max(...rowsOf(batch).map(y)));
+      expect(found.get('y')?.max).toBeCloseTo(most, 5);
+      const widest = await calibrator.ranges(model, ['x']);
+      expect(widest.get('x')?.max).toBeCloseTo(Math.max(...numbers), 6);
+    }
+  });
+});
+
 describe('histograms of the calibrator', () => {
   it('count each number once, in both dialects', async () => {
     const data = path.join(folder, 'x.npz');
@@ -234,20 +311,23 @@ describe('histograms of the calibrator', () => {
     expect(totals[1]).toBe(200);
   });
 
-  it.each(['percentile', 'entropy', 'mse'])('serve static quantization with ranges=%s', async (ranges) => {
-    const data = path.join(samples, 'digits-calibration.npz');
-    for (const file of ['digits.onnx', 'digits.tflite']) {
-      const { model } = readModelFile(path.join(samples, file));
-      const calibrator = createCalibrator(startRunner, model, { data, seed: 1, samples: 32 });
-      const { model: plain } = await runPass('quantize-static', model, { calibrator });
-      const { model: after } = await runPass('quantize-static', model, { calibrator, options: { ranges } });
-      expect(bytesOf(after).equals(bytesOf(plain))).toBe(false);
-      expect(after.graphs[0].nodes.map((node) => node.op)).toEqual(
-        plain.graphs[0].nodes.map((node) => node.op),
-      );
-      if (model.dialect !== 'onnx' || after.dialect !== 'onnx') continue;
-      const feeds = imageFeeds(data, model);
-      expect(sqnrDb(await runOnnx(model, feeds), await runOnnx(after, feeds))).toBeGreaterThan(25);
-    }
-  });
+  it.each(['moving-average', 'percentile', 'entropy', 'mse'])(
+    'serve static quantization with ranges=%s',
+    async (ranges) => {
+      const data = path.join(samples, 'digits-calibration.npz');
+      for (const file of ['digits.onnx', 'digits.tflite']) {
+        const { model } = readModelFile(path.join(samples, file));
+        const calibrator = createCalibrator(startRunner, model, { data, seed: 1, samples: 32 });
+        const { model: plain } = await runPass('quantize-static', model, { calibrator });
+        const { model: after } = await runPass('quantize-static', model, { calibrator, options: { ranges } });
+        expect(bytesOf(after).equals(bytesOf(plain))).toBe(false);
+        expect(after.graphs[0].nodes.map((node) => node.op)).toEqual(
+          plain.graphs[0].nodes.map((node) => node.op),
+        );
+        if (model.dialect !== 'onnx' || after.dialect !== 'onnx') continue;
+        const feeds = imageFeeds(data, model);
+        expect(sqnrDb(await runOnnx(model, feeds), await runOnnx(after, feeds))).toBeGreaterThan(25);
+      }
+    },
+  );
 });

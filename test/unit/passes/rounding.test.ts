@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Tensor } from 'onnxruntime-node';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -16,13 +17,16 @@ import { levelsOf } from '../../../src/passes/support/weightCodes.ts';
 import { inputsOf } from '../../../src/runtime/modelInputs.ts';
 import { openDataset } from '../../../src/runtime/dataset.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
+import { npy, npz } from '../support/npy.ts';
 import { useSourceRunner } from '../support/runner.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 import { top1 } from './accuracy.ts';
-import { OnnxBuilder } from './build.ts';
+import { OnnxBuilder, runPass } from './build.ts';
 import { calibratorFor } from './calibrate.ts';
 import type { Feeds } from './runtime.ts';
 import { onnxFeeds, random, runOnnx, sqnrDb } from './runtime.ts';
 
+const folder = temporaryFolder();
 beforeAll(useSourceRunner);
 
 const quiet = { step: async () => {} };
@@ -144,7 +148,12 @@ describe('rounding of rows', () => {
     const weights = Float64Array.from({ length: 3 * size }, (_, i) =>
       i % size === 2 || Math.floor(i / size) === 1 ? 0 : Math.sin(i + 1),
     );
-    const { codes } = roundRows(costOf(h, size), { rows: 3, weights, levels: levelsOf(2), block: 0 });
+    const { codes } = roundRows(costOf(h, size), {
+      rows: 3,
+      weights,
+      levels: levelsOf(2),
+      block: 0,
+    });
     for (const [i, code] of codes.entries())
       if (i % size === 2 || Math.floor(i / size) === 1) expect(code).toBe(0);
   });
@@ -281,12 +290,53 @@ describe('rounding of layers', () => {
       expect(Math.abs(value - (wanted[i] as number) / 2)).toBeLessThan(0.02);
   });
 
+  it.each(['quantize-weights', 'quantize-static'])(
+    '%s: biases make up for the mean error, unless told not to',
+    async (pass) => {
+      const g = new OnnxBuilder(9);
+      g.input('x', ['N', 24]);
+      const bias = g.floats('b', [40]);
+      g.node('Gemm', ['x', g.floats('w', [24, 40]), bias], 'y');
+      const model = g.output('y').model(21);
+      const next = random(5);
+      const numbers = Float32Array.from({ length: 64 * 24 }, (_, i) => 1 + (i % 24) / 24 + next());
+      const data = path.join(folder, 'shifted.npz');
+      writeFileSync(data, npz({ x: npy('<f4', [64, 24], numbers) }));
+      const feeds = { x: new Tensor('float32', numbers, [64, 24]) };
+      const truth = (await runOnnx(model, feeds)).y as Float32Array;
+      const calibrator = calibratorFor(model, data);
+      const common =
+        pass === 'quantize-weights' ? { bits: '4', smallest: 0 } : { scheme: 'w4a8', equalize: false };
+      const meanError = async (biasCorrection: boolean) => {
+        const options = { ...common, biasCorrection };
+        const { model: after } = await runPass(pass, model, { calibrator, options });
+        const y = (await runOnnx(after, feeds)).y as Float32Array;
+        const means = new Float64Array(40);
+        y.forEach((value, i) => {
+          means[i % 40] = (means[i % 40] as number) + (value - (truth[i] as number)) / 64;
+        });
+        return Math.sqrt(means.reduce((sum, mean) => sum + mean ** 2, 0) / 40);
+      };
+      expect(await meanError(true)).toBeLessThan(0.2 * (await meanError(false)));
+      const { model: after } = await runPass('quantize-weights', model, {
+        calibrator,
+        options: { bits: '4', smallest: 0, biasCorrection: false },
+      });
+      expect(after.graphs[0].values.get(bias)?.constant).toEqual(model.graphs[0].values.get(bias)?.constant);
+    },
+  );
+
   it('beats the nearest codes on a trained model', async () => {
     const { model: digits } = readModelFile(path.join(samples, 'digits.onnx'));
     if (digits.dialect !== 'onnx') throw new Error('not ONNX');
     const calibrator = calibratorFor(digits, path.join(samples, 'digits-calibration.npz'));
     const chosen = digits.graphs[0].nodes.flatMap((node) => multiplyLayerOf(digits, node) ?? []);
-    const plans = chosen.map((layer) => ({ id: layer.node.id, levels: levelsOf(3), block: 0 }));
+    const plans = chosen.map((layer) => ({
+      id: layer.node.id,
+      levels: levelsOf(3),
+      block: 0,
+      biasCorrection: true,
+    }));
     const feeds = digitsFeeds(digits);
     const truth = await runOnnx(digits, feeds);
     const noise = async (after: OnnxModel) => sqnrDb(truth, await runOnnx(after, feeds));
@@ -308,7 +358,9 @@ describe('rounding of layers', () => {
     const { model: digits } = readModelFile(path.join(samples, 'digits.tflite'));
     const calibrator = calibratorFor(digits, path.join(samples, 'digits-calibration.npz'), 48);
     const plans = digits.graphs[0].nodes.flatMap((node) =>
-      multiplyLayerOf(digits, node) === undefined ? [] : [{ id: node.id, levels: levelsOf(2), block: 0 }],
+      multiplyLayerOf(digits, node) === undefined
+        ? []
+        : [{ id: node.id, levels: levelsOf(2), block: 0, biasCorrection: true }],
     );
     const { model: after } = await roundLayers(digits, plans, calibrator, true, quiet);
     const test = path.join(samples, 'digits-test.npz');
@@ -323,7 +375,9 @@ describe('rounding of layers', () => {
       const { model: net } = readModelFile(path.join(shared, 'models/own/cifar_resnet_folded.onnx'));
       const data = path.join(shared, 'data/cifar10-calib-512.onnx.json');
       const plans = net.graphs[0].nodes.flatMap((node) =>
-        multiplyLayerOf(net, node) === undefined ? [] : [{ id: node.id, levels: levelsOf(2), block: 0 }],
+        multiplyLayerOf(net, node) === undefined
+          ? []
+          : [{ id: node.id, levels: levelsOf(2), block: 0, biasCorrection: true }],
       );
       const { model: after, rounded } = await roundLayers(
         net,
