@@ -145,8 +145,7 @@ function estimateLayer(
   seconds: Map<PrecisionProfile, number>,
 ): LayerEstimate {
   if (work.class === 'free') return { id: work.id, ms: 0, bound: 'overhead', precision: work.precision };
-  const chosen =
-    profileFor(device, work.precision) ?? (work.class === 'other' ? anyProfile(device, work) : undefined);
+  const chosen = chosenFor(device, work);
   if (chosen === undefined || work.macs === undefined || work.activationBytes === undefined)
     return { id: work.id, ms: null, bound: 'compute', precision: chosen?.precision ?? null };
   const { profile } = chosen;
@@ -158,6 +157,32 @@ function estimateLayer(
   const bound =
     compute >= memory && compute >= overhead ? 'compute' : memory >= overhead ? 'memory' : 'overhead';
   return { id: work.id, ms: time * 1000, bound, precision: chosen.precision };
+}
+
+/** The terms of a layer's time, milliseconds: what falls with its arithmetic, with its bytes, and with neither. */
+export interface Pace {
+  readonly compute: number;
+  readonly memory: number;
+  readonly overhead: number;
+}
+
+/** How a layer's estimated time is made up; `undefined` when it is unknown. Weights are taken to stay on the chip. */
+export function paceOf(device: DeviceProfile, work: LayerWork): Pace | undefined {
+  if (work.class === 'free') return { compute: 0, memory: 0, overhead: 0 };
+  const chosen = chosenFor(device, work);
+  if (chosen === undefined || work.macs === undefined || work.activationBytes === undefined) return undefined;
+  const { profile, byteFactor } = chosen;
+  return {
+    compute: (1000 * work.macs) / (profile.gmacsPerSecond * 1e9 * speedOf(profile, work)),
+    memory: 1000 * memorySeconds(device, profile, work, byteFactor, 0),
+    overhead: 1000 * (profile.opOverhead ?? device.opOverhead),
+  };
+}
+
+function chosenFor(device: DeviceProfile, work: LayerWork): Chosen | undefined {
+  return (
+    profileFor(device, work.precision) ?? (work.class === 'other' ? anyProfile(device, work) : undefined)
+  );
 }
 
 function speedOf(profile: PrecisionProfile, work: LayerWork): number {

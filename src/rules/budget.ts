@@ -3,7 +3,7 @@ import { estimateOn } from '../devices/estimate.ts';
 import { passFix } from './fixes.ts';
 import type { Budget, Finding, Fix, Rule, RuleContext } from './rule.ts';
 import { weightsOf } from './places.ts';
-import { bytesText, constantBytes, onModel, shrinkingFixes, storedBytes } from './support.ts';
+import { bytesText, constantBytes, durationText, onModel, shrinkingFixes, storedBytes } from './support.ts';
 
 const remedy = `The limits come from \`kerf.json\` or from the workspace settings; \`kerf check\` fails when one is broken.`;
 
@@ -114,12 +114,12 @@ function latencyFindings(context: RuleContext): readonly Finding[] {
   if (budget.latencyMs === undefined || device === undefined) return [];
   const { latencyMs, latencyRangeMs } = estimateOn(device, model, analysis);
   if (latencyMs === null || latencyRangeMs === null || latencyRangeMs[1] <= budget.latencyMs) return [];
-  const [low, high] = latencyRangeMs.map((value) => value.toPrecision(3));
-  const estimate = `${latencyMs.toPrecision(3)} ms (${low} to ${high}) on ${device.name}`;
+  const [low, high] = latencyRangeMs.map(durationText);
+  const estimate = `${durationText(latencyMs)} (${low} to ${high}) on ${device.name}`;
   const over = latencyMs > budget.latencyMs;
   const message = over
-    ? `Estimated at ${estimate}; the budget allows ${budget.latencyMs} ms.`
-    : `Estimated at ${estimate}; the upper end is above the budget of ${budget.latencyMs} ms.`;
+    ? `Estimated at ${estimate}; the budget allows ${durationText(budget.latencyMs)}.`
+    : `Estimated at ${estimate}; the upper end is above the budget of ${durationText(budget.latencyMs)}.`;
   const rule = over ? overLatencyBudget : { id: overLatencyBudget.id, severity: 'warning' as const };
   return onModel(rule, message);
 }

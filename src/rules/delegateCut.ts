@@ -1,4 +1,9 @@
-import type { NodeId } from '../ir/model.ts';
+import type { Analysis } from '../analysis/report.ts';
+import type { DeviceProfile } from '../devices/profile.ts';
+import { targetRefusals } from '../devices/targets/refusal.ts';
+import { targetOfDevice } from '../devices/targets/registry.ts';
+import { computesInFloat } from '../devices/targets/target.ts';
+import type { Model, NodeId } from '../ir/model.ts';
 import { refusalsOf } from '../devices/refusal.ts';
 import { workOf } from '../devices/work.ts';
 import type { LayerWork } from '../devices/work.ts';
@@ -45,11 +50,27 @@ interface Pieces {
   readonly works: readonly LayerWork[];
 }
 
+/** Layers that the rules of the device's own target send back to the processor. */
+function leftByTarget(
+  device: DeviceProfile | undefined,
+  model: Model,
+  analysis: Analysis,
+): readonly NodeId[] {
+  const rules = device === undefined ? undefined : targetOfDevice(device, model.dialect);
+  if (rules === undefined) return [];
+  return targetRefusals(model, analysis, rules)
+    .filter(({ kind, reason }) => kind === 'processor' && reason !== computesInFloat)
+    .map(({ layer }) => layer);
+}
+
 function piecesOf({ device, model, analysis }: RuleContext): Pieces {
   const works = workOf(model, analysis).filter((work) => work.class !== 'free');
   // What is refused for its type alone goes in once the model is quantized; other rules speak of that.
   const refused = device === undefined ? [] : refusalsOf(device, model, works);
-  const left = new Set(refused.filter(({ reason }) => !isPrecision(reason)).map(({ layer }) => layer));
+  const left = new Set([
+    ...refused.filter(({ reason }) => !isPrecision(reason)).map(({ layer }) => layer),
+    ...leftByTarget(device, model, analysis),
+  ]);
   const pieces: LayerWork[][] = [];
   let cut: NodeId | undefined;
   let open: LayerWork[] | undefined;

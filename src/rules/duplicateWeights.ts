@@ -46,7 +46,7 @@ is also the output layer, layers that share parameters) come out of exporters li
     };
     return onModel(
       duplicateWeights,
-      `${count(copies.length, 'constant')} repeat what another one holds (${bytesText(fileBytes)}).`,
+      `${count(copies.length, 'constant')} ${copies.length === 1 ? 'repeats' : 'repeat'} what another one holds (${bytesText(fileBytes)}).`,
       [fix],
     );
   },

@@ -16,6 +16,8 @@ export const float32WeightsLarge: Rule = {
 **Remedy.** \`quantize-static\` when there is calibration data, \`quantize-dynamic\` when there is none, \`fp16\` when accuracy must
 not move.`,
   check(context) {
+    // float-on-integer-device says more about them, and offers the same.
+    if (context.device?.integerOnly === true) return [];
     const floats = constantBytes(context, 'float32');
     const total = context.analysis.totals.weightBytes;
     if (floats < worthwhile || floats < total / 2) return [];

@@ -7,7 +7,7 @@ import type { Model, NodeId, ValueId } from '../ir/model.ts';
 import { indexOf } from '../ir/walk.ts';
 import { predictBytes } from './gainBytes.ts';
 import type { Finding, Fix, Gain, RuleContext } from './rule.ts';
-import { bytesText } from './support.ts';
+import { bytesText, durationText } from './support.ts';
 import { largestOf } from './survey.ts';
 
 /** Gains smaller than this share of the whole are left out of titles. */
@@ -185,8 +185,8 @@ export function gainText({ device, analysis }: Pick<RuleContext, 'device' | 'ana
   if (gain.macs !== undefined) parts.push(`${countText(gain.macs)} MACs less`);
   if (gain.latencyMs !== undefined && device !== undefined) {
     const { before, after } = gain.latencyMs;
-    const now = before === null ? 'does not run now' : `${milliseconds(before)} now`;
-    parts.push(`about ${milliseconds(after)} on ${device.name} (${now})`);
+    const now = before === null ? 'does not run now' : `${durationText(before)} now`;
+    parts.push(`about ${durationText(after)} on ${device.name} (${now})`);
   }
   return parts.join(', ');
 }
@@ -194,8 +194,4 @@ export function gainText({ device, analysis }: Pick<RuleContext, 'device' | 'ana
 function countText(count: number): string {
   if (count >= 1e9) return `${(count / 1e9).toPrecision(3)} G`;
   return count >= 1e6 ? `${(count / 1e6).toPrecision(3)} M` : `${(count / 1e3).toPrecision(3)} k`;
-}
-
-function milliseconds(ms: number): string {
-  return ms >= 1 ? `${ms.toPrecision(3)} ms` : `${(ms * 1000).toPrecision(3)} µs`;
 }

@@ -131,13 +131,26 @@ const weight: Record<Severity, number> = { error: 0, warning: 1, information: 2,
  * names it, and the others are heard.
  */
 export function checkModel(context: RuleContext, among: readonly Rule[] = rules): readonly Finding[] {
-  const findings = [
-    ...withGains(
-      context,
-      among.flatMap((rule) => guarded(rule, context)),
-    ),
-  ];
+  const found = among.flatMap((rule) => guarded(rule, context));
+  const curable = found.some(({ rule }) => rule === missingWeights.id) ? found.map(withoutWeights) : found;
+  const findings = [...withGains(context, curable)];
   return findings.sort((a, b) => weight[a.severity] - weight[b.severity]);
+}
+
+/** Passes that only move nodes and types around, and so work on a model whose weights are not there. */
+const structural = new Set([
+  'simplify',
+  'layout',
+  'reorder',
+  'remove-layers',
+  'rename',
+  'set-shape',
+  'io-types',
+]);
+
+/** A cure that has to read weights is none where they are missing. */
+function withoutWeights(finding: Finding): Finding {
+  return { ...finding, fixes: finding.fixes.filter(({ pass }) => structural.has(pass)) };
 }
 
 function guarded(rule: Rule, context: RuleContext): readonly Finding[] {

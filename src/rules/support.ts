@@ -17,6 +17,13 @@ export function bytesText(bytes: number): string {
   return `${(bytes / 1e9).toPrecision(3)} GB`;
 }
 
+/** Times for people: "184 µs", "9.22 ms", "13.3 s". */
+export function durationText(ms: number): string {
+  if (ms < 0.9995) return `${(ms * 1000).toPrecision(3)} µs`;
+  if (ms < 999.5) return `${ms.toPrecision(3)} ms`;
+  return ms < 99_950 ? `${(ms / 1000).toPrecision(3)} s` : `${Math.round(ms / 1000)} s`;
+}
+
 /** The model file's bytes, or its weights' when the file is not known or its weights stand elsewhere. */
 export function storedBytes(context: RuleContext): number {
   return Math.max(context.fileBytes ?? 0, context.analysis.totals.weightBytes);
@@ -36,7 +43,7 @@ export function onLayers(
 ): readonly Finding[] {
   const first = layers[0];
   if (first === undefined) return [];
-  const where = layers.length === 1 ? '' : ` on ${layers.length} nodes`;
+  const where = layers.length === 1 ? '' : ` (${layers.length} layers)`;
   const finding = { rule: rule.id, severity: rule.severity, layer: first, message: message(where), fixes };
   return [layers.length === 1 ? finding : { ...finding, layers }];
 }

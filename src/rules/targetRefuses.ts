@@ -2,7 +2,7 @@ import { targetRefusals } from '../devices/targets/refusal.ts';
 import type { TargetRefusal } from '../devices/targets/refusal.ts';
 import { targetOfDevice } from '../devices/targets/registry.ts';
 import type { TargetRules } from '../devices/targets/target.ts';
-import { computesInFloat } from '../devices/targets/target.ts';
+import { againstFloat, computesInFloat } from '../devices/targets/target.ts';
 import type { NodeId } from '../ir/model.ts';
 import type { Finding, Fix, Rule, RuleContext, Severity } from './rule.ts';
 import { onLayers, onModel } from './support.ts';
@@ -26,10 +26,8 @@ everything behind falls back to the processor.
     const rules = targetOf(context);
     if (rules === undefined) return [];
     const groups = new Map<string, { readonly refusal: TargetRefusal; readonly layers: NodeId[] }>();
-    // float-on-integer-device has told of the float layers of such a device already.
-    const told = context.target === undefined && context.device?.integerOnly === true;
     for (const refusal of targetRefusals(model, analysis, rules)) {
-      if (told && refusal.reason === computesInFloat) continue;
+      if (isToldElsewhere(context, refusal)) continue;
       const key = `${refusal.kind} ${refusal.reason}`;
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { refusal, layers: [refusal.layer] });
@@ -39,11 +37,27 @@ everything behind falls back to the processor.
   },
 };
 
+/** Other rules say it: of open dimensions, of the float layers of a device, of where the accelerator's part ends. */
+function isToldElsewhere({ target, device }: RuleContext, { kind, reason }: TargetRefusal): boolean {
+  if (kind === 'shape') return true;
+  if (target !== undefined || device === undefined) return false;
+  return (
+    (device.integerOnly && reason === computesInFloat) ||
+    (kind === 'behind' && device.supported !== undefined) ||
+    (kind === 'refused' &&
+      reason.endsWith(againstFloat) &&
+      (device.class === 'mcu' || device.class === 'npu'))
+  );
+}
+
 const severities: Readonly<Record<TargetRefusal['kind'], Severity>> = {
   float: 'information',
   processor: 'warning',
+  behind: 'warning',
   numbers: 'warning',
   refused: 'error',
+  shape: 'error',
+  dialect: 'error',
 };
 
 /** The chosen target, or the one that the device has for models of this format. */

@@ -2,7 +2,7 @@ import type { NodeId } from '../ir/model.ts';
 import type { Rule } from './rule.ts';
 import { onLayers } from './support.ts';
 
-const consequence = 'Unknown because an earlier layer is';
+const consequence = 'Shapes and costs are unknown because those of an earlier layer are';
 
 export const unresolvedOperator: Rule = {
   id: 'unresolved-operator',

@@ -31,14 +31,19 @@ the codes behind every ReLU.
 **Remedy.** Quantize the original model again with asymmetric activations; \`quantize-static\` does that.`,
   check({ model }) {
     const layers: NodeId[] = [];
+    let worst = 0;
     for (const { node, graph } of placesOf(model)) {
       const found = model.dialect === 'tflite' ? tfliteResult(node, graph) : onnxResult(node, graph);
-      if (found !== undefined && unreachable(found.encoding, found.limit) > tolerated) layers.push(node.id);
+      const lost = found === undefined ? 0 : unreachable(found.encoding, found.limit);
+      if (lost <= tolerated) continue;
+      layers.push(node.id);
+      worst = Math.max(worst, lost);
     }
+    const most = `${layers.length === 1 ? '' : 'Up to '}${(100 * worst).toFixed(0)} %`;
     return onLayers(
       unusedQuantizationRange,
       layers,
-      (where) => `Much of the quantized range stands for values that the activation never gives${where}.`,
+      (where) => `${most} of the codes stand for values that the activation never gives${where}.`,
     );
   },
 };

@@ -5,6 +5,9 @@ import { capturesOf, indexOf } from '../ir/walk.ts';
 import type { Finding, Rule } from './rule.ts';
 import { bytesText, count, onLayers, onModel } from './support.ts';
 
+/** Bytes. */
+const worthwhile = 1024;
+
 export const unusedWeights: Rule = {
   id: 'unused-weights',
   severity: 'warning',
@@ -33,8 +36,10 @@ function unusedConstants(graph: Graph): readonly Finding[] {
   );
   if (unused.length === 0) return [];
   const fileBytes = unused.reduce((sum, value) => sum + bytes(value), 0);
+  // What nobody would notice in the size of the file is untidy, not wasteful.
+  const severity = fileBytes < worthwhile ? 'information' : unusedWeights.severity;
   const names = unused.length === 1 ? `“${unused[0]?.name}” is` : `${unused.length} constants are`;
-  return onModel(unusedWeights, `${names} never read (${bytesText(fileBytes)}).`, [
+  return onModel({ id: unusedWeights.id, severity }, `${names} never read (${bytesText(fileBytes)}).`, [
     { pass: 'simplify', options: {}, title: 'Remove what is unused', gain: { fileBytes } },
   ]);
 }

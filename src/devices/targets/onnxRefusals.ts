@@ -1,6 +1,6 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { DType } from '../../ir/dtype.ts';
-import type { Node, ValueId } from '../../ir/model.ts';
+import type { Graph, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { readFloats, readIntegers } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
@@ -24,12 +24,29 @@ const transparent = new Set(['Relu', 'Clip']);
 export function onnxRefusals(subject: Subject): void {
   const { graph, rules } = subject;
   const isQuantized = graph.nodes.some((node) => node.op === 'QuantizeLinear');
+  const fed = fedBy(graph);
   for (const node of graph.nodes) {
     if (quantizers.has(node.op)) continue;
     if (isQuantized) checkNode(subject, node);
-    else if (rules.elsewhere === 'processor' && subject.dtypeOf(node.outputs[0]) === 'float32')
+    else if (
+      rules.elsewhere === 'processor' &&
+      fed.has(node.id) &&
+      subject.dtypeOf(node.outputs[0]) === 'float32'
+    )
       subject.refuse(node, 'processor', computesInFloat);
   }
+}
+
+/** Nodes that compute on inputs of the model; what hangs on constants alone is computed when the model is loaded. */
+function fedBy(graph: Graph): ReadonlySet<NodeId> {
+  const flowing = new Set<ValueId>(graph.inputs.filter((id) => graph.values.get(id)?.constant === undefined));
+  const fed = new Set<NodeId>();
+  for (const node of graph.nodes) {
+    if (!node.inputs.some((id) => id !== null && flowing.has(id))) continue;
+    fed.add(node.id);
+    for (const id of node.outputs) if (id !== null) flowing.add(id);
+  }
+  return fed;
 }
 
 function checkNode(subject: Subject, node: Node): void {

@@ -65,6 +65,7 @@ const fields: Fields = {
     'fixed?': entriesOf(entriesOf(encoded)),
     'known?': entriesOf(positive),
     'sink?': listOf(text),
+    'given?': listOf(text),
     'residual?': listOf(text),
   }),
   'rewrites?': listOf(oneOf(['hard-swish', 'mean'])),
@@ -75,6 +76,7 @@ const fields: Fields = {
     depthwise: positive,
     rows: positive,
   }),
+  'channelBlock?': positive,
   'notes?': listOf(text),
   source: text,
 };

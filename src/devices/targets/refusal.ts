@@ -11,12 +11,15 @@ export interface TargetRefusal {
   /** '' for the model as a whole. */
   readonly layer: NodeId;
   /**
-   * `float`: computes in float where it stands; `processor`: goes back to the processor; `numbers`: a type, scale or zero
-   * point that the kernels do not take; `refused`: does not run.
+   * `float`: computes in float where it stands; `processor`: goes back to the processor; `behind`: does so because of a
+   * layer before it; `numbers`: a type, scale or zero point that the kernels do not take; `refused`: does not run;
+   * `shape`: an input without a fixed shape; `dialect`: a file format that it does not load.
    */
-  readonly kind: 'float' | 'processor' | 'numbers' | 'refused';
+  readonly kind: 'float' | 'processor' | 'behind' | 'numbers' | 'refused' | 'shape' | 'dialect';
   readonly reason: string;
 }
+
+const dialectNames = { onnx: 'ONNX', tflite: 'TFLite' } as const;
 
 /** What the checks of both dialects look at. */
 export interface Subject {
@@ -52,7 +55,8 @@ export function targetRefusals(model: Model, analysis: Analysis, rules: TargetRu
     },
   };
   if (model.dialect !== rules.dialect) {
-    subject.refuse(undefined, 'refused', `it loads ${rules.dialect} models, not ${model.dialect}`);
+    const [takes, given] = [rules.dialect, model.dialect].map((each) => dialectNames[each]);
+    subject.refuse(undefined, 'dialect', `it loads ${takes} models, not ${given}; convert this one first`);
     return found;
   }
   checkShapes(subject, types);
@@ -71,7 +75,7 @@ function checkShapes(
     const type = value?.type ?? types?.get(id);
     if (value?.constant !== undefined || type === undefined || !('shape' in type)) continue;
     const isFree = !Array.isArray(type.shape) || type.shape.some((dim) => typeof dim !== 'number');
-    if (isFree) refuse(undefined, 'refused', `the shape of the input ${id} must be given in numbers`);
+    if (isFree) refuse(undefined, 'shape', `the shape of the input ${id} must be given in numbers`);
   }
 }
 
@@ -92,5 +96,5 @@ function withRest(graph: Graph, found: readonly TargetRefusal[]): TargetRefusal[
   }
   const reason = `it comes after ${cut.op} ${cut.id}, where the accelerator's part of the model ends`;
   const rest = [...behind].filter((id) => !refused.has(id) && id !== cut.id);
-  return [...found, ...rest.map((layer) => ({ layer, kind: 'processor' as const, reason }))];
+  return [...found, ...rest.map((layer) => ({ layer, kind: 'behind' as const, reason }))];
 }

@@ -64,6 +64,8 @@ export interface TargetRules {
     readonly known?: Readonly<Record<string, number>>;
     /** Gives no real numbers: indices. */
     readonly sink?: readonly string[];
+    /** With integer kernels whose numbers follow rules of their own: models bring them, Kerf does not write them. */
+    readonly given?: readonly string[];
     /** Only the input that does not come from a weighted layer is encoded. */
     readonly residual?: readonly string[];
   };
@@ -82,6 +84,8 @@ export interface TargetRules {
     /** Channels from which a product with one scale per channel needs no repetition over a row. */
     readonly rows: number;
   };
+  /** Channels that float kernels compute at once; the last block is filled up, so part of one costs as much as all. */
+  readonly channelBlock?: number;
   readonly notes?: readonly string[];
   readonly source: string;
 }
@@ -114,3 +118,6 @@ export function operatorRule(
 
 /** The reason given for layers of a model that nobody quantized. */
 export const computesInFloat = 'it computes in float';
+
+/** How the reason ends that is given for compressed weights of a float layer. */
+export const againstFloat = 'against float activations';

@@ -3,7 +3,7 @@ import { operatorOf } from '../../ops/registry.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import type { Subject } from './refusal.ts';
 import type { IntegerType, OperatorRule } from './target.ts';
-import { computesInFloat, operatorRule } from './target.ts';
+import { againstFloat, computesInFloat, operatorRule } from './target.ts';
 
 const converters = new Set(['QUANTIZE', 'DEQUANTIZE']);
 
@@ -29,7 +29,7 @@ function checkFloat({ rules, graph, refuse }: Subject, node: Node, isQuantized: 
   });
   if (rules.elsewhere === 'processor') refuse(node, 'processor', computesInFloat);
   else if (hybrid && rules.hybrid === false)
-    refuse(node, 'refused', `${node.op} has no kernel for integer weights against float activations`);
+    refuse(node, 'refused', `${node.op} has no kernel for integer weights ${againstFloat}`);
   else if (isQuantized) refuse(node, 'float', `${node.op} computes in float`);
 }
 
@@ -44,19 +44,24 @@ function checkInteger(subject: Subject, node: Node): void {
   // Shapes, indices and masks have no scale, and nothing is asked of them.
   if (inputs.length === 0 && outputs.length === 0) return;
   const type = subject.dtypeOf(flowing[0]) as IntegerType;
+  if (rules.operators.given?.includes(node.op) === true) return;
   const rule = node.domain === '' ? operatorRule(rules, node.op, type) : undefined;
   if (rule === undefined) {
     const kind = rules.elsewhere === 'processor' ? 'processor' : 'refused';
-    refuse(node, kind, `${node.op} has no integer kernel`);
+    const what = node.domain === '' ? node.op : `the custom operator ${node.op}`;
+    refuse(node, kind, `it has no integer kernel for ${what}`);
     return;
   }
+  if (isWideSoftmax(subject, node)) return;
   const { types, symmetric } = rules.activations;
   for (const id of [...flowing, ...node.outputs]) {
     const encoding = id === null ? undefined : encodingOf(subject, id);
     const dtype = subject.dtypeOf(id);
     if (encoding === undefined || id === null || dtype === undefined) continue;
-    if (!types.some((each) => each === dtype))
+    if (!types.some((each) => each === dtype)) {
       refuse(node, 'numbers', `its activations are ${dtype}; the kernels take ${types.join(' and ')}`);
+      return;
+    }
     const needsZero = symmetric === true || dtype === 'int16';
     if (needsZero && encoding.zeroPoint.some((zero) => zero !== 0))
       refuse(node, 'numbers', `its ${dtype} activations have a zero point; the kernels take symmetric ones`);
@@ -64,6 +69,24 @@ function checkInteger(subject: Subject, node: Node): void {
   }
   if (role !== undefined) checkWeight(subject, node, role);
   checkScales(subject, node, rule, flowing, outputs);
+}
+
+/**
+ * Softmax of int8 to all of int16, which LiteRT and its Micro runtime have a kernel for: the scale is 2^-16, the zero point the
+ * least code.
+ */
+function isWideSoftmax(subject: Subject, { op, inputs, outputs }: Node): boolean {
+  const [output = null] = outputs;
+  const encoding = encodingOf(subject, output);
+  return (
+    op === 'SOFTMAX' &&
+    subject.rules.elsewhere === 'float' &&
+    subject.dtypeOf(inputs[0]) === 'int8' &&
+    subject.dtypeOf(output) === 'int16' &&
+    encoding !== undefined &&
+    Math.abs((encoding.scale[0] ?? 0) * 2 ** 16 - 1) < 1e-3 &&
+    encoding.zeroPoint[0] === -(2 ** 15)
+  );
 }
 
 function checkShape({ rules, graph, refuse }: Subject, node: Node, id: ValueId): void {

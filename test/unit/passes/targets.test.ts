@@ -144,18 +144,31 @@ describe('a target refuses', () => {
     expect(refusals(network(), 'qnn').length).toBeGreaterThan(10);
     expect(refusals(network(), 'ort-arm')).toEqual([]);
     expect(refusals(network(), 'tflm')).toEqual([
-      { layer: '', kind: 'refused', reason: 'it loads tflite models, not onnx' },
+      { layer: '', kind: 'dialect', reason: 'it loads TFLite models, not ONNX; convert this one first' },
     ]);
   });
 
   it.runIf(hasShared)('what comes after the first operator that an Edge TPU does not take', () => {
     const { model } = readModelFile(path.join(shared, 'models/tflite/micro_speech_quantized.tflite'));
     expect(refusals(model, 'edgetpu')).toEqual([]);
-    const { model: lstm } = readModelFile(path.join(shared, 'models/tflite/trained_lstm_int8.tflite'));
-    const found = refusals(lstm, 'edgetpu');
+    const { model: svdf } = readModelFile(path.join(shared, 'models/tflite/keyword_scrambled_8bit.tflite'));
+    const found = refusals(svdf, 'edgetpu');
     expect(found[0]?.reason).toContain('has no integer kernel');
     expect(found.some((each) => each.reason.startsWith('it comes after'))).toBe(true);
   });
+
+  it.runIf(hasShared)(
+    'no recurrent layer that brings its own integers, where there are kernels for it',
+    () => {
+      const read = (file: string) => readModelFile(path.join(shared, 'models/tflite', file)).model;
+      for (const target of ['tflm', 'xnnpack']) {
+        for (const file of ['trained_lstm_int8.tflite', 'dtln.tflite', 'keyword_scrambled_8bit.tflite'])
+          expect(refusals(read(file), target)).toEqual([]);
+        expect(refusals(read('person_detect_vela.tflite'), target)).toMatchObject([{ kind: 'refused' }]);
+      }
+      expect(refusals(read('person_detect_vela.tflite'), 'ethos-u')).toEqual([]);
+    },
+  );
 });
 
 it('a target of the other dialect is named as such', () => {

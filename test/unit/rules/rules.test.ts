@@ -81,7 +81,7 @@ describe('precision', () => {
       w2: tensor('float32', [16, 16, 1, 1]),
     });
     expect(of('float-on-integer-device', two, { device: device('coral_usb') })).toMatchObject([
-      { layer: 'conv', layers: ['conv', 'second'], message: expect.stringContaining('on 2 nodes') },
+      { layer: 'conv', layers: ['conv', 'second'], message: expect.stringContaining('(2 layers)') },
     ]);
     expect(of('float-on-integer-device', two, { device: device('pi4') })).toEqual([]);
     expect(of('float-on-integer-device', integerConv(), { device: device('coral_usb') })).toEqual([]);
@@ -222,7 +222,7 @@ describe('graph', () => {
       { severity: 'error', layer: 'conv', message: expect.stringContaining('has no Conv') },
     ]);
     expect(of('unsupported-operator', wide, { device: device('esp32s3') })).toMatchObject([
-      { severity: 'warning', message: expect.stringContaining('loads tflite, not onnx') },
+      { severity: 'warning', message: expect.stringContaining('loads TFLite models, not ONNX') },
     ]);
     expect(of('unsupported-operator', wide, { device: device('pi4') })).toEqual([]);
   });
