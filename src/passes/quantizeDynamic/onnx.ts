@@ -15,6 +15,7 @@ import { changedNodes, isOnnxOp, opsetOf, resultOf } from '../support/graph.ts';
 import { raiseOpset } from '../support/opset.ts';
 import { prepared } from '../support/prepare.ts';
 import { quantizeWeight } from '../support/quantization.ts';
+import { emitLstm, lstmDomain, lstmSize, lstmWeights } from './lstm.ts';
 
 /** DynamicQuantizeLinear is new in opset 11. */
 const neededOpset = 11;
@@ -34,7 +35,7 @@ export interface DynamicOptions {
 
 /**
  * Weights in int8 per output channel, activations quantized while the model runs:
- * DynamicQuantizeLinear, MatMulInteger, Cast, Mul, which ONNX Runtime joins into one kernel.
+ * DynamicQuantizeLinear, MatMulInteger, Cast, Mul, which ONNX Runtime joins into one kernel. LSTM has an operator of its own.
  */
 export async function quantizeDynamicOnnx(
   model: OnnxModel,
@@ -54,7 +55,7 @@ export async function quantizeDynamicOnnx(
   const editor = new GraphEditor(graph, start);
   const emitter: Emitter = { graph, editor, facts: factsOf(start), quantized: new Map() };
   const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
-  const { done, small, convolutions } = emitAll(emitter, options, allowed);
+  const { done, small, convolutions, recurrent } = emitAll(emitter, options, allowed);
   const remarks: string[] = [];
   if (convolutions > 0) {
     remarks.push(
@@ -65,6 +66,12 @@ export async function quantizeDynamicOnnx(
   // What was prepared is dropped as well, so nothing may be said of it.
   if (done === 0) return resultOf(model, model, [], ['no layer was quantized', ...remarks]);
   const result = editor.finish();
+  if (recurrent > 0) {
+    start = { ...start, opsets: new Map(start.opsets).set(lstmDomain, start.opsets.get(lstmDomain) ?? 1) };
+    remarks.push(
+      `${recurrent} LSTM as ONNX Runtime's own DynamicQuantizeLSTM, which other runtimes do not know`,
+    );
+  }
   const all = [
     ...notes,
     `${done} ${done === 1 ? 'layer quantizes its' : 'layers quantize their'} input while running`,
@@ -75,8 +82,14 @@ export async function quantizeDynamicOnnx(
 
 /** How many layers were quantized, and how many were left for being too small or convolutions. */
 function emitAll(emitter: Emitter, options: DynamicOptions, allowed: (node: Node) => boolean) {
-  const counts = { done: 0, small: 0, convolutions: 0 };
+  const counts = { done: 0, small: 0, convolutions: 0, recurrent: 0 };
   for (const node of emitter.graph.nodes) {
+    const gates = allowed(node) ? lstmWeights(emitter.graph, emitter.facts, node) : undefined;
+    if (gates !== undefined && lstmSize(gates) >= options.smallest) {
+      emitLstm(emitter.editor, node, gates);
+      counts.recurrent += 1;
+      counts.done += 1;
+    } else if (gates !== undefined) counts.small += 1;
     const weight = quantizable(emitter, node);
     if (weight === undefined || !allowed(node)) continue;
     if (node.op === 'Conv' && !options.conv) counts.convolutions += 1;

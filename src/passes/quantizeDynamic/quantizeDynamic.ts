@@ -44,7 +44,8 @@ export const quantizeDynamic: Pass = {
 function hasMatrix(node: Node, model: Model): boolean {
   const roles = operatorOf(model, node)?.weights?.(node, model) ?? [];
   return roles.some(
-    (role) => role.kind === 'matmul' || (model.dialect === 'tflite' && role.kind !== 'recurrent'),
+    (role) =>
+      role.kind === 'matmul' || (model.dialect === 'onnx' ? node.op === 'LSTM' : role.kind !== 'embedding'),
   );
 }
 

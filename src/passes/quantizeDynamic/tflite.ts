@@ -1,5 +1,6 @@
+import { intAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Node, TfliteModel, ValueId } from '../../ir/model.ts';
+import type { Graph, Node, NodeId, TfliteModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
@@ -15,9 +16,30 @@ import { symmetric } from '../support/tflite.ts';
 /** Operators with hybrid kernels: float32 activations, int8 weights (LiteRT kernels; see docs/passes.md). */
 const hybrid = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED', 'TRANSPOSE_CONV']);
 
+/** The same with state of their own, which stays float; their matrices are all of one type, with one scale each. */
+export const hybridRecurrent: ReadonlySet<string> = new Set([
+  'LSTM',
+  'UNIDIRECTIONAL_SEQUENCE_LSTM',
+  'BIDIRECTIONAL_SEQUENCE_LSTM',
+  'RNN',
+  'UNIDIRECTIONAL_SEQUENCE_RNN',
+  'BIDIRECTIONAL_SEQUENCE_RNN',
+  'SVDF',
+]);
+
 export interface HybridOptions {
   readonly perChannelDense: boolean;
   readonly smallest: number;
+}
+
+/** What became of the layers that were asked for. */
+export interface HybridLayers {
+  readonly model: TfliteModel;
+  readonly done: readonly NodeId[];
+  /** Layers with fewer weights than the smallest that pay. */
+  readonly small: number;
+  /** Recurrent layers with peepholes, whose hybrid kernels want those in integers too. */
+  readonly peepholes: number;
 }
 
 /** Stores weights as int8 and leaves the graph as it is: the kernels quantize their input as they run. */
@@ -26,42 +48,74 @@ export async function quantizeDynamicTflite(
   options: HybridOptions,
   context: PassContext,
 ): Promise<PassResult> {
+  const wanted = (node: Node) => context.layers === undefined || context.layers.has(node.id);
+  const { model: after, done, small, peepholes } = await withHybridWeights(model, options, wanted, context);
+  const notes = [`${done.length} layers have int8 weights and float32 activations`];
+  if (small > 0) notes.push(`${small} layers with fewer than ${options.smallest} weights left float`);
+  if (peepholes > 0) notes.push(`${peepholes} recurrent layers with peepholes left float`);
+  notes.push('TensorFlow Lite Micro has no such kernels: use quantize-static for microcontrollers');
+  const graph = after.graphs[0];
+  return resultOf(model, after, changedNodes(model.graphs[0], graph), notes);
+}
+
+/** Gives int8 weights to the wanted layers that have hybrid kernels and float32 activations. */
+export async function withHybridWeights(
+  model: TfliteModel,
+  { perChannelDense, smallest }: HybridOptions,
+  wanted: (node: Node) => boolean,
+  { step }: Pick<PassContext, 'step'>,
+): Promise<HybridLayers> {
   const graph = model.graphs[0];
   const editor = new GraphEditor(graph, model);
   const facts = factsOf(model);
   const stored = new Map<string, ValueId>();
-  let done = 0;
+  const done: NodeId[] = [];
   let small = 0;
+  let peepholes = 0;
   for (const [index, node] of graph.nodes.entries()) {
-    if (context.layers !== undefined && !context.layers.has(node.id)) continue;
-    const role = hybridRole(model, graph, node);
-    if (role === undefined) continue;
-    if (facts.dtypeOf(node.inputs[role.activation]) !== 'float32') continue;
-    const tensor = readableConstant(graph, node.inputs[role.input]) as Tensor;
-    if (sizeOf(tensor) < options.smallest) {
+    if (!wanted(node)) continue;
+    const roles = hybridRoles(model, graph, node);
+    if (roles.length === 0 || facts.dtypeOf(node.inputs[0]) !== 'float32') continue;
+    const tensorOf = (role: WeightRole) => readableConstant(graph, node.inputs[role.input]) as Tensor;
+    if (hasPeepholes(node)) {
+      peepholes += 1;
+      continue;
+    }
+    if (roles.reduce((sum, role) => sum + sizeOf(tensorOf(role)), 0) < smallest) {
       small += 1;
       continue;
     }
-    await context.step(index / graph.nodes.length, `quantizing ${node.id}`);
-    const axis = role.kind === 'matmul' && !options.perChannelDense ? undefined : role.outputAxis;
-    const id = node.inputs[role.input] as ValueId;
+    await step(index / graph.nodes.length, `quantizing ${node.id}`);
     const inputs = [...node.inputs];
-    inputs[role.input] = stored.get(`${id}|${axis}`) ?? store(editor, id, tensor, axis);
-    stored.set(`${id}|${axis}`, inputs[role.input] as ValueId);
+    for (const role of roles) {
+      const perTensor = role.kind === 'recurrent' || (role.kind === 'matmul' && !perChannelDense);
+      const axis = perTensor ? undefined : role.outputAxis;
+      const id = node.inputs[role.input] as ValueId;
+      const codes = stored.get(`${id}|${axis}`) ?? store(editor, id, tensorOf(role), axis);
+      stored.set(`${id}|${axis}`, codes);
+      inputs[role.input] = codes;
+    }
     editor.replaceNode(node.id, [{ ...node, inputs }]);
-    done += 1;
+    done.push(node.id);
   }
-  const notes = [`${done} layers have int8 weights and float32 activations`];
-  if (small > 0) notes.push(`${small} layers with fewer than ${options.smallest} weights left float`);
-  notes.push('TensorFlow Lite Micro has no such kernels: use quantize-static for microcontrollers');
-  const result = editor.finish();
-  return resultOf(model, withMainGraph(model, result), changedNodes(graph, result), notes);
+  return { model: withMainGraph(model, editor.finish()), done, small, peepholes };
 }
 
-function hybridRole(model: TfliteModel, graph: Graph, node: Node): WeightRole | undefined {
-  if (node.domain !== '' || !hybrid.has(node.op)) return undefined;
-  const role = operatorOf(model, node)?.weights?.(node, model)[0];
-  return role && readableConstant(graph, node.inputs[role.input])?.dtype === 'float32' ? role : undefined;
+/** The weights of a layer that a hybrid kernel reads, when all of them are float constants. */
+function hybridRoles(model: TfliteModel, graph: Graph, node: Node): readonly WeightRole[] {
+  const recurrent = hybridRecurrent.has(node.op);
+  if (node.domain !== '' || !(recurrent || hybrid.has(node.op))) return [];
+  // The basic LSTM kernel has no hybrid form.
+  if (node.op === 'LSTM' && intAttribute(node, 'kernel_type', 0) !== 0) return [];
+  const all = operatorOf(model, node)?.weights?.(node, model) ?? [];
+  const roles = recurrent ? all : all.slice(0, 1);
+  const isFloat = ({ input }: WeightRole) => readableConstant(graph, node.inputs[input])?.dtype === 'float32';
+  return roles.every(isFloat) ? roles : [];
+}
+
+function hasPeepholes(node: Node): boolean {
+  const places = node.op === 'BIDIRECTIONAL_SEQUENCE_LSTM' ? [9, 10, 11, 26, 27, 28] : [9, 10, 11];
+  return node.op.endsWith('LSTM') && places.some((place) => node.inputs[place] != null);
 }
 
 function store(editor: GraphEditor, id: ValueId, tensor: Tensor, axis: number | undefined): ValueId {

@@ -14,6 +14,7 @@ import type { Encoding } from '../support/quantization.ts';
 import { equalizedFor } from './equalizedFor.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
+import { leftNotes } from './recurrent.ts';
 import type { WeightRounding } from './weights.ts';
 import { roundedFor } from './weights.ts';
 import { activationType, planOnnx } from './onnxPlan.ts';
@@ -85,6 +86,7 @@ export async function quantizeOnnx(
   const notes = [...ready.notes, ...forms, ...rounded.notes];
   if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
   notes.push(...planNotes(start, plan, context.calibrator));
+  notes.push(...leftNotes(start, plan));
   if (activationType(rules) === 'uint16')
     notes.push(
       'ONNX Runtime on a CPU has no kernels for 16-bit activations and computes in float: as accurate, but slower',

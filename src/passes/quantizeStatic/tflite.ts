@@ -11,6 +11,7 @@ import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding, symmetricWide } from '../support/quantization.ts';
 import { equalizedFor } from './equalizedFor.ts';
+import { recurrentTflite } from './recurrent.ts';
 import { emitTflite } from './tfliteEmit.ts';
 import type { Group, TflitePlan } from './tflitePlan.ts';
 import { codesOf, groupRoot, planTflite } from './tflitePlan.ts';
@@ -85,12 +86,14 @@ export async function quantizeTflite(
     scales: rounded.scales,
     ...options,
   });
+  const recurrent = await recurrentTflite(withMainGraph(start, graph), plan, options.rules, allowed, context);
   const notes = [
     ...ready.notes,
     ...rounded.notes,
-    ...planNotes(start, plan, context.calibrator, codesOf(options.rules)),
+    ...planNotes(start, plan, recurrent.hybrid, context.calibrator, codesOf(options.rules)),
+    ...recurrent.notes,
   ];
-  return resultOf(model, withMainGraph(start, graph), changedNodes(model.graphs[0], graph), notes);
+  return resultOf(model, recurrent.model, changedNodes(model.graphs[0], recurrent.model.graphs[0]), notes);
 }
 
 function isUsable(range: ObservedRange | undefined): boolean {
@@ -113,10 +116,16 @@ function encodeGroup(
   return dtype === 'int16' ? symmetricWide({ min, max }) : activationEncoding({ min, max }, 'int8');
 }
 
-function planNotes(model: TfliteModel, plan: TflitePlan, calibrator: Calibrator, dtype: string): string[] {
+function planNotes(
+  model: TfliteModel,
+  plan: TflitePlan,
+  hybrid: ReadonlySet<string>,
+  calibrator: Calibrator,
+  dtype: string,
+): string[] {
   const left = new Map<string, number>();
   for (const node of model.graphs[0].nodes) {
-    if (!plan.nodes.has(node.id)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
+    if (!plan.nodes.has(node.id) && !hybrid.has(node.id)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
   }
   const total = model.graphs[0].nodes.length;
   const notes = [

@@ -1,0 +1,69 @@
+import type { TargetRules } from '../../devices/targets/target.ts';
+import type { Node, NodeId, OnnxModel, TfliteModel } from '../../ir/model.ts';
+import { graphsOf } from '../../ir/walk.ts';
+import { operatorOf } from '../../ops/registry.ts';
+import type { PassContext } from '../pass.ts';
+import { hybridRecurrent, withHybridWeights } from '../quantizeDynamic/tflite.ts';
+import type { OnnxPlan } from './onnxPlan.ts';
+import type { TflitePlan } from './tflitePlan.ts';
+
+export interface RecurrentLayers {
+  readonly model: TfliteModel;
+  /** Layers with int8 weights and float activations. */
+  readonly hybrid: ReadonlySet<NodeId>;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Recurrent layers of a statically quantized TFLite model. Their full-integer form quantizes the state as well, whose range
+ * calibration cannot see; so they get int8 weights against float activations where the target has such kernels, and
+ * otherwise stay in float.
+ */
+export async function recurrentTflite(
+  model: TfliteModel,
+  plan: TflitePlan,
+  rules: TargetRules,
+  allowed: (node: Node) => boolean,
+  context: PassContext,
+): Promise<RecurrentLayers> {
+  const isRecurrent = (node: Node) =>
+    hybridRecurrent.has(node.op) && allowed(node) && !plan.nodes.has(node.id);
+  const all = model.graphs[0].nodes.filter(isRecurrent);
+  const options = { perChannelDense: false, smallest: 1024 };
+  const { model: result, done } =
+    rules.hybrid === false
+      ? { model, done: [] }
+      : await withHybridWeights(model, options, isRecurrent, context);
+  const notes: string[] = [];
+  if (done.length > 0)
+    notes.push(
+      `${layers(done.length, 'has', 'have')} int8 weights and float activations: the kernels quantize their input as they run`,
+    );
+  if (all.length > done.length)
+    notes.push(
+      `${layers(all.length - done.length, 'stays', 'stay')} in float: their full-integer form quantizes the state as well, which this pass does not write`,
+    );
+  return { model: result, hybrid: new Set(done), notes };
+}
+
+function layers(count: number, one: string, several: string): string {
+  return count === 1 ? `1 recurrent layer ${one}` : `${count} recurrent layers ${several}`;
+}
+
+/** What static quantization leaves alone in ONNX models: recurrent layers, and the bodies of If and Loop. */
+export function leftNotes(model: OnnxModel, plan: OnnxPlan): string[] {
+  const [main, ...bodies] = graphsOf(model);
+  const isLstm = (node: Node) => node.op === 'LSTM' && !plan.nodes.has(node.id);
+  const notes: string[] = [];
+  if (main?.nodes.some(isLstm) === true)
+    notes.push('quantize-dynamic, applied afterwards, gives LSTM int8 weights on ONNX Runtime');
+  const inside = new Map<string, number>();
+  for (const body of bodies)
+    for (const node of body.nodes)
+      if (operatorOf(model, node)?.weights !== undefined) inside.set(node.op, (inside.get(node.op) ?? 0) + 1);
+  if (inside.size > 0) {
+    const list = [...inside].map(([op, count]) => `${count} ${op}`).join(', ');
+    notes.push(`left in float inside of If, Loop or functions, which passes do not enter: ${list}`);
+  }
+  return notes;
+}
