@@ -17,7 +17,7 @@ export function callHierarchy({ store }: Services, texts: TextForms): vscode.Cal
       const shown = await texts.print(document);
       const id = shown.index.layerAt(item.selectionRange.start.line);
       if (id === undefined) return [];
-      const peers = peersOf(await document.ask('node', { id }));
+      const peers = peersOf(await document.ask('node', { id, brief: true }));
       return [...new Set(peers)].flatMap((peer) => itemOf(shown, peer) ?? []);
     });
   return {

@@ -20,7 +20,7 @@ export function hover(texts: TextForms, findings: FindingsView, times: LayerTime
       const layer = shown?.index.layerAt(line);
       if (shown === undefined || layer === undefined) return undefined;
       const [details, known] = await Promise.all([
-        shown.document.ask('node', { id: layer }),
+        shown.document.ask('node', { id: layer, brief: true }),
         times.of(shown.document),
       ]);
       const text = new vscode.MarkdownString(undefined, true);

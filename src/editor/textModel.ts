@@ -32,9 +32,11 @@ export interface TextIndex {
 
 export function indexText(form: TextForm): TextIndex {
   const { names } = form;
-  const lineOfLayer = new Map(form.layers.map((id, index) => [id, form.layerLines[index] as number]));
-  const layerOfLine = new Map(form.layers.map((id, index) => [form.layerLines[index] as number, id]));
   const lines = form.text.split('\n');
+  /** 1 + number of the layer that stands on a line; 0 is none. */
+  const layerOfLine = new Uint32Array(lines.length);
+  form.layerLines.forEach((line, index) => (layerOfLine[line] = index + 1));
+  let lineOfLayer: ReadonlyMap<string, number> | undefined;
   const firstOnLine = startsOf(names.line, lines.length);
   const byValue = placesByValue(names.value, names.values.length);
   const span = (place: number): TextSpan => ({
@@ -57,8 +59,11 @@ export function indexText(form: TextForm): TextIndex {
   return {
     form,
     lines,
-    layerAt: (line) => layerOfLine.get(line),
-    lineOf: (layer) => lineOfLayer.get(layer),
+    layerAt: (line) => form.layers[(layerOfLine[line] ?? 0) - 1],
+    lineOf(layer) {
+      lineOfLayer ??= new Map(form.layers.map((id, index) => [id, form.layerLines[index] as number]));
+      return lineOfLayer.get(layer);
+    },
     valueAt: (line, column) => spansOn(line).find(({ start, end }) => start <= column && column <= end),
     spansOn,
     nameOf: ({ value }) => names.values[value] ?? '',

@@ -67,9 +67,10 @@ function build({ form }: TextIndex, rows: ReadonlyMap<string, LayerRow>): readon
       const limit = next < form.layers.length ? (form.layerLines[next] as number) : printed.end;
       while (isBodyBefore(form.graphs[graph], Math.min(limit, printed.end))) bodies.push(readGraph());
       const end = bodies.at(-1)?.end ?? line;
-      openScopes(stack, scopePath(labelOf(id, rows)), line);
-      (stack.at(-1) as Open).children.push({ kind: 'layer', id, line, end, children: bodies });
-      for (const open of stack.slice(1)) open.end = end;
+      openScopes(stack, labelOf(id, rows), line);
+      const children = bodies.length === 0 ? noBodies : bodies;
+      (stack.at(-1) as Open).children.push({ kind: 'layer', id, line, end, children });
+      for (let depth = 1; depth < stack.length; depth += 1) (stack[depth] as Open).end = end;
     }
     collapse(root);
     return root;
@@ -85,8 +86,12 @@ function isBodyBefore(
   return printed !== undefined && printed.kind === 'body' && printed.line < line;
 }
 
-/** Closes the scopes that the path leaves and opens those that it enters. */
-function openScopes(stack: Open[], path: readonly string[], line: number): void {
+const noBodies: readonly ScopeNode[] = [];
+
+/** Closes the scopes that the layer is not in and opens those that it is in. */
+function openScopes(stack: Open[], label: string, line: number): void {
+  if (isInSame(stack, label)) return;
+  const path = scopePath(label);
   let depth = 0;
   while (depth < path.length && stack[depth + 1]?.name === path[depth]) depth += 1;
   stack.length = depth + 1;
@@ -95,6 +100,19 @@ function openScopes(stack: Open[], path: readonly string[], line: number): void 
     (stack.at(-1) as Open).children.push(opened);
     stack.push(opened);
   }
+}
+
+/** Whether a layer is in the innermost open scope: neighbours mostly are, and their names need not be taken apart. */
+function isInSame(stack: readonly Open[], label: string): boolean {
+  let at = label.startsWith('/') ? 1 : 0;
+  for (let depth = 1; depth < stack.length; depth += 1) {
+    const { name } = stack[depth] as Open;
+    if (!label.startsWith(name, at) || label[at + name.length] !== '/') return false;
+    at += name.length + 1;
+  }
+  const rest = label.indexOf('/', at);
+  const joined = label.indexOf(';');
+  return joined === -1 && rest === -1;
 }
 
 /** A scope around a single thing says nothing that its content does not. */

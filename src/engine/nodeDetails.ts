@@ -1,7 +1,7 @@
 import type { Analysis, LayerCost } from '../analysis/report.ts';
 import { formatAttribute } from '../formats/text/attributes.ts';
 import { KerfError } from '../ir/errors.ts';
-import type { Graph, Model, Node, Quantization, ValueId } from '../ir/model.ts';
+import type { Graph, Model, Node, NodeId, Quantization, ValueId } from '../ir/model.ts';
 import { describeType } from '../ir/types.ts';
 import { graphsOf, indexOf } from '../ir/walk.ts';
 import { operatorOf } from '../ops/registry.ts';
@@ -36,6 +36,17 @@ export function findNode(model: Model, id: string): { graph: Graph; node: Node; 
   throw new KerfError('not-found', `the model has no layer '${id}'`);
 }
 
+const costs = new WeakMap<Analysis, ReadonlyMap<NodeId, LayerCost>>();
+
+function costsOf(analysis: Analysis): ReadonlyMap<NodeId, LayerCost> {
+  let known = costs.get(analysis);
+  if (known === undefined) {
+    known = new Map(analysis.layers.map((layer) => [layer.id, layer]));
+    costs.set(analysis, known);
+  }
+  return known;
+}
+
 /** Everything the details panel shows of one layer. */
 export function nodeDetails(
   model: Model,
@@ -45,7 +56,7 @@ export function nodeDetails(
   findings: readonly Finding[],
 ): NodeDetails {
   const { graph, node, graphNumber } = findNode(model, id);
-  const cost = analysis.layers.find((layer) => layer.id === id);
+  const cost = costsOf(analysis).get(id);
   const details = (value: ValueId | null, index: number, side: 'input' | 'output') =>
     value === null ? undefined : valueDetails(model, graph, node, analysis, value, index, side);
   const present = (value: ValueDetails | undefined): value is ValueDetails => value !== undefined;

@@ -215,7 +215,8 @@ export interface EngineApi {
   inspect(p: { handle: Handle; bind?: Bindings; sparsity?: boolean }): InspectReport;
   /** Findings on nodes are those that `checks` leaves; all of them without it. */
   graph(p: { handle: Handle; device?: string; graph?: number; checks?: Checks }): GraphView;
-  node(p: { handle: Handle; id: string; device?: string; checks?: Checks }): NodeDetails;
+  /** `brief`: without passes and findings, which look at the whole model the first time they are asked for. */
+  node(p: { handle: Handle; id: string; device?: string; checks?: Checks; brief?: boolean }): NodeDetails;
   layers(p: { handle: Handle }): { layers: readonly LayerCost[]; memory: MemoryPlan | null };
   tensor(p: { handle: Handle; graph?: number; value: string }): TensorStatistics;
   /** Some elements of a constant, as many as a page holds at most. */

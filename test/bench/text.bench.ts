@@ -47,9 +47,13 @@ for (const size of process.argv[2] === undefined ? [10_000, 100_000] : [Number(p
   const rows = analysis.layers.map(layerRow);
   const findings = timed('findings, first time', () => checkModel({ model, analysis, budget: {} }));
   const line = (i: number) => form.layerLines[(i * 7919) % form.layers.length] ?? 0;
-  request('hover: details of a layer', (i) =>
-    nodeDetails(model, analysis, form.layers[(i * 7919) % form.layers.length] ?? '', passes, findings),
+  const layer = (i: number) => form.layers[(i * 7919) % form.layers.length] ?? '';
+  timed('hover: the first', () => nodeDetails(model, analysis, layer(0), [], []));
+  request('hover, later', (i) => nodeDetails(model, analysis, layer(i), [], []));
+  timed('light bulb: passes of a layer, first time', () =>
+    nodeDetails(model, analysis, layer(0), passes, findings),
   );
+  request('light bulb, later', (i) => nodeDetails(model, analysis, layer(i), passes, findings));
   request('definition and references of a value', (i) => {
     const [span] = index.spansOn(line(i));
     return span && index.places(span);

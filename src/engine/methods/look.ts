@@ -79,9 +79,11 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
       return graphView(held.model, analysis, shownFindings(held, device, checks), estimate, graph);
     },
 
-    node({ handle, id, device, checks }) {
+    node({ handle, id, device, checks, brief = false }) {
       const held = store.get(handle);
-      return nodeDetails(held.model, analyse(held.model), id, passes, shownFindings(held, device, checks));
+      const analysis = analyse(held.model);
+      if (brief) return nodeDetails(held.model, analysis, id, [], []);
+      return nodeDetails(held.model, analysis, id, passes, shownFindings(held, device, checks));
     },
 
     layers({ handle }) {
