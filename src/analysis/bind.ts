@@ -12,6 +12,8 @@ export interface Bound {
   readonly inputs: ReadonlyMap<string, Shape>;
   /** Symbols that are still free; unnamed ones are called `input[axis]`. */
   readonly free: ReadonlySet<string>;
+  /** The same text means that `apply` does the same. */
+  readonly key: string;
   /** A declared type with bound symbols replaced; symbols that no input has are unknown. */
   apply(type: ValueType): ValueType;
 }
@@ -38,9 +40,19 @@ export function bindDimensions(model: Model, bind: Bindings): Bound {
     });
     inputs.set(feed.id, bound);
   }
+  return boundTo(inputs, free, symbols);
+}
+
+/** These symbols have numbers, those are free; all others are unknown, because files use them carelessly. */
+export function boundTo(
+  inputs: ReadonlyMap<string, Shape>,
+  free: ReadonlySet<string>,
+  symbols: ReadonlyMap<string, number>,
+): Bound {
   const dimOf = (dim: Dim): Dim =>
     typeof dim === 'string' ? (symbols.get(dim) ?? (free.has(dim) ? dim : null)) : soundDim(dim);
-  return { inputs, free, apply: (type) => substitute(type, dimOf) };
+  const key = JSON.stringify([[...symbols], [...free]]);
+  return { inputs, free, key, apply: (type) => substitute(type, dimOf) };
 }
 
 /** Every name that `bind` takes for a model: symbols, inputs with a free dimension, and `input[axis]`. */

@@ -1,3 +1,4 @@
+import { bodiesOf } from '../ir/attribute.ts';
 import { byteSize } from '../ir/dtype.ts';
 import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
 import type { ValueType } from '../ir/types.ts';
@@ -7,11 +8,12 @@ import { operatorOf } from '../ops/registry.ts';
 import type { Bound } from './bind.ts';
 import { functionOf } from './functions.ts';
 import { readsOf } from './order.ts';
+import { costs } from './remembered.ts';
 import type { LayerCost } from './report.ts';
 import type { Scope } from './scope.ts';
 import { bodiesIn, lookUp } from './scope.ts';
-import { costContext } from './types.ts';
-import type { WeightLedger } from './weights.ts';
+import { costContexts } from './types.ts';
+import type { WeightLedger, WeightShare } from './weights.ts';
 import { constantValues } from './weights.ts';
 
 /** Bytes of a value of this type, or `undefined` when its size is not known. */
@@ -24,25 +26,33 @@ export function bytesOf(type: ValueType | undefined): number | undefined {
 /** Prices nodes of one analysis, each run of a body once. */
 export class Pricer {
   readonly #model: Model;
-  readonly #bound: Bound;
+  readonly #contextOf: ReturnType<typeof costContexts>;
   readonly #bodies = new Map<Scope, OpCost>();
 
   constructor(model: Model, bound: Bound) {
     this.#model = model;
-    this.#bound = bound;
+    this.#contextOf = costContexts(model, bound, (inner) => this.#bodyCost(inner));
   }
 
   /** Arithmetic of a node: its operator's rule, the sum of its function's body, or unknown. */
   costOf(node: Node, scope: Scope): OpCost {
-    if (functionOf(this.#model, node) !== undefined) return this.#functionCost(node, scope);
+    return this.priceOf(node, scope).cost;
+  }
+
+  /** The same, and whether the rule looked at nothing but the node and the types around it. */
+  priceOf(node: Node, scope: Scope): { readonly cost: OpCost; readonly local: boolean } {
+    if (functionOf(this.#model, node) !== undefined)
+      return { cost: this.#functionCost(node, scope), local: false };
     const operator = operatorOf(this.#model, node);
     if (operator === undefined) {
-      return { macs: undefined, otherOps: undefined, formula: `unknown: ${node.op} is not described` };
+      const formula = `unknown: ${node.op} is not described`;
+      return { cost: { macs: undefined, otherOps: undefined, formula }, local: true };
     }
-    if (operator.cost === undefined) return { macs: 0, otherOps: 0, formula: 'moves data only' };
-    return operator.cost(
-      costContext(node, scope, this.#model, this.#bound, (inner) => this.#bodyCost(inner)),
-    );
+    if (operator.cost === undefined)
+      return { cost: { macs: 0, otherOps: 0, formula: 'moves data only' }, local: true };
+    const context = this.#contextOf(node, scope);
+    const cost = operator.cost(context);
+    return { cost, local: context.local };
   }
 
   #functionCost(node: Node, scope: Scope): OpCost {
@@ -77,23 +87,51 @@ export function total(terms: readonly (number | undefined)[]): number | undefine
   return sum;
 }
 
-/** The row of one node of the main graph. */
+/** The row of one node of a graph. */
 export function layerCost(
   node: Node,
   scope: Scope,
   model: Model,
   tools: { readonly pricer: Pricer; readonly ledger: WeightLedger },
 ): LayerCost {
-  const cost = tools.pricer.costOf(node, scope);
   const share = tools.ledger.shareOf(node, scope);
+  const derived = constantValues(scope, model);
+  const plain = bodiesIn(scope, node).length === 0 && bodiesOf(node).length === 0;
+  const ground = {
+    opsets: scope.opsets,
+    inputs: node.inputs.map((id) => (id === null ? undefined : lookUp(scope, id))),
+    outputs: node.outputs.map((id) => (id === null ? undefined : scope.known.get(id))),
+    derived: [...node.inputs, ...node.outputs].map((id) => id !== null && derived.has(id)),
+    params: share.params,
+    weightBytes: share.bytes,
+  };
+  const former = plain ? costs.find(node, ground) : undefined;
+  if (former !== undefined) return former;
+  const { cost, local } = tools.pricer.priceOf(node, scope);
+  const layer = rowOf(node, scope, { cost, share, derived, family: familyOf(node, model) });
+  if (plain && local) costs.keep(node, ground, layer);
+  return layer;
+}
+
+function familyOf(node: Node, model: Model): LayerCost['family'] {
+  return operatorOf(model, node)?.family ?? 'other';
+}
+
+interface Priced {
+  readonly cost: OpCost;
+  readonly share: WeightShare;
+  readonly derived: ReadonlySet<ValueId>;
+  readonly family: LayerCost['family'];
+}
+
+function rowOf(node: Node, scope: Scope, { cost, share, derived, family }: Priced): LayerCost {
   const outputs = node.outputs.filter((id): id is ValueId => id !== null && id !== '');
   const types = outputs.map((id) => scope.known.get(id)?.type);
-  const derived = constantValues(scope, model);
   return {
     id: node.id,
     name: node.name,
     op: node.op,
-    family: operatorOf(model, node)?.family ?? 'other',
+    family,
     params: share.params,
     weightBytes: share.bytes,
     macs: cost.macs,

@@ -1,9 +1,9 @@
+import { bodiesOf } from '../ir/attribute.ts';
 import type { Graph, Model, Node, ValueId } from '../ir/model.ts';
 import { feedsOf } from '../ir/model.ts';
-import { indexOf } from '../ir/walk.ts';
+import { capturesOf, indexOf } from '../ir/walk.ts';
 import { operatorOf } from '../ops/registry.ts';
 import { bytesOf } from './cost.ts';
-import { readsOf } from './order.ts';
 import type { Scope } from './scope.ts';
 import { bodiesIn } from './scope.ts';
 import { constantValues } from './weights.ts';
@@ -26,6 +26,7 @@ interface Layout {
   readonly derived: ReadonlySet<ValueId>;
   /** Last step that reads each value. */
   readonly lastRead: ReadonlyMap<ValueId, number>;
+  readonly isOutput: ReadonlySet<ValueId>;
   readonly blockOf: Map<ValueId, Block>;
   readonly blocks: Block[];
   readonly options: LayoutOptions;
@@ -57,6 +58,7 @@ export function layOut(
     order,
     derived: constantValues(scope, model),
     lastRead: lastReads(scope.graph, order),
+    isOutput: indexOf(scope.graph).isOutput,
     blockOf: new Map(),
     blocks: [],
   };
@@ -83,7 +85,8 @@ function persistentValues(graph: Graph, derived: ReadonlySet<ValueId>): Readonly
 function lastReads(graph: Graph, order: readonly Node[]): ReadonlyMap<ValueId, number> {
   const last = new Map<ValueId, number>();
   order.forEach((node, step) => {
-    for (const id of readsOf(node)) last.set(id, step);
+    for (const id of node.inputs) if (id !== null) last.set(id, step);
+    for (const body of bodiesOf(node)) for (const id of capturesOf(body)) last.set(id, step);
   });
   for (const id of graph.outputs) last.set(id, Math.max(0, order.length - 1));
   return last;
@@ -98,7 +101,7 @@ function addBlock(layout: Layout, id: ValueId, step: number, forever = false): b
     bytes,
     first: step,
     last: forever ? end : Math.max(step, layout.lastRead.get(id) ?? step),
-    pinned: forever || indexOf(layout.scope.graph).isOutput.has(id),
+    pinned: forever || layout.isOutput.has(id),
   };
   layout.blockOf.set(id, block);
   layout.blocks.push(block);
@@ -126,7 +129,7 @@ function addOutputs(layout: Layout, node: Node, step: number, returned: Readonly
       continue;
     }
     host.last = Math.max(host.last, layout.lastRead.get(id) ?? step);
-    host.pinned ||= indexOf(layout.scope.graph).isOutput.has(id);
+    host.pinned ||= layout.isOutput.has(id);
     layout.blockOf.set(id, host);
   }
   return true;

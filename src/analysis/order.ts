@@ -23,9 +23,9 @@ export function executionOrder(graph: Graph): ExecutionOrder {
 function findOrder(graph: Graph): ExecutionOrder {
   const { producer } = indexOf(graph);
   const done = new Set<ValueId>();
-  const early = (id: ValueId) => producer.has(id) && !done.has(id);
+  const early = (id: ValueId | null) => id !== null && producer.has(id) && !done.has(id);
   for (const node of graph.nodes) {
-    if (readsOf(node).some(early)) {
+    if (node.inputs.some(early) || bodiesOf(node).some((body) => [...capturesOf(body)].some(early))) {
       const sorted = topologicalOrder(graph);
       return { nodes: sorted.order, cyclic: sorted.cyclic };
     }

@@ -8,10 +8,12 @@ import { operatorOf, sameDomain } from '../ops/registry.ts';
 import type { Bound } from './bind.ts';
 import { functionOf, instantiate, storedBody } from './functions.ts';
 import { executionOrder } from './order.ts';
+import { type InferredOutputs, inferences } from './remembered.ts';
 import type { Scope } from './scope.ts';
 import { addBody, CallMemory, lookUp, newScope, withNested } from './scope.ts';
 
 const nothing: Known = {};
+const noOpsets: ReadonlyMap<string, number> = new Map();
 
 /** Bodies inside bodies, and functions calling functions, are followed this deep. */
 const deepest = 48;
@@ -35,10 +37,24 @@ export interface Inference {
   readonly others: readonly Scope[];
 }
 
-/** Infers element types and shapes of every value. Never throws on damaged graphs: what cannot be said is absent. */
+const kept = new WeakMap<Model, Map<string, Inference>>();
+
+/**
+ * Infers element types and shapes of every value. Never throws on damaged graphs: what cannot be said is absent. Made
+ * once per model and binding.
+ */
 export function inferTypes(model: Model, bound: Bound, resizes: ReadonlyMap<string, Shape>): Inference {
+  const key = JSON.stringify([bound.key, [...bound.inputs], [...resizes]]);
+  const known = kept.get(model) ?? new Map<string, Inference>();
+  kept.set(model, known);
+  const inference = known.get(key) ?? infer(model, bound, resizes);
+  known.set(key, inference);
+  return inference;
+}
+
+function infer(model: Model, bound: Bound, resizes: ReadonlyMap<string, Shape>): Inference {
   const run: Run = { model, bound, nestedSteps: 0, calls: new CallMemory() };
-  const opsets = model.dialect === 'onnx' ? model.opsets : new Map<string, number>();
+  const opsets = model.dialect === 'onnx' ? model.opsets : noOpsets;
   const main = newScope(model.graphs[0], opsets);
   for (const id of main.graph.inputs) {
     const shape = resizes.get(id) ?? bound.inputs.get(id);
@@ -76,12 +92,43 @@ function inferScope(scope: Scope, run: Run): void {
 
 function inferNode(node: Node, scope: Scope, run: Run): void {
   if (scope.depth > 0) run.nestedSteps += 1;
-  const results = exhausted(scope, run) ? [] : resultsOf(node, scope, run);
-  node.outputs.forEach((id, index) => {
-    if (id === null || id === '') return;
-    const inferred = sane(results[index] ?? nothing);
-    const settled = settle(inferred, scope.graph.values.get(id)?.type, run.bound);
-    if (settled.type !== undefined) scope.known.set(id, settled);
+  const context = new NodeContext(node, scope, run);
+  const settled = exhausted(scope, run)
+    ? settledOutputs(node, [], context, run)
+    : rememberedOutputs(node, context, scope, run);
+  for (let index = 0; index < settled.length; index += 1) {
+    const known = settled[index];
+    if (known !== undefined) scope.known.set(node.outputs[index] as ValueId, known);
+  }
+}
+
+/** What a former analysis made of the node, when nothing that it looked at has changed; made now otherwise. */
+function rememberedOutputs(node: Node, context: NodeContext, scope: Scope, run: Run): InferredOutputs {
+  const ground = {
+    opsets: scope.opsets,
+    bound: run.bound.key,
+    inputs: node.inputs.map((_, index) => context.input(index)),
+    declared: node.outputs.map((_, index) => context.declared(index)),
+  };
+  // What a call of a function gives depends on the function, which is the model's.
+  const calls = functionOf(run.model, node) !== undefined;
+  const former = calls ? undefined : inferences.find(node, ground);
+  if (former !== undefined) return former;
+  const settled = settledOutputs(node, resultsOf(node, scope, run, context), context, run);
+  if (!calls && context.local) inferences.keep(node, ground, settled);
+  return settled;
+}
+
+function settledOutputs(
+  node: Node,
+  results: readonly Known[],
+  context: NodeContext,
+  run: Run,
+): InferredOutputs {
+  return node.outputs.map((id, index) => {
+    if (id === null || id === '') return undefined;
+    const settled = settle(sane(results[index] ?? nothing), context.declared(index), run.bound);
+    return settled.type === undefined ? undefined : settled;
   });
 }
 
@@ -104,8 +151,7 @@ function exhausted(scope: Scope, run: Run): boolean {
   return scope.depth > 0 && run.nestedSteps > mostNestedSteps;
 }
 
-function resultsOf(node: Node, scope: Scope, run: Run): readonly Known[] {
-  const context = new NodeContext(node, scope, run);
+function resultsOf(node: Node, scope: Scope, run: Run, context: NodeContext): readonly Known[] {
   const def = functionOf(run.model, node);
   if (def !== undefined) {
     const inputs = node.inputs.map((_, index) => context.input(index));
@@ -184,16 +230,19 @@ class NodeContext implements CostContext {
   readonly #scope: Scope;
   readonly #run: Run;
   readonly #bodyCost: ((scope: Scope) => OpCost) | undefined;
+  #local = true;
   constructor(node: Node, scope: Scope, run: Run, bodyCost?: (scope: Scope) => OpCost) {
     this.node = node;
     this.#scope = scope;
     this.#run = run;
     this.#bodyCost = bodyCost;
   }
-  get graph(): Graph {
-    return this.#scope.graph;
+  /** Whether the rule looked at its node's surroundings only. */
+  get local(): boolean {
+    return this.#local;
   }
   get model(): Model {
+    this.#local = false;
     return this.#run.model;
   }
   get version(): number {
@@ -205,6 +254,10 @@ class NodeContext implements CostContext {
     const id = this.node.inputs[index];
     return id === undefined || id === null || id === '' ? nothing : (lookUp(this.#scope, id) ?? nothing);
   }
+  declared(index: number): ValueType | undefined {
+    const id = this.node.outputs[index];
+    return id === undefined || id === null ? undefined : this.#scope.graph.values.get(id)?.type;
+  }
   shape(index: number): Shape | undefined {
     return shapeOf(this.input(index));
   }
@@ -213,26 +266,27 @@ class NodeContext implements CostContext {
     return id === undefined || id === null ? nothing : (this.#scope.known.get(id) ?? nothing);
   }
   inferBody(body: Graph, inputs: readonly Known[]): readonly Known[] {
+    this.#local = false;
     const sealed = this.#run.model.dialect === 'tflite';
     const call = { scope: this.#scope, run: this.#run, opsets: this.#scope.opsets, sealed };
     return inferNested(this.node, body, inputs, call);
   }
   bodyCost(body: Graph): OpCost {
+    this.#local = false;
     const inner = this.#scope.bodies.get(this.node)?.get(body);
     const unknown = { macs: undefined, otherOps: undefined, formula: 'unknown: the body was not analysed' };
     return inner === undefined || this.#bodyCost === undefined ? unknown : this.#bodyCost(inner);
   }
 }
 
-/** The context for a node's cost rule, after inference. `bodyCost` prices one run of a nested scope. */
-export function costContext(
-  node: Node,
-  scope: Scope,
+/** Makes the contexts for cost rules, after inference. `bodyCost` prices one run of a nested scope. */
+export function costContexts(
   model: Model,
   bound: Bound,
   bodyCost: (scope: Scope) => OpCost,
-): CostContext {
-  return new NodeContext(node, scope, { model, bound, nestedSteps: 0, calls: new CallMemory() }, bodyCost);
+): (node: Node, scope: Scope) => CostContext & { readonly local: boolean } {
+  const run: Run = { model, bound, nestedSteps: 0, calls: new CallMemory() };
+  return (node, scope) => new NodeContext(node, scope, run, bodyCost);
 }
 
 /** Inferred types of every graph reached; of several runs of one body the first counts. */

@@ -117,17 +117,22 @@ export class WeightLedger {
   #addNode(node: Node, scope: Scope, share: WeightShare): void {
     if (!this.#carries(node, scope)) {
       const operator = operatorOf(this.#model, node);
-      const reads = node.inputs.map((id, index) => ({
-        id,
-        as: standing(operator, node, index, this.#model),
-      }));
-      for (const { id, as } of reads) if (id) this.#trace({ id, scope, as, zero: 0 }, share);
+      node.inputs.forEach((id, index) => {
+        // Most inputs are activations; how they are read does not matter.
+        if (!id || !this.#holdsWeights(id, scope)) return;
+        this.#trace({ id, scope, as: standing(operator, node, index, this.#model), zero: 0 }, share);
+      });
     }
     for (const body of bodiesIn(scope, node)) {
       if (this.#seen.has(body)) continue;
       this.#seen.add(body);
       for (const inner of body.graph.nodes) this.#addNode(inner, body, share);
     }
+  }
+
+  #holdsWeights(id: ValueId, scope: Scope): boolean {
+    const source = sourceOf(id, scope);
+    return source !== undefined && ('constant' in source || this.#carries(source.producer, source.scope));
   }
 
   /** A carrier of constants passes them on instead of reading them. */
@@ -142,7 +147,7 @@ export class WeightLedger {
   #trace(start: Trace, share: WeightShare): void {
     const open = [start];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
-      const source = sourceOf(next);
+      const source = sourceOf(next.id, next.scope);
       if (source === undefined) continue;
       if ('constant' in source) {
         const { quantization } = source;
@@ -203,7 +208,7 @@ type Source =
   | { readonly producer: Node; readonly scope: Scope };
 
 /** The constant or the node behind a name, in this scope or an enclosing one. */
-function sourceOf({ id, scope }: Trace): Source | undefined {
+function sourceOf(id: ValueId, scope: Scope): Source | undefined {
   for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
     const value = at.graph.values.get(id);
     if (value?.constant !== undefined) return { constant: value.constant, quantization: value.quantization };

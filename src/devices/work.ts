@@ -64,8 +64,23 @@ const views = new Set([
 
 const quantizers = new Set(['QuantizeLinear', 'DynamicQuantizeLinear', 'QUANTIZE']);
 const dequantizers = new Set(['DequantizeLinear', 'DEQUANTIZE']);
-const integerOps =
-  /^(QLinear|QGemm$|QAttention$|ConvInteger$|MatMulInteger|DynamicQuantize(MatMul|LSTM)|MatMulNBits$)/;
+const isIntegerOp = named(
+  /^(QLinear|QGemm$|QAttention$|ConvInteger$|MatMulInteger|DynamicQuantize(MatMul|LSTM)|MatMulNBits$)/,
+);
+const fusesFollowers = named(/conv|gemm|matmul|fully_connected|^add$/i);
+
+/** Whether an operator's name matches; each name is tried once. */
+function named(pattern: RegExp): (op: string) => boolean {
+  const tried = new Map<string, boolean>();
+  return (op) => {
+    let matches = tried.get(op);
+    if (matches === undefined) {
+      matches = pattern.test(op);
+      tried.set(op, matches);
+    }
+    return matches;
+  };
+}
 
 const known = new WeakMap<Analysis, readonly LayerWork[]>();
 
@@ -80,12 +95,21 @@ export function workOf(model: Model, analysis: Analysis): readonly LayerWork[] {
 }
 
 function makeWorks(model: Model, analysis: Analysis): readonly LayerWork[] {
-  const places = new Map<NodeId, Place>();
-  for (const graph of graphsOf(model)) for (const node of graph.nodes) places.set(node.id, { node, graph });
-  return analysis.layers.map((layer) => {
-    const place = places.get(layer.id);
+  const graph = model.graphs[0];
+  let elsewhere: ReadonlyMap<NodeId, Place> | undefined;
+  return analysis.layers.map((layer, at) => {
+    // The rows of an analysis are the layers of the main graph, in their order.
+    const node = graph.nodes[at];
+    const own = node?.id === layer.id ? { node, graph } : undefined;
+    const place = own ?? (elsewhere ??= placesOf(model)).get(layer.id);
     return place === undefined ? unplaced(layer) : workOfLayer(layer, place, analysis);
   });
+}
+
+function placesOf(model: Model): ReadonlyMap<NodeId, Place> {
+  const places = new Map<NodeId, Place>();
+  for (const graph of graphsOf(model)) for (const node of graph.nodes) places.set(node.id, { node, graph });
+  return places;
 }
 
 function unplaced(layer: LayerCost): LayerWork {
@@ -151,7 +175,7 @@ class Reader {
 
   precision(): Precision {
     const { node } = this.#place;
-    if (integerOps.test(node.op) || quantizers.has(node.op) || dequantizers.has(node.op)) return 'int8';
+    if (isIntegerOp(node.op) || quantizers.has(node.op) || dequantizers.has(node.op)) return 'int8';
     const activation = node.inputs.find((id) => id !== null && this.constantBehind(id) === undefined);
     const type = this.type(activation ?? node.outputs[0]);
     if (activation !== undefined && activation !== null && this.#isDequantized(activation)) return 'int8';
@@ -186,12 +210,14 @@ class Reader {
     const { node } = this.#place;
     const asStored = this.isHybrid() || quantizers.has(node.op) || dequantizers.has(node.op);
     let total = 0;
-    for (const id of [...node.inputs, ...node.outputs]) {
-      if (id === null || this.constantBehind(id) !== undefined) continue;
-      const type = this.type(id);
-      const count = type === undefined ? undefined : elementCount(type.shape);
-      if (type === undefined || count === undefined) return undefined;
-      total += sizeAt(type.dtype, count, precision, asStored);
+    for (const ids of [node.inputs, node.outputs]) {
+      for (const id of ids) {
+        if (id === null || this.constantBehind(id) !== undefined) continue;
+        const type = this.type(id);
+        const count = type === undefined ? undefined : elementCount(type.shape);
+        if (type === undefined || count === undefined) return undefined;
+        total += sizeAt(type.dtype, count, precision, asStored);
+      }
     }
     return total;
   }
@@ -251,7 +277,7 @@ function fusesIntoProducer(node: Node, graph: Graph): boolean {
     if ((uses.get(input)?.length ?? 0) !== 1) return false;
     const before = producer.get(input);
     if (before === undefined) return false;
-    if (/conv|gemm|matmul|fully_connected|^add$/i.test(before.op)) return true;
+    if (fusesFollowers(before.op)) return true;
     if (!fusable.has(before.op)) return false;
     current = before;
   }

@@ -53,14 +53,17 @@ export function stringAttribute(node: Node, name: string, fallback: string): str
   return attribute?.kind === 'enum' ? attribute.name : fallback;
 }
 
+const noBodies: readonly Graph[] = [];
+
 /** The graphs held by a node's attributes (bodies of If, Loop and Scan), in attribute order. */
 export function bodiesOf(node: Node): readonly Graph[] {
-  const bodies: Graph[] = [];
+  if (node.attributes.size === 0) return noBodies;
+  let bodies: Graph[] | undefined;
   for (const attribute of node.attributes.values()) {
-    if (attribute.kind === 'graph') bodies.push(attribute.value);
-    else if (attribute.kind === 'graphs') bodies.push(...attribute.value);
+    if (attribute.kind === 'graph') (bodies ??= []).push(attribute.value);
+    else if (attribute.kind === 'graphs') (bodies ??= []).push(...attribute.value);
   }
-  return bodies;
+  return bodies ?? noBodies;
 }
 
 export const attr = {

@@ -3,7 +3,7 @@ import { bodiesOf } from './attribute.ts';
 import type { Graph, Model, Node, NodeId, Quantization, Value, ValueId } from './model.ts';
 import type { Tensor } from './tensor.ts';
 import { tensorType } from './types.ts';
-import { capturesOf, graphsOf } from './walk.ts';
+import { capturesOf, graphsOf, indexOf } from './walk.ts';
 
 /**
  * Builds an edited copy of one graph. Everything not touched is shared with the original; `finish()` returns the
@@ -12,7 +12,8 @@ import { capturesOf, graphsOf } from './walk.ts';
 export class GraphEditor {
   readonly #graph: Graph;
   readonly #taken: () => Set<NodeId>;
-  readonly #values: Map<ValueId, Value>;
+  /** The graph's own until the first change: most editors change nothing. */
+  #values: ReadonlyMap<ValueId, Value>;
   readonly #replacement = new Map<NodeId, readonly Node[]>();
   readonly #after = new Map<NodeId, Node[]>();
   readonly #start: Node[] = [];
@@ -25,7 +26,7 @@ export class GraphEditor {
 
   constructor(graph: Graph, model: Model) {
     this.#graph = graph;
-    this.#values = new Map(graph.values);
+    this.#values = graph.values;
     this.#inputs = graph.inputs;
     this.#outputs = graph.outputs;
     let taken: Set<NodeId> | undefined;
@@ -77,7 +78,7 @@ export class GraphEditor {
 
   setValue(value: Value): void {
     this.#dirty = true;
-    this.#values.set(value.id, value);
+    this.#put(value);
   }
 
   /** A new value with an unused id based on `base`. */
@@ -129,8 +130,10 @@ export class GraphEditor {
     this.#start.forEach(push);
     for (const node of this.#graph.nodes) {
       const replaced = this.#replacement.get(node.id);
-      if (replaced === undefined) push(node);
-      else {
+      if (replaced === undefined) {
+        if (this.#after.size > 0) push(node);
+        else nodes.push(this.#renamed(node));
+      } else {
         replaced.forEach(push);
         if (!replaced.some((each) => each.id === node.id)) this.#after.get(node.id)?.forEach(push);
       }
@@ -144,16 +147,21 @@ export class GraphEditor {
     this.changed.add(node.id);
     this.#taken().add(node.id);
     for (const output of node.outputs) {
-      if (output !== null && !this.#values.has(output))
-        this.#values.set(output, { id: output, name: output });
+      if (output !== null && !this.#values.has(output)) this.#put({ id: output, name: output });
     }
   }
 
+  #put(value: Value): void {
+    const own = this.#values === this.#graph.values ? new Map(this.#graph.values) : this.#values;
+    (own as Map<ValueId, Value>).set(value.id, value);
+    this.#values = own;
+  }
+
   #renamed(node: Node): Node {
-    const inputs = renameAll(node.inputs, (id) => (id === null ? null : this.resolve(id)));
-    const touched =
-      this.#alias.size > 0 &&
-      bodiesOf(node).some((body) => [...capturesOf(body)].some((id) => this.resolve(id) !== id));
+    if (this.#alias.size === 0) return node;
+    const renames = node.inputs.some((id) => id !== null && this.#alias.has(id));
+    const inputs = renames ? node.inputs.map((id) => (id === null ? null : this.resolve(id))) : node.inputs;
+    const touched = bodiesOf(node).some((body) => [...capturesOf(body)].some((id) => this.resolve(id) !== id));
     if (inputs === node.inputs && !touched) return node;
     return {
       ...node,
@@ -163,37 +171,46 @@ export class GraphEditor {
   }
 
   #liveValues(nodes: readonly Node[], outputs: readonly ValueId[]): ReadonlyMap<ValueId, Value> {
-    const live = new Set<ValueId>([...this.#inputs, ...outputs]);
-    for (const node of nodes) {
-      for (const id of [...node.inputs, ...node.outputs, ...(node.intermediates ?? [])])
-        if (id !== null) live.add(id);
-      for (const body of bodiesOf(node)) for (const id of capturesOf(body)) live.add(id);
-    }
+    const live = mentionedBy(nodes, this.#inputs, outputs);
     const values = new Map<ValueId, Value>();
     for (const [id, value] of this.#values) {
-      const wasDead = this.#graph.values.get(id) === value && !mentions(this.#graph).has(id);
-      if (live.has(id) || wasDead) values.set(id, value);
+      // What was dead before stays: it is in the file.
+      const keep = live.has(id) || (this.#graph.values.get(id) === value && !mentions(this.#graph, id));
+      if (keep) values.set(id, value);
     }
     return values;
   }
 }
 
-const mentioned = new WeakMap<Graph, ReadonlySet<ValueId>>();
+const scratch = new WeakMap<Graph, ReadonlySet<ValueId>>();
 
-/** Values that some node, input or output of the graph mentions. */
-function mentions(graph: Graph): ReadonlySet<ValueId> {
-  let found = mentioned.get(graph);
+/** Whether some node, input or output of the graph mentions a value. */
+function mentions(graph: Graph, id: ValueId): boolean {
+  const { producer, uses, isOutput } = indexOf(graph);
+  if (producer.has(id) || uses.has(id) || isOutput.has(id) || graph.inputs.includes(id)) return true;
+  let found = scratch.get(graph);
   if (found === undefined) {
-    const all = new Set<ValueId>([...graph.inputs, ...graph.outputs]);
-    for (const node of graph.nodes) {
-      for (const id of [...node.inputs, ...node.outputs, ...(node.intermediates ?? [])])
-        if (id !== null) all.add(id);
-      for (const body of bodiesOf(node)) for (const id of capturesOf(body)) all.add(id);
-    }
-    found = all;
-    mentioned.set(graph, found);
+    found = new Set(graph.nodes.flatMap((node) => node.intermediates ?? []));
+    scratch.set(graph, found);
   }
-  return found;
+  return found.has(id);
+}
+
+function mentionedBy(
+  nodes: readonly Node[],
+  inputs: readonly ValueId[],
+  outputs: readonly ValueId[],
+): ReadonlySet<ValueId> {
+  const all = new Set<ValueId>();
+  for (const id of inputs) all.add(id);
+  for (const id of outputs) all.add(id);
+  for (const node of nodes) {
+    for (const id of node.inputs) if (id !== null) all.add(id);
+    for (const id of node.outputs) if (id !== null) all.add(id);
+    for (const id of node.intermediates ?? []) all.add(id);
+    for (const body of bodiesOf(node)) for (const id of capturesOf(body)) all.add(id);
+  }
+  return all;
 }
 
 function fresh(base: string, taken: (id: string) => boolean): string {
@@ -201,10 +218,6 @@ function fresh(base: string, taken: (id: string) => boolean): string {
   let suffix = 2;
   while (taken(`${base}_${suffix}`)) suffix += 1;
   return `${base}_${suffix}`;
-}
-
-function renameAll<T>(ids: readonly T[], rename: (id: T) => T): readonly T[] {
-  return ids.some((id) => rename(id) !== id) ? ids.map(rename) : ids;
 }
 
 function renameBodies(

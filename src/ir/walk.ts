@@ -38,9 +38,10 @@ function buildIndex(graph: Graph): GraphIndex {
   for (const each of graph.nodes) {
     node.set(each.id, each);
     for (const output of each.outputs) if (output !== null) producer.set(output, each);
-    each.inputs.forEach((input, index) => {
-      if (input !== null) use(input, each, index);
-    });
+    for (let index = 0; index < each.inputs.length; index += 1) {
+      const input = each.inputs[index];
+      if (input != null) use(input, each, index);
+    }
     for (const body of bodiesOf(each)) for (const id of capturesOf(body)) use(id, each, -1);
   }
   return { producer, uses, node, isOutput: new Set(graph.outputs) };

@@ -11,9 +11,16 @@ import type { Known } from './operator.ts';
 const largestIntegers = 4096;
 const largestFloats = 16;
 
-/** Knowledge of a constant. Its content is read when a rule first asks, and only when it is small. */
+const constants = new WeakMap<Tensor, Known>();
+
+/** Knowledge of a constant, made once. Its content is read when a rule first asks, and only when it is small. */
 export function knownConstant(tensor: Tensor): Known {
-  return new ConstantKnown(tensor);
+  let found = constants.get(tensor);
+  if (found === undefined) {
+    found = new ConstantKnown(tensor);
+    constants.set(tensor, found);
+  }
+  return found;
 }
 
 class ConstantKnown implements Known {

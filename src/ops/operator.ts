@@ -48,11 +48,13 @@ export interface Known {
 /** What a rule may look at. Types of inputs and outputs, never weight bytes beyond small integer constants. */
 export interface OpContext {
   readonly node: Node;
-  readonly graph: Graph;
+  /** Rules that look at the whole model are asked again after every edit. */
   readonly model: Model;
   /** ONNX: the imported version of the node's domain. TFLite: the operator's version. */
   readonly version: number;
   input(index: number): Known;
+  /** The type that the file declares for an output. */
+  declared(index: number): ValueType | undefined;
   /** Shape of an input when its rank is known. */
   shape(index: number): Shape | undefined;
   /** Runs inference on a nested body with these input types; gives its output types. */

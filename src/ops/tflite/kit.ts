@@ -17,8 +17,7 @@ export function tflite(name: string, family: OpFamily, infer: Operator['infer'],
 
 /** The type that the file declares for an output. */
 function declared(context: OpContext, index: number): TensorType | undefined {
-  const id = context.node.outputs[index];
-  const type = id === undefined || id === null ? undefined : context.graph.values.get(id)?.type;
+  const type = context.declared(index);
   return type?.kind === 'tensor' || type?.kind === 'sparse' ? type : undefined;
 }
 

@@ -7,7 +7,8 @@ import { isPure } from './duplicates.ts';
 export function withoutDeadCode(model: Model, graph: Graph, allowed: (node: Node) => boolean): Graph {
   const live = new Set<ValueId>(graph.outputs);
   const kept: Node[] = [];
-  for (const node of graph.nodes.toReversed()) {
+  for (let at = graph.nodes.length - 1; at >= 0; at -= 1) {
+    const node = graph.nodes[at] as Node;
     const wanted = node.outputs.some((id) => id !== null && live.has(id));
     if (!wanted && allowed(node) && mayVanish(model, node)) continue;
     kept.push(node);
@@ -15,12 +16,15 @@ export function withoutDeadCode(model: Model, graph: Graph, allowed: (node: Node
     for (const body of bodiesOf(node)) for (const id of capturesOf(body)) live.add(id);
   }
   kept.reverse();
-  const mentioned = new Set<ValueId>([...live, ...graph.inputs]);
+  const mentioned = live;
+  for (const id of graph.inputs) mentioned.add(id);
   for (const node of kept) {
-    for (const id of [...node.outputs, ...(node.intermediates ?? [])]) if (id !== null) mentioned.add(id);
+    for (const id of node.outputs) if (id !== null) mentioned.add(id);
+    for (const id of node.intermediates ?? []) mentioned.add(id);
   }
-  const deadValue = [...graph.values.values()].some((value) => !mentioned.has(value.id));
-  if (kept.length === graph.nodes.length && !deadValue) return graph;
+  let dead = 0;
+  for (const id of graph.values.keys()) if (!mentioned.has(id)) dead += 1;
+  if (kept.length === graph.nodes.length && dead === 0) return graph;
   const values = new Map([...graph.values].filter(([id]) => mentioned.has(id)));
   return { ...graph, nodes: kept, values };
 }

@@ -65,9 +65,20 @@ function sameList(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
 const impure =
   /^(Random|Bernoulli|Multinomial|If$|Loop$|Scan$|IF$|WHILE$|CALL|VAR_|READ_VAR|ASSIGN|HASHTABLE|RANDOM|MULTINOMIAL)/;
 
+const impureOps = new Map<string, boolean>();
+
+function isImpure(op: string): boolean {
+  let found = impureOps.get(op);
+  if (found === undefined) {
+    found = impure.test(op);
+    impureOps.set(op, found);
+  }
+  return found;
+}
+
 /** True when running the operator twice on the same inputs is a waste: described, stateless and deterministic. */
 export function isPure(model: Model, node: Node): boolean {
-  return operatorOf(model, node) !== undefined && !impure.test(node.op) && node.intermediates === undefined;
+  return operatorOf(model, node) !== undefined && !isImpure(node.op) && node.intermediates === undefined;
 }
 
 /** Lets readers of a repeated computation read its first result; the repetition becomes dead code. */
@@ -78,18 +89,13 @@ export function shareComputations(
   allowed: (node: Node) => boolean,
 ): boolean {
   const { isOutput } = indexOf(graph);
-  const seen = new Map<string, Node>();
+  const seen = new Twins(graph, (id) => editor.resolve(id));
   let shared = false;
   for (const node of graph.nodes) {
     if (!isPure(model, node) || (node.op === 'Dropout' && node.inputs.length > 2)) continue;
     if (readsVariable(graph, node)) continue;
-    const key = nodeKey(graph, node, (id) => editor.resolve(id));
-    if (key === undefined) continue;
-    const first = seen.get(key);
-    if (first === undefined) {
-      seen.set(key, node);
-      continue;
-    }
+    const first = seen.find(node);
+    if (first === undefined) continue;
     if (!allowed(node) || node.outputs.some((id) => id !== null && isOutput.has(id))) continue;
     node.outputs.forEach((id, i) => {
       const twin = first.outputs[i];
@@ -99,6 +105,42 @@ export function shareComputations(
     shared = true;
   }
   return shared;
+}
+
+/** Computations by what they read first. Few share that, so that few have to be spelled out to be compared. */
+class Twins {
+  readonly #graph: Graph;
+  readonly #resolve: (id: ValueId) => ValueId;
+  /** `null` once the first reader is spelled out. */
+  readonly #alone = new Map<ValueId, Node | null>();
+  readonly #spelled = new Map<string, Node>();
+
+  constructor(graph: Graph, resolve: (id: ValueId) => ValueId) {
+    this.#graph = graph;
+    this.#resolve = resolve;
+  }
+
+  /** The first node that computes the same as this one; `undefined` when this one is it. */
+  find(node: Node): Node | undefined {
+    const input = node.inputs[0];
+    const reads = input == null ? '' : this.#resolve(input);
+    const other = this.#alone.get(reads);
+    if (other === undefined) {
+      this.#alone.set(reads, node);
+      return undefined;
+    }
+    if (other !== null) this.#spell(other);
+    this.#alone.set(reads, null);
+    return this.#spell(node);
+  }
+
+  #spell(node: Node): Node | undefined {
+    const key = nodeKey(this.#graph, node, this.#resolve);
+    if (key === undefined) return undefined;
+    const first = this.#spelled.get(key);
+    if (first === undefined) this.#spelled.set(key, node);
+    return first === node ? undefined : first;
+  }
 }
 
 function readsVariable(graph: Graph, node: Node): boolean {

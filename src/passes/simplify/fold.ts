@@ -127,11 +127,11 @@ function shapeOf(facts: Facts, node: Node): Tensor | undefined {
 
 /** What shape inference found out about a small integer tensor, even where it follows from a symbolic shape. */
 function contentTensor(facts: Facts, id: ValueId | null): Tensor | undefined {
+  const content = facts.contentOf(id);
+  if (content === undefined) return undefined;
   const dims = facts.dimsOf(id);
   const dtype = facts.dtypeOf(id);
-  const content = facts.contentOf(id);
-  if (dims === undefined || (dtype !== 'int64' && dtype !== 'int32') || content === undefined)
-    return undefined;
+  if (dims === undefined || (dtype !== 'int64' && dtype !== 'int32')) return undefined;
   const values = content.filter((value) => typeof value === 'number');
   const whole = values.length === content.length && values.length === countOf(dims);
   return whole && values.every(Number.isSafeInteger) ? intTensor(dtype, dims, values) : undefined;

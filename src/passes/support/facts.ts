@@ -1,11 +1,12 @@
 import type { Bound } from '../../analysis/bind.ts';
+import { boundTo } from '../../analysis/bind.ts';
 import { inferTypes } from '../../analysis/types.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Graph, Model, ValueId } from '../../ir/model.ts';
 import { feedsOf } from '../../ir/model.ts';
 import type { Dim, Shape, TensorType } from '../../ir/types.ts';
 import { isStatic } from '../../ir/types.ts';
-import type { Known } from '../../ops/operator.ts';
+import { soundDim } from '../../ops/dims.ts';
 
 /** What is known of the values of a model's main graph. */
 export interface Facts {
@@ -17,17 +18,21 @@ export interface Facts {
   contentOf(id: ValueId | null | undefined): readonly Dim[] | undefined;
 }
 
-const inferred = new WeakMap<Model, ReadonlyMap<ValueId, Known>>();
+const kept = new WeakMap<Model, Facts>();
 
 /** Types and small contents of the main graph's values: inferred where inference got there, declared otherwise. */
 export function factsOf(model: Model): Facts {
-  const graph: Graph = model.graphs[0];
-  let known = inferred.get(model);
-  if (known === undefined) {
-    known = inferTypes(model, unbound(graph), new Map()).main.known;
-    inferred.set(model, known);
+  let facts = kept.get(model);
+  if (facts === undefined) {
+    facts = findFacts(model);
+    kept.set(model, facts);
   }
-  const found = known;
+  return facts;
+}
+
+function findFacts(model: Model): Facts {
+  const graph: Graph = model.graphs[0];
+  const found = inferTypes(model, unbound(graph), new Map()).main.known;
   const typeOf = (id: ValueId | null | undefined): TensorType | undefined => {
     if (id === null || id === undefined) return undefined;
     const value = graph.values.get(id);
@@ -57,15 +62,9 @@ function unbound(graph: Graph): Bound {
   const free = new Set<string>();
   for (const feed of feedsOf(graph)) {
     if (feed.type?.kind !== 'tensor' || feed.type.shape === undefined) continue;
-    const shape = feed.type.shape.map((dim, axis) => dim ?? `${feed.id}[${axis}]`);
+    const shape = feed.type.shape.map((dim, axis) => soundDim(dim) ?? `${feed.id}[${axis}]`);
     for (const dim of shape) if (typeof dim === 'string') free.add(dim);
     inputs.set(feed.id, shape);
   }
-  const known = (dim: Dim): Dim => (typeof dim === 'string' && !free.has(dim) ? null : dim);
-  return {
-    inputs,
-    free,
-    apply: (type) =>
-      type.kind === 'tensor' && type.shape !== undefined ? { ...type, shape: type.shape.map(known) } : type,
-  };
+  return boundTo(inputs, free, new Map());
 }
