@@ -176,46 +176,59 @@ export function heavyScopes(
 }
 
 function findHeavy(tree: readonly ScopeTree[], rows: ReadonlyMap<string, LayerRow>): readonly HeavyScope[] {
-  let bytes = 0;
-  let macs = 0;
-  for (const row of rows.values()) {
-    bytes += row.weightBytes;
-    macs += row.macs ?? 0;
-  }
+  const total: Sum = { weightBytes: 0, known: 0, unknown: 0 };
+  for (const row of rows.values()) count(total, row);
   const found: HeavyScope[] = [];
-  const visit = (node: ScopeTree, path: string): Sum => {
-    const name = node.kind === 'scope' ? `${path}${node.name ?? ''}/` : path;
-    const sum: Sum = { layers: [], weightBytes: 0, macs: 0, known: 0 };
+  const share = ({ weightBytes, known }: Sum): number =>
+    Math.max(
+      total.weightBytes === 0 ? 0 : weightBytes / total.weightBytes,
+      total.known === 0 ? 0 : known / total.known,
+    );
+  const visit = (node: ScopeTree, outer: Sum, path: readonly string[]): void => {
     const row = node.id === undefined ? undefined : rows.get(node.id);
-    if (row !== undefined)
-      addTo(sum, { layers: [row.id], weightBytes: row.weightBytes, macs: row.macs, known: row.macs ?? 0 });
-    for (const child of node.children) addTo(sum, visit(child, name));
-    const share = Math.max(bytes === 0 ? 0 : sum.weightBytes / bytes, macs === 0 ? 0 : sum.known / macs);
-    if (node.kind === 'scope' && share >= 0.1)
+    if (row !== undefined) count(outer, row);
+    if (node.children.length === 0) return;
+    const isScope = node.kind === 'scope';
+    const inner = isScope ? [...path, node.name ?? ''] : path;
+    const sum: Sum = { weightBytes: 0, known: 0, unknown: 0 };
+    for (const child of node.children) visit(child, sum, inner);
+    if (isScope && share(sum) >= 0.1)
       found.push({
-        name: name.slice(0, -1),
+        name: inner.join('/'),
         line: node.line,
-        layers: sum.layers,
+        layers: idsIn(node, rows),
         weightBytes: sum.weightBytes,
-        macs: sum.macs,
-        share,
+        macs: sum.unknown > 0 ? null : sum.known,
+        share: share(sum),
       });
-    return sum;
+    outer.weightBytes += sum.weightBytes;
+    outer.known += sum.known;
+    outer.unknown += sum.unknown;
   };
-  for (const node of tree) visit(node, '');
+  for (const node of tree) visit(node, { weightBytes: 0, known: 0, unknown: 0 }, []);
   return found.sort((a, b) => b.share - a.share);
 }
 
 interface Sum {
-  readonly layers: string[];
   weightBytes: number;
-  macs: number | null;
+  /** MACs of the layers whose work is known. */
   known: number;
+  /** Layers whose work is not. */
+  unknown: number;
 }
 
-function addTo(sum: Sum, part: Readonly<Sum>): void {
-  for (const id of part.layers) sum.layers.push(id);
-  sum.weightBytes += part.weightBytes;
-  sum.known += part.known;
-  sum.macs = sum.macs === null || part.macs === null ? null : sum.macs + part.macs;
+function count(sum: Sum, { weightBytes, macs }: LayerRow): void {
+  sum.weightBytes += weightBytes;
+  if (macs === null) sum.unknown += 1;
+  else sum.known += macs;
+}
+
+function idsIn(node: ScopeTree, rows: ReadonlyMap<string, LayerRow>): readonly string[] {
+  const ids: string[] = [];
+  const visit = ({ id, children }: ScopeTree): void => {
+    if (id !== undefined && rows.has(id)) ids.push(id);
+    for (const child of children) visit(child);
+  };
+  visit(node);
+  return ids;
 }

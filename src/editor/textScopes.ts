@@ -63,17 +63,22 @@ function build({ form }: TextIndex, rows: ReadonlyMap<string, LayerRow>): readon
       const id = form.layers[next] as string;
       const line = form.layerLines[next] as number;
       next += 1;
-      const bodies: Open[] = [];
       const limit = next < form.layers.length ? (form.layerLines[next] as number) : printed.end;
-      while (isBodyBefore(form.graphs[graph], Math.min(limit, printed.end))) bodies.push(readGraph());
-      const end = bodies.at(-1)?.end ?? line;
+      const children = isBodyBefore(form.graphs[graph], Math.min(limit, printed.end))
+        ? readBodies(Math.min(limit, printed.end))
+        : noBodies;
+      const end = children.at(-1)?.end ?? line;
       openScopes(stack, labelOf(id, rows), line);
-      const children = bodies.length === 0 ? noBodies : bodies;
       (stack.at(-1) as Open).children.push({ kind: 'layer', id, line, end, children });
       for (let depth = 1; depth < stack.length; depth += 1) (stack[depth] as Open).end = end;
     }
     collapse(root);
     return root;
+  };
+  const readBodies = (limit: number): readonly Open[] => {
+    const bodies: Open[] = [];
+    while (isBodyBefore(form.graphs[graph], limit)) bodies.push(readGraph());
+    return bodies;
   };
   while (graph < form.graphs.length) roots.push(readGraph());
   return roots;
@@ -117,11 +122,11 @@ function isInSame(stack: readonly Open[], label: string): boolean {
 
 /** A scope around a single thing says nothing that its content does not. */
 function collapse(open: Open): void {
-  for (const [at, child] of open.children.entries()) {
+  for (let at = 0; at < open.children.length; at += 1) {
+    const child = open.children[at] as ScopeNode;
     if (child.kind !== 'scope') continue;
     collapse(child as Open);
-    const [only] = child.children;
-    if (child.children.length === 1 && only !== undefined) open.children[at] = only;
+    if (child.children.length === 1) open.children[at] = child.children[0] as ScopeNode;
   }
 }
 
@@ -132,15 +137,25 @@ function labelOf(id: string, rows: ReadonlyMap<string, LayerRow>): string {
 
 /** `/stage/block/Conv` is in `stage`, `block`; TFLite joins the names of fused operators with semicolons. */
 export function scopePath(label: string): readonly string[] {
-  const [first = ''] = label.split(';');
-  return first
-    .split('/')
-    .filter((part) => part !== '')
-    .slice(0, -1);
+  const joined = label.indexOf(';');
+  const end = joined === -1 ? label.length : joined;
+  const path: string[] = [];
+  let start = 0;
+  for (let slash = label.indexOf('/'); slash !== -1 && slash < end; slash = label.indexOf('/', start)) {
+    if (slash > start) path.push(label.slice(start, slash));
+    start = slash + 1;
+  }
+  if (start === end) path.pop();
+  return path;
 }
 
 /** Ids of the layers in a scope, bodies included. */
 export function layersIn(node: ScopeNode): readonly string[] {
-  const own = node.kind === 'layer' ? [node.id] : [];
-  return [...own, ...node.children.flatMap(layersIn)];
+  const ids: string[] = [];
+  const visit = (at: ScopeNode): void => {
+    if (at.kind === 'layer') ids.push(at.id);
+    for (const child of at.children) visit(child);
+  };
+  visit(node);
+  return ids;
 }
