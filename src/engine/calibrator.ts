@@ -6,7 +6,7 @@ import { writeModelFile } from '../formats/io/models.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { Model, OnnxModel, TfliteModel, ValueId } from '../ir/model.ts';
 import { decodeNumbers, readFloats } from '../ir/numbers.ts';
-import type { Calibrator, ObservedRange } from '../passes/pass.ts';
+import type { Calibrator, ObservedRange, Survey, SurveyPlan } from '../passes/pass.ts';
 import type { Dataset } from '../runtime/dataset.ts';
 import { openDataset } from '../runtime/dataset.ts';
 import { inOrder } from '../runtime/inOrder.ts';
@@ -21,6 +21,7 @@ import { withCache } from './observe/cache.ts';
 import { observeChannels } from './observe/channels.ts';
 import { observeCrossMoments, observeMoments } from './observe/moments.ts';
 import type { RunSamples, Visit } from './observe/runs.ts';
+import { surveyOnnx } from './observe/survey.ts';
 import { before } from './observe/runs.ts';
 import { mergedRanges } from './observe/merged.ts';
 import { withRangeOutputs } from './observe/rangeOutputs.ts';
@@ -79,9 +80,39 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
     },
     crossMoments: (reference, current, pairs) => observeCrossMoments(run, reference, current, pairs, samples),
     channels: (current, values) => observeChannels(run, current, values),
+    survey: async (current, plan) =>
+      current.dialect === 'onnx'
+        ? survey({ start, data, samples, options }, current, plan)
+        : inTurnSurvey(calibrator, current, plan),
   };
   if (options.cache === undefined) return calibrator;
   return withCache(calibrator, { folder: options.cache, dataDigest: () => digestOf(data, samples) });
+}
+
+/** All runs in one process. */
+async function survey(job: Job, model: OnnxModel, plan: SurveyPlan): Promise<Survey> {
+  const { start, data, options } = job;
+  const samples = { few: Math.min(plan.few, job.samples), all: job.samples };
+  const seen = await withRunner(start, options.signal, async (runner) => {
+    const running = (count: number, optimization: 'basic' | 'all'): RunSamples => {
+      const own = { ...job, samples: count, optimization, runner };
+      return (...wanted) => runSamples(own, ...wanted);
+    };
+    const runs = { few: running(samples.few, 'basic'), all: running(samples.all, 'all'), samples };
+    return surveyOnnx(runs, model, plan);
+  });
+  const ranges = new Map([...seen.ranges, ...constantRanges(model, plan.ranges)]);
+  requireFinite(plan.ranges, ranges, data.source);
+  return { ...seen, ranges };
+}
+
+/** Where values leave the runtime whole, nothing is gained by asking for all at once. */
+async function inTurnSurvey(calibrator: Calibrator, model: Model, plan: SurveyPlan): Promise<Survey> {
+  return {
+    ranges: plan.ranges.length === 0 ? new Map() : await calibrator.ranges(model, plan.ranges),
+    channels: await calibrator.channels(model, plan.channels),
+    moments: await calibrator.moments(model, plan.moments, plan.few),
+  };
 }
 
 /** A digest of all that is fed. */
@@ -102,6 +133,8 @@ interface Job {
   readonly samples: number;
   readonly options: CalibratorOptions;
   readonly optimization?: 'basic' | 'all';
+  /** The process to run in; one of its own without it. */
+  readonly runner?: Runner;
 }
 
 /** Masks may hold an infinity, data may not: then nothing has a range. Throws `KerfError('bad-dataset')`. */
@@ -174,36 +207,38 @@ async function observeTflite(
 }
 
 async function runSamples(
-  { start, data, samples, options, optimization = 'basic' }: Job,
+  { start, data, samples, options, optimization = 'basic', runner: shared }: Job,
   models: readonly [Model, ...Model[]],
   [from, to]: readonly [number, number],
   visit: Visit,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'kerf-calibration-'));
-  try {
-    await withRunner(start, options.signal, async (runner) => {
-      const sessions: Session[] = [];
-      for (const [index, model] of models.entries()) {
-        const file = join(folder, `model${index}.${model.dialect}`);
-        await writeModelFile(model, file);
-        // Fusions beyond the basic ones would change the arithmetic behind the observed values.
-        sessions.push(await runner.open(file, { optimization }));
-      }
-      const step = data.batch === 'free' ? await batchFor(data, sessions) : data.batch;
-      const batches = inOrder(Math.ceil(samples / step), async (batch) => {
-        const first = batch * step;
-        const feeds = data.feeds(first, data.batch === 'free' ? Math.min(step, samples - first) : step);
-        return inTurn(sessions, feeds);
-      });
-      let done = 0;
-      for await (const { feeds, tensors } of batches) {
-        const seen = Math.min(step, samples - done);
-        visit(tensors, feeds, seen);
-        done += seen;
-        const fraction = from + ((to - from) * done) / samples;
-        options.onProgress?.(fraction, `calibrating: ${done} of ${samples} samples`);
-      }
+  const work = async (runner: Runner) => {
+    const sessions: Session[] = [];
+    for (const [index, model] of models.entries()) {
+      const file = join(folder, `model${index}.${model.dialect}`);
+      await writeModelFile(model, file);
+      // Fusions beyond the basic ones would change the arithmetic behind the observed values.
+      sessions.push(await runner.open(file, { optimization }));
+    }
+    const step = data.batch === 'free' ? await batchFor(data, sessions) : data.batch;
+    const batches = inOrder(Math.ceil(samples / step), async (batch) => {
+      const first = batch * step;
+      const feeds = data.feeds(first, data.batch === 'free' ? Math.min(step, samples - first) : step);
+      return inTurn(sessions, feeds);
     });
+    let done = 0;
+    for await (const { feeds, tensors } of batches) {
+      const seen = Math.min(step, samples - done);
+      visit(tensors, feeds, seen);
+      done += seen;
+      const fraction = from + ((to - from) * done) / samples;
+      options.onProgress?.(fraction, `calibrating: ${done} of ${samples} samples`);
+    }
+    await Promise.all(sessions.map((session) => session.close()));
+  };
+  try {
+    await (shared === undefined ? withRunner(start, options.signal, work) : work(shared));
   } catch (error) {
     throw inWordsOfTheReader(error, folder);
   } finally {

@@ -71,6 +71,25 @@ export interface ChannelMoments {
   readonly max: Float64Array;
 }
 
+/** What one pass over the data is to tell of a model. */
+export interface SurveyPlan {
+  readonly ranges: readonly ValueId[];
+  readonly channels: readonly ValueAxis[];
+  /** Layers whose input moments are wanted; large feature maps are sampled more thinly than by `moments`. */
+  readonly moments: readonly NodeId[];
+  /**
+   * Moments of layers, and means and variances of channels, come from this many samples; extremes from all of them, where
+   * zero counts as seen behind a rectifier.
+   */
+  readonly few: number;
+}
+
+export interface Survey {
+  readonly ranges: ReadonlyMap<ValueId, ObservedRange>;
+  readonly channels: ReadonlyMap<ValueId, ChannelMoments>;
+  readonly moments: ReadonlyMap<NodeId, InputMoments>;
+}
+
 export interface LayerPair {
   readonly reference: NodeId;
   readonly current: NodeId;
@@ -123,6 +142,8 @@ export interface Calibrator {
   ): Promise<ReadonlyMap<NodeId, CrossMoments>>;
   /** Moments per index of an axis; values that are not float, or do not have that axis, are absent. */
   channels(model: Model, values: readonly ValueAxis[]): Promise<ReadonlyMap<ValueId, ChannelMoments>>;
+  /** Ranges, channels and moments of one model together, for little more than the price of the inferences. */
+  survey?(model: Model, plan: SurveyPlan): Promise<Survey>;
 }
 
 export interface PassContext {

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { deserialize, serialize } from 'node:v8';
 import { writeParts } from '../../formats/io/files.ts';
 import { allBytesOf } from '../../formats/io/models.ts';
 import { forEachPiece, memoryBytes } from '../../ir/bytes.ts';
 import type { Model, NodeId, ValueId } from '../../ir/model.ts';
-import type { Calibrator, InputMoments, ObservedRange } from '../../passes/pass.ts';
+import type { Calibrator, InputMoments, ObservedRange, Survey, SurveyPlan } from '../../passes/pass.ts';
 
 export interface CacheOptions {
   readonly folder: string;
@@ -23,10 +24,11 @@ const layersAtOnce = 16;
 const pieceBytes = 4 * 2 ** 20;
 
 /**
- * Keeps ranges and moments between runs, by the content of the model and of the data: the same question gets the same
+ * Keeps ranges, moments and surveys between runs, by the content of the model and of the data: the same question gets the same
  * answer without an inference. What cannot be written is not kept; what cannot be read is observed again.
  */
 export function withCache(calibrator: Calibrator, { folder, dataDigest }: CacheOptions): Calibrator {
+  const { survey } = calibrator;
   const digests = new WeakMap<Model, string>();
   let data: string | undefined;
   const keyOf = (model: Model, what: string): string => {
@@ -51,9 +53,10 @@ export function withCache(calibrator: Calibrator, { folder, dataDigest }: CacheO
       await keep(folder, file, spelled(ranges));
       return ranges;
     },
-    async moments(model, layers) {
+    async moments(model, layers, samples) {
       const found = new Map<NodeId, InputMoments>();
-      const fileOf = (id: NodeId) => join(folder, `${keyOf(model, `moments\n${id}`)}.bin`);
+      const kind = samples === undefined ? 'moments' : `moments of ${samples}`;
+      const fileOf = (id: NodeId) => join(folder, `${keyOf(model, `${kind}\n${id}`)}.bin`);
       const missing: NodeId[] = [];
       for (const id of layers) {
         const known = await read(fileOf(id), momentsOf);
@@ -61,7 +64,7 @@ export function withCache(calibrator: Calibrator, { folder, dataDigest }: CacheO
         else if (known !== 'none') found.set(id, known);
       }
       for (const group of groupsOf(missing)) {
-        const fresh = await calibrator.moments(model, group);
+        const fresh = await calibrator.moments(model, group, samples);
         for (const id of group) {
           const moments = fresh.get(id);
           if (moments !== undefined) found.set(id, moments);
@@ -71,6 +74,16 @@ export function withCache(calibrator: Calibrator, { folder, dataDigest }: CacheO
       }
       return new Map(layers.flatMap((id) => (found.has(id) ? [[id, found.get(id) as InputMoments]] : [])));
     },
+    ...(survey && {
+      async survey(model: Model, plan: SurveyPlan) {
+        const file = join(folder, `${keyOf(model, `survey\n${JSON.stringify(plan)}`)}.v8`);
+        const known = await read(file, (bytes) => deserialize(bytes) as Survey);
+        if (known !== undefined) return known;
+        const seen = await survey(model, plan);
+        await keep(folder, file, serialize(seen));
+        return seen;
+      },
+    }),
   };
 }
 

@@ -9,10 +9,12 @@ import type { ChannelMoments, ValueAxis } from '../../passes/pass.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
 import { chunksOf, exposing } from './exposed.ts';
+import type { Tensors } from '../../runtime/runner.ts';
 import type { RunSamples } from './runs.ts';
 import { numbersOf } from './sums.ts';
 
-interface Watched extends ValueAxis {
+/** A value and what is known of its channels so far. */
+export interface WatchedChannels extends ValueAxis {
   readonly rank: number;
   readonly seen: Sums;
 }
@@ -32,16 +34,21 @@ export async function observeChannels(
   model: Model,
   values: readonly ValueAxis[],
 ): Promise<ReadonlyMap<ValueId, ChannelMoments>> {
+  const watched = watchedChannels(model, values);
+  if (watched.length > 0 && model.dialect === 'onnx') await sumOnnx(run, model, watched);
+  if (watched.length > 0 && model.dialect === 'tflite') await sumWhole(run, model, watched);
+  return new Map(watched.flatMap(({ value, seen }) => (seen.count > 0 ? [[value, momentsOf(seen)]] : [])));
+}
+
+/** Those of the values that are float and have that axis. */
+export function watchedChannels(model: Model, values: readonly ValueAxis[]): readonly WatchedChannels[] {
   const facts = factsOf(model);
-  const watched = values.flatMap(({ value, axis }): Watched[] => {
+  return values.flatMap(({ value, axis }): WatchedChannels[] => {
     const rank = facts.typeOf(value)?.shape?.length ?? 0;
     return axis < rank && facts.dtypeOf(value) === 'float32'
       ? [{ value, axis, rank, seen: emptySums() }]
       : [];
   });
-  if (watched.length > 0 && model.dialect === 'onnx') await sumOnnx(run, model, watched);
-  if (watched.length > 0 && model.dialect === 'tflite') await sumWhole(run, model, watched);
-  return new Map(watched.flatMap(({ value, seen }) => (seen.count > 0 ? [[value, momentsOf(seen)]] : [])));
 }
 
 function emptySums(): Sums {
@@ -49,20 +56,31 @@ function emptySums(): Sums {
   return { count: 0, sum: none, squares: none, min: none, max: none };
 }
 
-function momentsOf({ count, sum, squares, min, max }: Sums): ChannelMoments {
+export function momentsOf({ count, sum, squares, min, max }: Sums): ChannelMoments {
   const mean = sum.map((total) => total / count);
   const variance = squares.map((total, c) => Math.max(0, total / count - (mean[c] as number) ** 2));
   return { count, mean, variance, min, max };
 }
 
 function addSums(into: Sums, more: Sums): void {
-  const merge = (a: Float64Array, b: Float64Array, join: (x: number, y: number) => number) =>
-    a.length === 0 ? b : a.map((x, c) => join(x, b[c] as number));
   into.count += more.count;
-  into.sum = merge(into.sum, more.sum, (x, y) => x + y);
-  into.squares = merge(into.squares, more.squares, (x, y) => x + y);
-  into.min = merge(into.min, more.min, Math.min);
-  into.max = merge(into.max, more.max, Math.max);
+  into.sum = merged(into.sum, more.sum, (x, y) => x + y);
+  into.squares = merged(into.squares, more.squares, (x, y) => x + y);
+  addExtremes({ seen: into }, more.min, more.max);
+}
+
+/** Widens what is known of the extremes. */
+export function addExtremes(
+  { seen }: Pick<WatchedChannels, 'seen'>,
+  min: Float64Array,
+  max: Float64Array,
+): void {
+  seen.min = merged(seen.min, min, Math.min);
+  seen.max = merged(seen.max, max, Math.max);
+}
+
+function merged(a: Float64Array, b: Float64Array, join: (x: number, y: number) => number): Float64Array {
+  return a.length === 0 ? b : a.map((x, c) => join(x, b[c] as number));
 }
 
 const reductions = [
@@ -71,9 +89,25 @@ const reductions = [
   ['min', 'ReduceMin', 18],
   ['max', 'ReduceMax', 18],
 ] as const;
+type Reduction = (typeof reductions)[number][0];
 
-/** Four numbers per channel and sample leave the runtime. */
-async function sumOnnx(run: RunSamples, model: OnnxModel, watched: readonly Watched[]): Promise<void> {
+interface ChannelOutputs {
+  readonly shape: ValueId;
+  readonly of: Readonly<Partial<Record<Reduction, ValueId>>>;
+}
+
+export interface ChannelModel {
+  readonly model: OnnxModel;
+  readonly outputs: readonly ChannelOutputs[];
+}
+
+/** Adds behind each value its shape and the wanted numbers per channel, as outputs beside those in `kept`. */
+export function withChannelOutputs(
+  model: OnnxModel,
+  watched: readonly WatchedChannels[],
+  wanted: readonly Reduction[],
+  kept: readonly ValueId[] = [],
+): ChannelModel {
   const [graph] = model.graphs;
   const editor = new GraphEditor(graph, model);
   const added: Node[] = [];
@@ -88,7 +122,7 @@ async function sumOnnx(run: RunSamples, model: OnnxModel, watched: readonly Watc
     added.push({ id, name: id, op, domain: '', inputs, outputs: [output], attributes: new Map(attributes) });
     return output;
   };
-  const names = watched.map(({ value, axis, rank }) => {
+  const outputs = watched.map(({ value, axis, rank }) => {
     const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis);
     const reduce = (op: string, since: number) => {
       if (axes.length === 0) return add('Identity', [value], []);
@@ -99,32 +133,52 @@ async function sumOnnx(run: RunSamples, model: OnnxModel, watched: readonly Watc
       const attributes = asInput ? [] : [['axes', attr.ints(axes)] as const];
       return add(op, [value, ...inputs], [['keepdims', attr.int(0)], ...attributes]);
     };
-    return { shape: add('Shape', [value], []), of: reductions.map(([, op, since]) => reduce(op, since)) };
+    const of: Partial<Record<Reduction, ValueId>> = {};
+    for (const [name, op, since] of reductions) if (wanted.includes(name)) of[name] = reduce(op, since);
+    return { shape: add('Shape', [value], []), of };
   });
   const last = graph.nodes.at(-1);
   if (last === undefined) editor.insertFirst(added);
   else editor.insertAfter(last.id, added);
-  editor.setOutputs(names.flatMap(({ shape, of }) => [shape, ...of]));
-  await run([withMainGraph(model, editor.finish())], [0, 1], (tensors) => {
-    for (const [index, { seen, axis }] of watched.entries()) {
-      const { shape, of } = names[index] as (typeof names)[number];
-      const count = numbersOf(tensors, shape).reduce(
-        (product, dim, i) => (i === axis ? product : product * dim),
-        1,
-      );
-      const [sum, squares, min, max] = of.map((name) => numbersOf(tensors, name)) as [
-        Float64Array,
-        Float64Array,
-        Float64Array,
-        Float64Array,
-      ];
-      addSums(seen, { count, sum, squares, min, max });
-    }
-  });
+  editor.setOutputs([...kept, ...outputs.flatMap(({ shape, of }) => [shape, ...Object.values(of)])]);
+  return { model: withMainGraph(model, editor.finish()), outputs };
+}
+
+/** Adds what one run gave. */
+export function addChannelSums(
+  watched: readonly WatchedChannels[],
+  { outputs }: ChannelModel,
+  tensors: Tensors,
+): void {
+  const none = new Float64Array(0);
+  for (const [index, { seen, axis }] of watched.entries()) {
+    const { shape, of } = outputs[index] as ChannelOutputs;
+    const dims = numbersOf(tensors, shape);
+    const count = dims.reduce((product, dim, i) => (i === axis ? product : product * dim), 1);
+    const read = (name: Reduction) => (of[name] === undefined ? none : numbersOf(tensors, of[name]));
+    addSums(seen, {
+      count,
+      sum: read('sum'),
+      squares: read('squares'),
+      min: read('min'),
+      max: read('max'),
+    });
+  }
+}
+
+/** Four numbers per channel and sample leave the runtime. */
+async function sumOnnx(
+  run: RunSamples,
+  model: OnnxModel,
+  watched: readonly WatchedChannels[],
+): Promise<void> {
+  const every = reductions.map(([name]) => name);
+  const sums = withChannelOutputs(model, watched, every);
+  await run([sums.model], [0, 1], (tensors) => addChannelSums(watched, sums, tensors));
 }
 
 /** Values leave the runtime whole and are summed here. */
-async function sumWhole(run: RunSamples, model: Model, watched: readonly Watched[]): Promise<void> {
+async function sumWhole(run: RunSamples, model: Model, watched: readonly WatchedChannels[]): Promise<void> {
   const fed = new Set(model.graphs[0].inputs);
   const inner = watched.map(({ value }) => value).filter((id) => !fed.has(id));
   const chunks: (readonly ValueId[])[] = [...chunksOf(model, inner)];

@@ -1,5 +1,5 @@
 import type { Attribute } from '../../ir/attribute.ts';
-import { attr } from '../../ir/attribute.ts';
+import { attr, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
@@ -39,14 +39,21 @@ export interface ColumnModel {
 /** Feature maps with more positions than this are sampled on a grid. */
 const mostPositions = 1024;
 
+/** How many positions of a layer's feature map are looked at, at most. */
+export type Density = (layer: DenseLayer) => number;
+
 /**
  * Adds behind each layer's input what sums its columns, so that only `inputs` x `inputs` numbers leave the runtime. The
  * patches of a convolution come from a depthwise convolution with one filter per tap, which reads one element: padding,
  * strides and dilations are then the layer's own, in every opset. The original outputs are gone.
  */
-export function withColumnOutputs(model: OnnxModel, layers: readonly Observed[]): ColumnModel {
+export function withColumnOutputs(
+  model: OnnxModel,
+  layers: readonly Observed[],
+  density: Density = () => mostPositions,
+): ColumnModel {
   const [graph] = model.graphs;
-  const build = builderOf(model);
+  const build = builderOf(model, density);
   const { editor, add } = build;
   const outputs = new Map<NodeId, ColumnNames>();
   for (const { layer, reference } of layers) {
@@ -73,6 +80,7 @@ export function withColumnOutputs(model: OnnxModel, layers: readonly Observed[])
 type Attributes = Readonly<Record<string, Attribute>>;
 
 interface Builder {
+  readonly density: Density;
   readonly editor: GraphEditor;
   readonly inputs: ValueId[];
   add(op: string, inputs: readonly ValueId[], attributes?: Attributes): ValueId;
@@ -83,7 +91,7 @@ interface Builder {
   finish(): void;
 }
 
-function builderOf(model: OnnxModel): Builder {
+function builderOf(model: OnnxModel, density: Density): Builder {
   const [graph] = model.graphs;
   const editor = new GraphEditor(graph, model);
   const added: Node[] = [];
@@ -99,6 +107,7 @@ function builderOf(model: OnnxModel): Builder {
     return output;
   };
   return {
+    density,
     editor,
     inputs,
     add,
@@ -145,15 +154,20 @@ function patches(model: OnnxModel, layer: DenseLayer, activation: ValueId, build
     `${weightId}_kerf_taps`,
     floatTensor([channels * taps, 1, ...kernel], filters),
   );
+  const step = gridStep(model, layer, build.density(layer));
+  const ones = kernel.map(() => 1);
+  const strides = intsAttribute(node, 'strides') ?? ones;
+  // Where padding does not depend on the strides, longer ones give the grid at once.
+  const padding = stringAttribute(node, 'auto_pad', 'NOTSET');
+  const long = padding === 'NOTSET' || padding === 'VALID' ? step : 1;
   const window = add('Conv', [activation, selector], {
     ...Object.fromEntries(node.attributes),
     group: attr.int(channels),
     kernel_shape: attr.ints(kernel),
+    strides: attr.ints(strides.map((stride) => stride * long)),
   });
-  const step = gridStep(model, layer);
-  const ones = kernel.map(() => 1);
   const grid =
-    step === 1
+    step === long
       ? window
       : add('MaxPool', [window], {
           kernel_shape: attr.ints(ones),
@@ -163,7 +177,7 @@ function patches(model: OnnxModel, layer: DenseLayer, activation: ValueId, build
   return add('Flatten', [turned], { axis: attr.int(1) });
 }
 
-function gridStep(model: OnnxModel, { node }: DenseLayer): number {
+function gridStep(model: OnnxModel, { node }: DenseLayer, mostPositions: number): number {
   const spatial = factsOf(model).typeOf(node.outputs[0])?.shape?.slice(2) ?? [];
   const positions = spatial.reduce<number>(
     (product, dim) => product * (typeof dim === 'number' ? dim : 1),

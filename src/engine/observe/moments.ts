@@ -22,7 +22,7 @@ const bytesPerSession = 64 * 2 ** 20;
 const columnsWanted = 8192;
 
 /** A layer and what is known of its vectors so far. */
-interface Watched {
+export interface Watched {
   readonly layer: DenseLayer;
   readonly reference?: DenseLayer;
   readonly sum: Sum;
@@ -35,10 +35,9 @@ export async function observeMoments(
   ids: readonly NodeId[],
   samples: number,
 ): Promise<ReadonlyMap<NodeId, InputMoments>> {
-  const layers = layersOf(model, ids);
-  const watched = layers.map((layer) => ({ layer, sum: emptySum(layer.groups, layer.inputs) }));
+  const watched = watchedLayers(model, ids);
   await observe(run, model, model, watched, samples);
-  return resultOf(watched, momentsOf);
+  return momentsSeen(watched);
 }
 
 /** As `observeMoments`, with the inputs of layers of another model at the same samples; see `Calibrator.crossMoments`. */
@@ -59,6 +58,11 @@ export async function observeCrossMoments(
   });
   await observe(run, current, reference, watched, samples);
   return resultOf(watched, crossMomentsOf);
+}
+
+/** Layers whose vectors are short enough, with sums that are still empty. */
+export function watchedLayers(model: Model, ids: readonly NodeId[]): readonly Watched[] {
+  return layersOf(model, ids).map((layer) => ({ layer, sum: emptySum(layer.groups, layer.inputs) }));
 }
 
 function layersOf(model: Model, ids: readonly NodeId[]): readonly DenseLayer[] {
@@ -84,6 +88,10 @@ function samePositions(current: Model, a: DenseLayer, reference: Model, b: Dense
     return shape.filter((dim, axis) => axis !== channel && typeof dim === 'number').join();
   };
   return positions(current, a) === positions(reference, b);
+}
+
+export function momentsSeen(watched: readonly Watched[]): ReadonlyMap<NodeId, InputMoments> {
+  return resultOf(watched, momentsOf);
 }
 
 function resultOf<T>(watched: readonly Watched[], finish: (sum: Sum) => T): ReadonlyMap<NodeId, T> {
@@ -142,7 +150,7 @@ function observedOf({ layer, reference }: Watched, model: OnnxModel): Observed {
   return { layer, reference: { model, layer: reference, input } };
 }
 
-function addSums(sum: Sum, tensors: Tensors, names: ColumnNames): void {
+export function addSums(sum: Sum, tensors: Tensors, names: ColumnNames): void {
   addTo(sum.gram, numbersOf(tensors, names.gram));
   addTo(sum.sum, numbersOf(tensors, names.sum));
   sum.count += numbersOf(tensors, names.shape)[2] as number;
@@ -151,7 +159,8 @@ function addSums(sum: Sum, tensors: Tensors, names: ColumnNames): void {
   addTo(sum.referenceSum, numbersOf(tensors, names.referenceSum));
 }
 
-function groupsOf(watched: readonly Watched[]): readonly (readonly Watched[])[] {
+/** As many as one session gives back together. */
+export function groupsOf(watched: readonly Watched[]): readonly (readonly Watched[])[] {
   const groups: Watched[][] = [];
   let room = 0;
   for (const each of watched) {

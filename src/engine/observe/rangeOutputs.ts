@@ -1,66 +1,96 @@
 import type { Attribute } from '../../ir/attribute.ts';
+import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
-import { readFloats } from '../../ir/numbers.ts';
+import { intTensor, readFloats } from '../../ir/numbers.ts';
 import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { readableConstant } from '../../passes/support/constants.ts';
+import type { ValueAxis } from '../../passes/pass.ts';
 import { factsOf } from '../../passes/support/facts.ts';
+import { opsetOf } from '../../passes/support/graph.ts';
+
+interface Extremes {
+  readonly min?: ValueId;
+  readonly max: ValueId;
+}
 
 /** A model whose only outputs are the ranges of some of its values. */
 export interface RangeModel {
   readonly model: OnnxModel;
   /** For each value, the names of two float32 scalars; no `min` where zero is the smallest it can be. */
-  readonly outputs: ReadonlyMap<ValueId, { readonly min?: string; readonly max: string }>;
+  readonly outputs: ReadonlyMap<ValueId, Extremes>;
+  /** The same for vectors with an element per index of an axis. */
+  readonly channels: ReadonlyMap<ValueId, Extremes>;
 }
 
 /** Cast takes a type number from this version on; no older model has anything but float32. */
 const firstCast = 6;
+/** ReduceMin and ReduceMax take their axes as an input from this version on. */
+const firstAxesInput = 18;
 
 /**
- * Adds ReduceMin and ReduceMax behind each value, so that only two numbers per value and sample leave the runtime.
- * The original outputs are gone, the constants are shared with the original. The minimum of what a Relu gives is not looked
- * for, and the maximum of its feature maps is taken by GlobalMaxPool first: that kernel, unlike the reductions, reads the
- * blocked layout in which the runtime's convolutions write.
+ * Adds ReduceMin and ReduceMax behind each value, so that only two numbers per value and sample leave the runtime; two per
+ * channel for the values in `axes`. The original outputs are gone, the constants are shared with the original. The minimum
+ * of what a Relu gives is not looked for, and the maximum of its feature maps is taken by GlobalMaxPool first: that kernel,
+ * unlike the reductions, reads the blocked layout in which the runtime's convolutions write.
  */
-export function withRangeOutputs(model: OnnxModel, values: readonly ValueId[]): RangeModel {
+export function withRangeOutputs(
+  model: OnnxModel,
+  values: readonly ValueId[],
+  axes: readonly ValueAxis[] = [],
+): RangeModel {
   const [graph] = model.graphs;
   const editor = new GraphEditor(graph, model);
-  const outputs = new Map<ValueId, { min?: string; max: string }>();
+  const outputs = new Map<ValueId, Extremes>();
+  const channels = new Map<ValueId, Extremes>();
   const facts = factsOf(model);
   const added: Node[] = [];
-  const add = (op: string, input: ValueId, output: ValueId, attributes: Record<string, number>) => {
-    added.push(makeNode(editor.freshNode(`${output}_node`), op, input, output, attributes));
+  const float = tensorType('float32');
+  const add = (
+    op: string,
+    inputs: readonly ValueId[],
+    attributes: Record<string, Attribute>,
+    name: string,
+  ) => {
+    const output = editor.addValue(`${inputs[0]}_kerf_${name}`, { type: float });
+    const id = editor.freshNode(`${output}_node`);
+    const own = new Map(Object.entries(attributes));
+    added.push({ id, name: id, op, domain: '', inputs, outputs: [output], attributes: own });
+    return output;
   };
-  for (const id of values) {
-    const source =
-      facts.dtypeOf(id) === 'float32' || (model.opsets.get('') ?? 0) < firstCast ? id : undefined;
-    const wide = source ?? editor.addValue(`${id}_kerf_float`, { type: tensorType('float32') });
-    if (source === undefined) add('Cast', id, wide, { to: 1 });
-    const max = editor.addValue(`${id}_kerf_max`, { type: tensorType('float32', []) });
+  const reduce = (op: string, from: ValueId, along?: readonly number[]): ValueId => {
+    const name = op === 'ReduceMax' ? 'max' : 'min';
+    const keep = { keepdims: attr.int(0) };
+    if (along === undefined) return add(op, [from], keep, name);
+    if (along.length === 0) return add('Identity', [from], {}, name);
+    if (opsetOf(model) < firstAxesInput) return add(op, [from], { ...keep, axes: attr.ints(along) }, name);
+    const list = editor.addConstant('kerf_axes', intTensor('int64', [along.length], along));
+    return add(op, [from, list], keep, name);
+  };
+  const extremes = (id: ValueId, axis?: number): Extremes => {
+    const isFloat = facts.dtypeOf(id) === 'float32' || (model.opsets.get('') ?? 0) < firstCast;
+    const wide = isFloat ? id : add('Cast', [id], { to: attr.int(1) }, 'float');
+    const rank = facts.typeOf(id)?.shape?.length ?? 0;
+    const along = axis === undefined ? undefined : [...Array(rank).keys()].filter((each) => each !== axis);
     const positive = isPositive(graph, id);
-    let from = wide;
-    if (positive && source !== undefined && facts.typeOf(id)?.shape?.length === 4) {
-      from = editor.addValue(`${id}_kerf_pooled`, { type: tensorType('float32') });
-      add('GlobalMaxPool', wide, from, {});
-    }
-    add('ReduceMax', from, max, { keepdims: 0 });
-    if (positive) {
-      outputs.set(id, { max });
-      continue;
-    }
-    const min = editor.addValue(`${id}_kerf_min`, { type: tensorType('float32', []) });
-    add('ReduceMin', wide, min, { keepdims: 0 });
-    outputs.set(id, { min, max });
-  }
+    const isMap = isFloat && rank === 4 && (axis === undefined || axis === 1);
+    const from = positive && isMap ? add('GlobalMaxPool', [wide], {}, 'pooled') : wide;
+    const max = reduce('ReduceMax', from, along);
+    return positive ? { max } : { min: reduce('ReduceMin', wide, along), max };
+  };
+  for (const id of values) outputs.set(id, extremes(id));
+  for (const { value, axis } of axes) channels.set(value, extremes(value, axis));
   const last = graph.nodes.at(-1);
   if (last === undefined) editor.insertFirst(added);
   else editor.insertAfter(last.id, added);
   editor.setOutputs(
-    [...outputs.values()].flatMap(({ min, max }) => (min === undefined ? [max] : [min, max])),
+    [...outputs.values(), ...channels.values()].flatMap(({ min, max }) =>
+      min === undefined ? [max] : [min, max],
+    ),
   );
-  return { model: withMainGraph(model, editor.finish()), outputs };
+  return { model: withMainGraph(model, editor.finish()), outputs, channels };
 }
 
 /** What a Relu or a Clip from zero gives. */
@@ -70,18 +100,4 @@ function isPositive(graph: Graph, id: ValueId): boolean {
   if (maker.op === 'Relu') return true;
   const low = maker.op === 'Clip' ? readableConstant(graph, maker.inputs[1]) : undefined;
   return low !== undefined && readFloats(low)[0] === 0;
-}
-
-function makeNode(
-  id: string,
-  op: string,
-  input: ValueId,
-  output: ValueId,
-  attributes: Record<string, number>,
-): Node {
-  const own = Object.entries(attributes).map(([name, value]): [string, Attribute] => [
-    name,
-    { kind: 'int', value },
-  ]);
-  return { id, name: id, op, domain: '', inputs: [input], outputs: [output], attributes: new Map(own) };
 }

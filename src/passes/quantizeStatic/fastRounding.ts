@@ -11,7 +11,7 @@ import { codeFor, costOf, descend, slopeOf, sweep } from '../support/roundingRow
 /** Vectors this long take a second to factor; longer ones are rounded to nearest. */
 const longestVector = 1152;
 /** Enough samples for the moments of layers with at most that many inputs. */
-const fewSamples = 64;
+export const fewSamples = 64;
 /** Moments held at once. */
 const bytesAtOnce = 256 * 2 ** 20;
 const descents = 4;
@@ -33,12 +33,7 @@ export async function roundedFast<M extends Model>(
   perChannel: (node: Node) => boolean,
   context: Pick<PassContext, 'step'> & { readonly calibrator: Calibrator; readonly biasCorrection: boolean },
 ): Promise<FastRounding<M>> {
-  const { uses } = indexOf(model.graphs[0]);
-  const layers = nodes.flatMap((node): DenseLayer[] => {
-    const layer = multiplyLayerOf(model, node);
-    const alone = layer !== undefined && uses.get(layer.weightId)?.length === 1;
-    return alone && layer.inputs <= longestVector ? [layer] : [];
-  });
+  const layers = fastLayers(model, nodes);
   const scales = new Map<NodeId, Float32Array>();
   const changes: LayerChange[] = [];
   for (const group of groupsOf(layers)) {
@@ -56,6 +51,21 @@ export async function roundedFast<M extends Model>(
     }
   }
   return { model: withWeights(model, changes), scales };
+}
+
+/** The layers whose weights it rounds. */
+export function fastLayers(model: Model, nodes: readonly Node[]): readonly DenseLayer[] {
+  const { uses } = indexOf(model.graphs[0]);
+  return nodes.flatMap((node): DenseLayer[] => {
+    const layer = multiplyLayerOf(model, node);
+    const alone = layer !== undefined && uses.get(layer.weightId)?.length === 1;
+    return alone && layer.inputs <= longestVector ? [layer] : [];
+  });
+}
+
+/** The first of them: as many as have moments that are held at once. */
+export function surveyedLayers(model: Model, nodes: readonly Node[]): readonly NodeId[] {
+  return (groupsOf(fastLayers(model, nodes))[0] ?? []).map((layer) => layer.node.id);
 }
 
 function groupsOf(layers: readonly DenseLayer[]): readonly (readonly DenseLayer[])[] {

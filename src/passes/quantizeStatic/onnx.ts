@@ -12,11 +12,12 @@ import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { equalizedFor } from './equalizedFor.ts';
+import { fewSamples } from './fastRounding.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
 import { leftNotes } from './recurrent.ts';
 import type { WeightRounding } from './weights.ts';
-import { roundedFor } from './weights.ts';
+import { momentsFor, roundedFor } from './weights.ts';
 import { activationType, planOnnx } from './onnxPlan.ts';
 import { targetEncoding } from './targetEncoding.ts';
 import { targetForm } from './targetForm.ts';
@@ -52,24 +53,38 @@ export async function quantizeOnnx(
   const first = planOnnx(shaped, factsOf(shaped), rules, allowed, () => true);
   const perChannel = (node: Node) => options.perChannel && rules.weights.perChannel.includes(node.op);
   await context.step(0.02, 'equalizing channels');
-  const { model: form, room } = await equalizedFor(shaped, options.equalize, allowed, context.calibrator, {
+  const moments = momentsFor(shaped, [...first.nodes.values()], options.weights);
+  const {
+    model: form,
+    room,
+    calibrator,
+  } = await equalizedFor(shaped, options.equalize, allowed, context.calibrator, {
     values: new Set(first.values.keys()),
+    roots: rootsOf(first),
     nodes: first.nodes,
     perChannel,
     bits: options.weights.bits,
     activations: activationType(rules),
+    few: fewSamples,
+    ...(moments && { rounded: moments }),
   });
   const weighted = [...planOnnx(form, factsOf(form), rules, allowed, () => true).nodes.values()];
-  const rounded = await roundedFor(form, weighted, options.weights, context, {
-    bits: rules.weights.bits ?? 8,
-    perChannel,
-  });
+  const rounded = await roundedFor(
+    form,
+    weighted,
+    options.weights,
+    { ...context, calibrator },
+    {
+      bits: rules.weights.bits ?? 8,
+      perChannel,
+    },
+  );
   const start = rounded.model;
   const facts = factsOf(start);
   const draft = planOnnx(start, facts, rules, allowed, () => true);
   const wanted = rootsOf(draft);
-  await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
-  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges, room);
+  await context.step(0.05, `calibrating ${wanted.length} values over ${calibrator.samples} samples`);
+  const ranges = await observeRanges(calibrator, start, wanted, options.ranges, room);
   await context.step(0.8, 'writing quantized weights');
   const usable = (id: ValueId) => isUsable(ranges.get(id));
   const plan = planOnnx(start, facts, rules, allowed, usable);
@@ -85,7 +100,7 @@ export async function quantizeOnnx(
   const result = inWideDomain(withMainGraph(start, graph));
   const notes = [...ready.notes, ...forms, ...rounded.notes];
   if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
-  notes.push(...planNotes(start, plan, context.calibrator));
+  notes.push(...planNotes(start, plan, calibrator));
   notes.push(...leftNotes(start, plan));
   if (activationType(rules) === 'uint16')
     notes.push(

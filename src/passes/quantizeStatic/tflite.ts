@@ -11,12 +11,13 @@ import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding, symmetricWide } from '../support/quantization.ts';
 import { equalizedFor } from './equalizedFor.ts';
+import { fewSamples } from './fastRounding.ts';
 import { recurrentTflite } from './recurrent.ts';
 import { emitTflite } from './tfliteEmit.ts';
 import type { Group, TflitePlan } from './tflitePlan.ts';
 import { codesOf, groupRoot, planTflite } from './tflitePlan.ts';
 import type { WeightRounding } from './weights.ts';
-import { roundedFor } from './weights.ts';
+import { momentsFor, roundedFor } from './weights.ts';
 
 export interface TfliteStaticOptions {
   readonly rules: TargetRules;
@@ -40,24 +41,32 @@ export async function quantizeTflite(
   const perChannel = (node: Node) =>
     node.op === 'FULLY_CONNECTED' ? options.perChannelDense : options.perChannel;
   await context.step(0.02, 'equalizing channels');
-  const { model: form, room } = await equalizedFor(
-    ready.model,
-    options.equalize,
-    allowed,
-    context.calibrator,
+  const moments = momentsFor(ready.model, [...first.nodes.values()], options.weights);
+  const {
+    model: form,
+    room,
+    calibrator,
+  } = await equalizedFor(ready.model, options.equalize, allowed, context.calibrator, {
+    values: new Set(first.groups.keys()),
+    roots: [...first.groups.keys()],
+    nodes: first.nodes,
+    perChannel,
+    bits: options.weights.bits,
+    activations: codesOf(options.rules),
+    few: fewSamples,
+    ...(moments && { rounded: moments }),
+  });
+  const weighted = [...planTflite(form, factsOf(form), options.rules, allowed, () => true).nodes.values()];
+  const rounded = await roundedFor(
+    form,
+    weighted,
+    options.weights,
+    { ...context, calibrator },
     {
-      values: new Set(first.groups.keys()),
-      nodes: first.nodes,
+      bits: options.rules.weights.bits ?? 8,
       perChannel,
-      bits: options.weights.bits,
-      activations: codesOf(options.rules),
     },
   );
-  const weighted = [...planTflite(form, factsOf(form), options.rules, allowed, () => true).nodes.values()];
-  const rounded = await roundedFor(form, weighted, options.weights, context, {
-    bits: options.rules.weights.bits ?? 8,
-    perChannel,
-  });
   const start = rounded.model;
   const facts = factsOf(start);
   const draft = planTflite(start, facts, options.rules, allowed, () => true);
@@ -65,8 +74,8 @@ export async function quantizeTflite(
   if (wanted.length === 0) {
     throw new KerfError('unsupported', 'there is no float operator with an integer kernel in this model');
   }
-  await context.step(0.05, `calibrating ${wanted.length} values over ${context.calibrator.samples} samples`);
-  const ranges = await observeRanges(context.calibrator, start, wanted, options.ranges, room);
+  await context.step(0.05, `calibrating ${wanted.length} values over ${calibrator.samples} samples`);
+  const ranges = await observeRanges(calibrator, start, wanted, options.ranges, room);
   await context.step(0.8, 'writing quantized weights');
   const plan = planTflite(start, facts, options.rules, allowed, (id) => isUsable(ranges.get(id)));
   if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);

@@ -2,7 +2,7 @@ import type { Model, Node, NodeId } from '../../ir/model.ts';
 import { floatTensor, readFloats, sizeOf } from '../../ir/numbers.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import type { PassContext } from '../pass.ts';
-import { roundedFast } from './fastRounding.ts';
+import { roundedFast, surveyedLayers } from './fastRounding.ts';
 import type { Rounding } from '../support/dataRounding.ts';
 import { roundedByData } from '../support/dataRounding.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
@@ -30,6 +30,23 @@ export interface RoundedFor<M extends Model> {
   /** Scales of which the weights are whole multiples now, by layer; other layers are not in it. */
   readonly scales: ReadonlyMap<NodeId, Float32Array>;
   readonly notes: readonly string[];
+}
+
+/**
+ * Layers whose input moments the rounding will ask for; `undefined` when it will ask about weights that were changed
+ * meanwhile.
+ */
+export function momentsFor(
+  model: Model,
+  plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
+  { bits, rounding }: WeightRounding,
+): readonly NodeId[] | undefined {
+  if (bits !== 8 || (rounding !== 'auto' && rounding !== 'nearest')) return undefined;
+  if (rounding === 'nearest') return [];
+  return surveyedLayers(
+    model,
+    plans.flatMap(({ node, weight }) => (weight === undefined ? [] : [node])),
+  );
 }
 
 /** Rounds the weights of layers that are about to run on integers. */

@@ -183,6 +183,8 @@ describe('what was observed is kept', () => {
       return {
         ranges: await calibrator.ranges(model, values),
         moments: await calibrator.moments(model, ids),
+        few: await calibrator.moments(model, ids, 3),
+        survey: await calibrator.survey?.(model, { ranges: values, channels: [], moments: ids, few: 3 }),
       };
     };
     const first = await observe({ samples: 20 });
@@ -192,6 +194,10 @@ describe('what was observed is kept', () => {
     expect(started).toBe(runs);
     expect(again.ranges).toEqual(first.ranges);
     expect([...again.moments]).toEqual([...first.moments]);
+    expect([...again.few]).toEqual([...first.few]);
+    expect([...first.few]).not.toEqual([...first.moments]);
+    expect(again.survey).toEqual(first.survey);
+    expect(first.survey?.ranges.size).toBe(values.length);
     expect(first.moments.size).toBeGreaterThan(2);
     await observe({ samples: 10 });
     expect(started).toBeGreaterThan(runs);
