@@ -34,7 +34,7 @@ export function addSensitivityCommand(program: Command, { engine, progress, open
     .option('--data <file>', 'dataset; without it, seeded random inputs')
     .option(
       '--scheme <name>',
-      'int8, int8-weights, int4, int3, int2, w4a8…, fp16, bf16, or prune and percent (prune50)',
+      'int8, int8-weights, int4, int3, int2, w4a8…, fp16, bf16, float8, or prune and percent (prune50)',
     )
     .option('--pass <id>', 'any pass instead of a scheme')
     .option('--set <name=value>', 'an option of the pass', keyValue)

@@ -11,6 +11,7 @@ export const schemeNames = [
   'int2',
   'fp16',
   'bf16',
+  'float8',
   'prune50',
   'prune75',
 ] as const;
@@ -37,6 +38,9 @@ export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): R
     return { pass: 'quantize-weights', options: { bits, conv: true, ...plain } };
   }
   if (scheme === 'fp16' || scheme === 'bf16') return { pass: scheme };
+  if (scheme === 'float8') {
+    return { pass: 'quantize-weights', options: { type: 'float8', conv: true, smallest: 0 } };
+  }
   const pruned = /^prune(\d{1,2})$/.exec(scheme)?.[1];
   if (pruned !== undefined) return { pass: 'prune-magnitude', options: { sparsity: Number(pruned) / 100 } };
   const mixed = /^w\d{1,2}a\d{1,2}$/.test(scheme);

@@ -18,8 +18,9 @@ import type { DataAware } from '../support/dataRounding.ts';
 import { roundedByData } from '../support/dataRounding.ts';
 import { storedOrder } from '../support/refit.ts';
 import type { RoundedLayer } from '../support/roundLayers.ts';
-import type { WeightBits, WeightCodes } from '../support/weightCodes.ts';
+import type { Grouping, WeightBits, WeightCodes } from '../support/weightCodes.ts';
 import { byBlock, byChannel, codeType, encodeWeight } from '../support/weightCodes.ts';
+import { encodeFloat8, float8IrVersion, float8Opset } from './float8.ts';
 import type { WeightOptions } from './options.ts';
 import { dataRounding, storageNote } from './options.ts';
 
@@ -42,7 +43,7 @@ export async function quantizeWeightsOnnx(
   context: PassContext,
 ): Promise<PassResult> {
   const ready = await prepared(model, context);
-  const needed = options.bits < 8 || options.block > 0 ? blockedOpset : raisedOpset;
+  const needed = neededOpset(ready.model, options);
   const raised = raiseOpset(ready.model, needed);
   if ('refusal' in raised) throw new KerfError('unsupported', `opset ${needed} is needed: ${raised.refusal}`);
   const { chosen, remarks } = chooseLayers(raised.model, options, context);
@@ -57,16 +58,29 @@ export async function quantizeWeightsOnnx(
   const notes = [...ready.notes];
   if (opsetOf(model) < opsetOf(start)) notes.push(`opset ${opsetOf(model)} raised to ${opsetOf(start)}`);
   notes.push(
-    `weights of ${done} ${done === 1 ? 'layer' : 'layers'} in ${options.bits} bits, activations in float`,
+    `weights of ${done} ${done === 1 ? 'layer' : 'layers'} in ${options.type === 'float8' ? 'float8e4m3fn' : `${options.bits} bits`}, activations in float`,
   );
   notes.push(
     ...(options.bits < 4 ? [storageNote(options.bits)] : []),
-    'fast for one row at a time; for many rows at once, slower than float on ONNX Runtime',
+    options.type === 'float8'
+      ? 'ONNX Runtime on a CPU has no float8 kernels and unpacks the weights at every run; int8 is more accurate and faster there'
+      : 'fast for one row at a time; for many rows at once, slower than float on ONNX Runtime',
     ...data.notes,
     ...remarks,
   );
   const result = emitter.editor.finish();
-  return resultOf(model, withMainGraph(start, result), changedNodes(model.graphs[0], result), notes);
+  const irVersion = options.type === 'float8' ? Math.max(start.irVersion, float8IrVersion) : start.irVersion;
+  return resultOf(
+    model,
+    { ...withMainGraph(start, result), irVersion },
+    changedNodes(model.graphs[0], result),
+    notes,
+  );
+}
+
+function neededOpset(model: OnnxModel, { type, bits, block }: WeightOptions) {
+  if (type === 'float8') return opsetOf(model) >= float8Opset ? raisedOpset : blockedOpset;
+  return bits < 8 || block > 0 ? blockedOpset : raisedOpset;
 }
 
 function chooseLayers(model: OnnxModel, options: WeightOptions, context: PassContext) {
@@ -127,7 +141,7 @@ function emitMatrix(emitter: Emitter, node: Node, weight: Tensor): void {
     if (rounded !== undefined) return storedCodes({ ...rounded, outputsFirst: false }, block, bits);
     const matrix = turned ? transposed(weight, [1, 0]) : weight;
     const dims = matrix.dims as readonly [number, number];
-    return encodeWeight(matrix, block === 0 ? byChannel(dims, 1) : byBlock(dims, block), bits);
+    return encoded(emitter, matrix, block === 0 ? byChannel(dims, 1) : byBlock(dims, block), bits);
   });
   const attributes = turned ? new Map(node.attributes).set('transB', attr.int(0)) : node.attributes;
   emitDequantized(emitter, { ...node, attributes }, stored, axis, block);
@@ -139,9 +153,13 @@ function emitConv(emitter: Emitter, node: Node, weight: Tensor): void {
   const stored = once(emitter, `${id}|conv`, id, () => {
     const rounded = emitter.data.rounded.get(node.id);
     if (rounded !== undefined) return storedCodes({ ...rounded, outputsFirst: true }, 0, bits);
-    return encodeWeight(weight, byChannel(weight.dims, 0), bits);
+    return encoded(emitter, weight, byChannel(weight.dims, 0), bits);
   });
   emitDequantized(emitter, node, stored, 0, 0);
+}
+
+function encoded({ options }: Emitter, tensor: Tensor, grouping: Grouping, bits: WeightBits): WeightCodes {
+  return options.type === 'float8' ? encodeFloat8(tensor, grouping) : encodeWeight(tensor, grouping, bits);
 }
 
 /** Codes of a rounded layer as the operator stores them: a matrix inputs first. */
@@ -184,7 +202,7 @@ function emitDequantized(
   axis: number,
   block: number,
 ): void {
-  const { editor } = emitter;
+  const { editor, options } = emitter;
   const output = editor.addValue(`${node.inputs[1]}_dequantized`, { type: tensorType('float32') });
   const id = editor.freshNode(`${node.id}/DequantizeLinear`);
   const attributes = new Map([['axis', attr.int(axis)]]);
@@ -199,7 +217,9 @@ function emitDequantized(
     attributes,
   };
   const inputs = node.inputs.map((input, index) => (index === 1 ? output : input));
-  editor.replaceNode(node.id, [dequantize, ...apart(emitter, { ...node, inputs })]);
+  const layer = { ...node, inputs };
+  // Only integer codes are joined with the layer that reads them.
+  editor.replaceNode(node.id, [dequantize, ...(options.type === 'float8' ? [layer] : apart(emitter, layer))]);
 }
 
 /** Activations that ONNX Runtime joins with a Gemm before it looks for dequantized weights. */

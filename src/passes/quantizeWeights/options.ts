@@ -2,8 +2,13 @@ import type { DataRounding, Rounding } from '../support/dataRounding.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
 import { levelsOf } from '../support/weightCodes.ts';
 
+export const weightTypes = ['integer', 'float8'] as const;
+export type WeightType = (typeof weightTypes)[number];
+
 export interface WeightOptions {
   readonly bits: WeightBits;
+  /** `float8`: float8e4m3fn instead of integers. */
+  readonly type: WeightType;
   /** 0 for one scale per output channel. */
   readonly block: number;
   readonly conv: boolean;

@@ -7,7 +7,8 @@ import { roundings } from '../support/dataRounding.ts';
 import { readOptions } from '../support/options.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
 import { quantizeWeightsOnnx } from './onnx.ts';
-import type { WeightOptions } from './options.ts';
+import type { WeightOptions, WeightType } from './options.ts';
+import { weightTypes } from './options.ts';
 import { quantizeWeightsTflite } from './tflite.ts';
 
 /** Weights in 8 bits or fewer, activations in float; rounded for the inputs that calibration data put in. */
@@ -27,6 +28,13 @@ export const quantizeWeights: Pass = {
       type: 'choice',
       default: '8',
       choices: ['8', '4', '3', '2', '1'],
+    },
+    {
+      name: 'type',
+      title: 'Integers, or float8e4m3fn where 8 bits are asked for (ONNX)',
+      type: 'choice',
+      default: 'integer',
+      choices: weightTypes,
     },
     {
       name: 'rounding',
@@ -85,13 +93,15 @@ async function runWeights(model: Model, values: OptionValues, context: PassConte
   const options: WeightOptions = {
     // The options are checked against their choices.
     bits: Number(read.choice('bits')) as WeightBits,
-    rounding: read.choice('rounding') as Rounding,
+    type: read.choice('type') as WeightType,
+    rounding: read.choice('type') === 'float8' ? 'nearest' : (read.choice('rounding') as Rounding),
     ends: read.boolean('ends'),
     biasCorrection: read.boolean('biasCorrection'),
     block: Number(read.choice('block')),
     conv: read.boolean('conv'),
     smallest: read.number('smallest'),
   };
+  if (options.type === 'float8') refuseFloat8(model, options);
   if (model.dialect === 'onnx') return quantizeWeightsOnnx(model, options, context);
   if (options.block !== 0) {
     throw new KerfError(
@@ -100,4 +110,14 @@ async function runWeights(model: Model, values: OptionValues, context: PassConte
     );
   }
   return quantizeWeightsTflite(model, options, context);
+}
+
+function refuseFloat8({ dialect }: Model, { bits, block }: WeightOptions): void {
+  if (dialect === 'tflite')
+    throw new KerfError('unsupported', 'float8 weights: LiteRT has no kernels for them (type=integer)');
+  if (bits !== 8 || block !== 0)
+    throw new KerfError(
+      'unsupported',
+      'float8 has 8 bits and one scale per output channel (bits=8, block=0)',
+    );
 }
