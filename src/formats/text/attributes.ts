@@ -1,4 +1,6 @@
 import type { Attribute } from '../../ir/attribute.ts';
+import type { Bytes } from '../../ir/bytes.ts';
+import { readFlexMap } from '../../ir/flexMap.ts';
 import type { Node } from '../../ir/model.ts';
 import { formatBytes, formatFloat, formatTensor, formatType, identifier, quoteBytes } from './tokens.ts';
 
@@ -33,7 +35,7 @@ export function formatAttribute(attribute: Attribute): string | undefined {
     case 'string':
       return quoteBytes(attribute.value);
     case 'bytes':
-      return `bytes ${formatBytes(attribute.value.length)}`;
+      return flexText(attribute.value) ?? `bytes ${formatBytes(attribute.value.length)}`;
     case 'tensor':
       return formatTensor(attribute.value);
     case 'graph':
@@ -46,6 +48,23 @@ export function formatAttribute(attribute: Attribute): string | undefined {
       return undefined;
     default:
       return formatList(attribute);
+  }
+}
+
+/** Maps of options are small; anything longer is no map. */
+const longestMap = 4096;
+
+/** `{max_detections: 10, use_regular_nms: false}` where the bytes are a FlexBuffer map, else `undefined`. */
+function flexText(bytes: Bytes): string | undefined {
+  if (bytes.length > longestMap) return undefined;
+  try {
+    const items = [...readFlexMap(bytes.read())].map(
+      ([key, value]) => `${identifier(key)}: ${value === undefined ? '...' : JSON.stringify(value)}`,
+    );
+    return `{${items.join(', ')}}`;
+  } catch {
+    // Runtimes may keep their options in any form.
+    return undefined;
   }
 }
 

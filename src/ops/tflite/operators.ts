@@ -3,6 +3,7 @@ import { activationOperators } from './activation.ts';
 import { constantOperators, signalOperators } from './constant.ts';
 import { controlOperators } from './control.ts';
 import { convolutionOperators } from './convolution.ts';
+import { customOperators } from './custom.ts';
 import { elementwiseOperators } from './elementwise.ts';
 import { indexingOperators } from './indexing.ts';
 import { matmulOperators } from './matmul.ts';
@@ -20,6 +21,7 @@ export const tfliteOperators: readonly Operator[] = [
   ...constantOperators,
   ...controlOperators,
   ...convolutionOperators,
+  ...customOperators,
   ...elementwiseOperators,
   ...indexingOperators,
   ...matmulOperators,

@@ -3,43 +3,15 @@ import { memoryBytes } from '../../../../src/ir/bytes.ts';
 import type { TfliteModel, Value } from '../../../../src/ir/model.ts';
 import { decodeFloats, encodeNumbers, floatTensor } from '../../../../src/ir/numbers.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
-import { readFlexMap } from '../../../../src/passes/convert/toOnnx/flexbuffer.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
 import { startRunner } from '../../../../src/runtime/launch.ts';
+import { flexMap } from '../../support/flexMap.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 import { temporaryFile } from '../calibrate.ts';
 
 const runner = startRunner();
 beforeAll(useSourceRunner);
 afterAll(() => runner.kill());
-
-/** A FlexBuffer map of 32-bit numbers, as the format page of FlatBuffers lays it out: keys, their vector, values, types. */
-function flexMap(entries: Readonly<Record<string, { int: number } | { float: number }>>): Uint8Array {
-  const sorted = Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1));
-  const bytes: number[] = [];
-  const word = (value: number) => bytes.push(...new Uint8Array(Uint32Array.of(value).buffer));
-  const keyAt = sorted.map(([key]) => {
-    const at = bytes.length;
-    bytes.push(...new TextEncoder().encode(key), 0);
-    return at;
-  });
-  while (bytes.length % 4 !== 0) bytes.push(0);
-  word(sorted.length);
-  const keys = bytes.length;
-  for (const at of keyAt) word(bytes.length - at);
-  word(bytes.length - keys);
-  word(4);
-  word(sorted.length);
-  const values = bytes.length;
-  for (const [, entry] of sorted)
-    if ('int' in entry) word(entry.int);
-    else bytes.push(...new Uint8Array(Float32Array.of(entry.float).buffer));
-  // Type in the upper six bits, width of 4 bytes in the lower two.
-  for (const [, entry] of sorted) bytes.push((('int' in entry ? 1 : 3) << 2) | 2);
-  const root = bytes.length;
-  bytes.push(root - values, (9 << 2) | 2, 1);
-  return Uint8Array.from(bytes);
-}
 
 const options = {
   max_detections: { int: 4 },
@@ -52,16 +24,6 @@ const options = {
   h_scale: { float: 5 },
   w_scale: { float: 5 },
 };
-
-it('reads the options of a custom operator', () => {
-  const read = readFlexMap(flexMap(options));
-  expect(Object.fromEntries(read)).toMatchObject({
-    max_detections: 4,
-    nms_score_threshold: 0.25,
-    w_scale: 5,
-  });
-  expect(() => readFlexMap(Uint8Array.of(1, 2, 3))).toThrow('no FlexBuffer map');
-});
 
 it('detects what the boxes and scores say, worked out by hand', async () => {
   const values = new Map<string, Value>();

@@ -1,16 +1,15 @@
 import { attr } from '../../../../ir/attribute.ts';
 import type { ValueId } from '../../../../ir/model.ts';
 import { intTensor } from '../../../../ir/numbers.ts';
+import { flexOptions } from '../../../../ops/tflite/custom.ts';
 import type { Emission, Rule } from '../emission.ts';
-import type { FlexScalar } from '../flexbuffer.ts';
-import { readFlexMap } from '../flexbuffer.ts';
 
 /**
  * The custom operator behind SSD models: boxes relative to anchors become corners, the best class of each anchor is
  * kept, overlapping boxes go (LiteRT, detection_postprocess.cc, the fast form). Missing detections are zeros.
  */
 const detection: Rule = (emission) => {
-  const options = optionsOf(emission);
+  const options = flexOptions(emission.node) ?? emission.refuse('its options are missing');
   const number = (name: string, fallback: number) => Number(options.get(name) ?? fallback);
   if (options.get('use_regular_nms') === true) emission.refuse('suppression class by class is not covered');
   if (number('max_classes_per_detection', 1) !== 1)
@@ -50,13 +49,6 @@ const detection: Rule = (emission) => {
     emission.reshape(count, [1]),
   ];
 };
-
-function optionsOf(emission: Emission): ReadonlyMap<string, FlexScalar> {
-  const attribute = emission.node.attributes.get('custom_options');
-  return attribute?.kind === 'bytes'
-    ? readFlexMap(attribute.value.read())
-    : emission.refuse('its options are missing');
-}
 
 /** y, x, height and width against the anchor, to top, left, bottom, right (Liu et al., "SSD", 2016). */
 function cornersOf(emission: Emission, number: (name: string, fallback: number) => number): ValueId {

@@ -1,17 +1,17 @@
-import { KerfError } from '../../../ir/errors.ts';
+import { KerfError } from './errors.ts';
 
-export type FlexScalar = number | boolean;
+export type FlexScalar = number | boolean | string;
 
 /**
- * Scalars of a FlexBuffer map by key, which is how custom TFLite operators store their options
- * (FlatBuffers, "FlexBuffers" format). Vectors and nested maps are left out.
+ * A FlexBuffer map by key, which is how custom TFLite operators store their options (FlatBuffers, "FlexBuffers"
+ * format). Vectors, blobs and nested maps have their key only.
  * Throws `KerfError('malformed')` when the bytes are no such map.
  */
-export function readFlexMap(bytes: Uint8Array): ReadonlyMap<string, FlexScalar> {
+export function readFlexMap(bytes: Uint8Array): ReadonlyMap<string, FlexScalar | undefined> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const fail = () => new KerfError('malformed', 'the options of the custom operator are no FlexBuffer map');
   const unsigned = (at: number, width: number): number => {
-    if (at < 0 || at + width > bytes.length) throw fail();
+    if (at < 0 || at + width > bytes.length || ![1, 2, 4, 8].includes(width)) throw fail();
     if (width === 1) return view.getUint8(at);
     if (width === 2) return view.getUint16(at, true);
     return width === 4 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
@@ -26,17 +26,23 @@ export function readFlexMap(bytes: Uint8Array): ReadonlyMap<string, FlexScalar> 
   const keysSlot = values - 3 * width;
   const keys = keysSlot - unsigned(keysSlot, width);
   const keyWidth = unsigned(values - 2 * width, width);
-  const found = new Map<string, FlexScalar>();
+  const found = new Map<string, FlexScalar | undefined>();
   for (let i = 0; i < count; i += 1) {
     const slot = keys + i * keyWidth;
     const key = textAt(bytes, slot - unsigned(slot, keyWidth));
     const type = unsigned(values + count * width + i, 1);
-    const scalar = scalarAt(view, unsigned, values + i * width, width, type);
-    if (scalar !== undefined) found.set(key, scalar);
+    const at = values + i * width;
+    found.set(
+      key,
+      type >> 2 === stringType
+        ? textAt(bytes, at - unsigned(at, width))
+        : scalarAt(view, unsigned, at, width, type),
+    );
   }
   return found;
 }
 
+const stringType = 5;
 const mapType = 9;
 
 type Read = (at: number, width: number) => number;
@@ -54,6 +60,8 @@ function scalarAt(
   const indirect = type >= 6 && type <= 8;
   const place = indirect ? at - unsigned(at, width) : at;
   const size = indirect ? 1 << (packed & 3) : width;
+  // Refuses what lies outside.
+  unsigned(place, size);
   switch (indirect ? type - 5 : type) {
     case 1:
       return signed(view, place, size);

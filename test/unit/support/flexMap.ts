@@ -1,0 +1,27 @@
+/** A FlexBuffer map of 32-bit numbers, as the format page of FlatBuffers lays it out: keys, their vector, values, types. */
+export function flexMap(entries: Readonly<Record<string, { int: number } | { float: number }>>): Uint8Array {
+  const sorted = Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1));
+  const bytes: number[] = [];
+  const word = (value: number) => bytes.push(...new Uint8Array(Uint32Array.of(value).buffer));
+  const keyAt = sorted.map(([key]) => {
+    const at = bytes.length;
+    bytes.push(...new TextEncoder().encode(key), 0);
+    return at;
+  });
+  while (bytes.length % 4 !== 0) bytes.push(0);
+  word(sorted.length);
+  const keys = bytes.length;
+  for (const at of keyAt) word(bytes.length - at);
+  word(bytes.length - keys);
+  word(4);
+  word(sorted.length);
+  const values = bytes.length;
+  for (const [, entry] of sorted)
+    if ('int' in entry) word(entry.int);
+    else bytes.push(...new Uint8Array(Float32Array.of(entry.float).buffer));
+  // Type in the upper six bits, width of 4 bytes in the lower two.
+  for (const [, entry] of sorted) bytes.push((('int' in entry ? 1 : 3) << 2) | 2);
+  const root = bytes.length;
+  bytes.push(root - values, (9 << 2) | 2, 1);
+  return Uint8Array.from(bytes);
+}
