@@ -3,8 +3,10 @@ import { latencyOf } from '../devices/estimate.ts';
 import { arenaBytesOf } from '../devices/arena.ts';
 import type { LayerWork } from '../devices/work.ts';
 import { workOf } from '../devices/work.ts';
-import type { Model, NodeId, ValueId } from '../ir/model.ts';
+import type { Analysis } from '../analysis/report.ts';
+import type { Model, NodeId } from '../ir/model.ts';
 import { indexOf } from '../ir/walk.ts';
+import { arenaOfQuantized } from './gainArena.ts';
 import { predictBytes } from './gainBytes.ts';
 import type { Finding, Fix, Gain, RuleContext } from './rule.ts';
 import { bytesText, durationText } from './support.ts';
@@ -45,7 +47,8 @@ function removedBy({ pass }: Fix): boolean {
 export function predictGain(context: RuleContext, fix: Fix, removed: readonly NodeId[]): Gain {
   const fileBytes = predictBytes(context, fix, removed);
   const works = worksAfter(context, fix, removed);
-  const ramBytes = fix.pass === 'quantize-static' && fix.layers === undefined ? savedRam(context) : undefined;
+  const ramBytes =
+    fix.pass === 'quantize-static' && fix.layers === undefined ? savedRam(context, fix) : undefined;
   const latency = works === undefined ? undefined : latencyChange(context, works);
   return {
     ...(fileBytes !== undefined && fileBytes > 0 && { fileBytes }),
@@ -114,64 +117,39 @@ function runnable({ device, model }: RuleContext, works: readonly LayerWork[]): 
   return refused ? undefined : (latencyOf(device, works).ms ?? undefined);
 }
 
-/** ONNX operators between which a quantized model keeps integers; all others read and write floats. */
-const integerOps = new Set([
-  'Conv',
-  'ConvTranspose',
-  'Gemm',
-  'MatMul',
-  'Relu',
-  'Clip',
-  'Add',
-  'MaxPool',
-  'AveragePool',
-  'GlobalAveragePool',
-  'ReduceMean',
-  'Concat',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Transpose',
-  'Pad',
-  'Resize',
-  'Identity',
-  'BatchNormalization',
-]);
-
 /** TFLite operators that Kerf's quantization leaves in floating point. */
 const floatOps = /LSTM|RNN|SVDF|^(WHILE|IF|CALL.*)$/;
 
-/** Whether a value lies between operators that all work on integers once the model is quantized. */
-function becomesInteger(model: Model, value: ValueId): boolean {
-  const { producer, uses } = indexOf(model.graphs[0]);
-  const maker = producer.get(value);
-  const around = [
-    ...(maker === undefined ? [] : [maker]),
-    ...(uses.get(value) ?? []).map(({ node }) => node),
-  ];
-  if (model.dialect === 'tflite') return !around.some(({ op }) => floatOps.test(op));
-  return around.every(({ op }) => integerOps.has(op));
+/** Activations in a quarter of the room, where the model works on integers then. */
+function savedRam({ model, analysis }: RuleContext, { options }: Fix): number | undefined {
+  const arena = arenaBytesOf(model, analysis);
+  if (arena === undefined) return undefined;
+  const { target = defaultTarget } = options;
+  const after =
+    model.dialect === 'onnx'
+      ? arenaOfQuantized(model, String(target))
+      : quarteredArena(model, analysis, arena);
+  return after === undefined || after > arena * (1 - remarkable) ? undefined : arena - after;
 }
 
-/** Activations in a quarter of the room: the plan's peak, scaled by what would be alive at the worst step. */
-function savedRam({ model, analysis }: RuleContext): number | undefined {
-  const arena = arenaBytesOf(model, analysis);
-  const { memory } = analysis;
-  if (arena === undefined || memory === undefined) return undefined;
-  const graph = model.graphs[0];
-  const types = analysis.types.get(graph);
-  const outside = new Set(model.dialect === 'onnx' ? [...graph.inputs, ...graph.outputs] : []);
+/** What `quantize-static` quantizes for when nothing is said. */
+const defaultTarget = 'x86';
+
+/** The plan's peak, scaled by what would be alive at the worst step. */
+function quarteredArena(model: Model, { memory, types }: Analysis, arena: number): number | undefined {
+  if (memory === undefined) return undefined;
+  const [graph] = model.graphs;
+  const { producer, uses } = indexOf(graph);
   const live = new Float64Array(memory.live.length);
   for (const block of memory.blocks) {
-    const type = types?.get(block.value);
-    const stays = outside.has(block.value) || !becomesInteger(model, block.value);
+    const type = types.get(graph)?.get(block.value);
+    const around = [producer.get(block.value), ...(uses.get(block.value) ?? []).map(({ node }) => node)];
+    const stays = around.some((node) => node !== undefined && floatOps.test(node.op));
     const float = type?.kind === 'tensor' && type.dtype === 'float32' && !stays;
     const bytes = float ? block.bytes / 4 : block.bytes;
     for (let step = block.first; step <= block.last; step += 1) live[step] = (live[step] ?? 0) + bytes;
   }
-  const saved = arena * (1 - largestOf(live) / Math.max(1, largestOf(memory.live)));
-  return saved > 0 ? saved : undefined;
+  return (arena * largestOf(live)) / Math.max(1, largestOf(memory.live));
 }
 
 /** "3.1 MB less, about 2.4 ms on Raspberry Pi 4 (6.1 ms now)"; empty when there is nothing to tell. */

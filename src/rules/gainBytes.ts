@@ -1,9 +1,12 @@
 import { byteSize } from '../ir/dtype.ts';
-import type { Graph, Node, NodeId } from '../ir/model.ts';
+import { targetOfDevice } from '../devices/targets/registry.ts';
+import type { Graph, Model, Node, NodeId } from '../ir/model.ts';
 import { sizeOf } from '../ir/numbers.ts';
 import { indexOf } from '../ir/walk.ts';
 import type { WeightRole } from '../ops/operator.ts';
 import { operatorOf } from '../ops/registry.ts';
+import { layerConstants } from '../passes/fp16/storage.ts';
+import { hybridRecurrent } from '../passes/quantizeDynamic/tflite.ts';
 import { passById } from '../passes/registry.ts';
 import { weightsOf } from './places.ts';
 import type { Fix, RuleContext } from './rule.ts';
@@ -30,6 +33,7 @@ export function predictBytes(context: RuleContext, fix: Fix, removed: readonly N
       });
     }
     case 'fp16':
+      if (context.model.dialect === 'tflite') return savedByLayerHalves(context, fix);
       return fix.layers === undefined ? savedByHalves(context) : halves(reached(context, fix), context);
     case 'bf16':
       return halves(reached(context, fix), context);
@@ -56,6 +60,7 @@ function reached(context: RuleContext, fix: Fix): readonly Reached[] {
   const taken = (node: Node) => only?.has(node.id) !== false && pass?.appliesTo?.(node, model) !== false;
   const seen = new Set<object>();
   const direct = new Set<NodeId>();
+  const recurrent = isHybrid(context, fix.pass) ? recurrentWeights(model, only) : [];
   const weights = [...weightsOf(model)].flatMap(({ node, tensor, role }): readonly Reached[] => {
     direct.add(node.id);
     if (tensor.dtype !== 'float32' || seen.has(tensor) || !taken(node)) return [];
@@ -65,7 +70,27 @@ function reached(context: RuleContext, fix: Fix): readonly Reached[] {
   });
   // Half precision for chosen layers takes their own constants, not what has to be computed first.
   if (fix.pass === 'fp16') return weights;
-  return [...weights, ...hidden(context, (node) => taken(node) && !direct.has(node.id))];
+  return [...weights, ...recurrent, ...hidden(context, (node) => taken(node) && !direct.has(node.id))];
+}
+
+/** Whether a pass gives recurrent layers of TFLite int8 weights against float activations. */
+function isHybrid({ model, device, target }: RuleContext, pass: string): boolean {
+  if (model.dialect !== 'tflite') return false;
+  const rules = target ?? (device === undefined ? undefined : targetOfDevice(device, 'tflite'));
+  return pass === 'quantize-dynamic' || (pass === 'quantize-static' && rules?.hybrid !== false);
+}
+
+function recurrentWeights(model: Model, only: ReadonlySet<NodeId> | undefined): readonly Reached[] {
+  const [graph] = model.graphs;
+  return graph.nodes.flatMap((node): readonly Reached[] => {
+    if (!hybridRecurrent.has(node.op) || only?.has(node.id) === false) return [];
+    const tensors = (operatorOf(model, node)?.weights?.(node, model) ?? []).flatMap(
+      ({ input }) => graph.values.get(node.inputs[input] ?? '')?.constant ?? [],
+    );
+    const elements = tensors.reduce((total, tensor) => total + sizeOf(tensor), 0);
+    if (elements < smallest || tensors.some(({ dtype }) => dtype !== 'float32')) return [];
+    return [{ kind: 'matmul', elements, channels: 1 }];
+  });
 }
 
 /** Weights behind a transposition or a reshape, which the passes compute beforehand: known by what the layer costs. */
@@ -99,16 +124,33 @@ function halves(weights: readonly Reached[], context: RuleContext): number {
   return sum(weights, ({ elements }) => Math.max(0, 2 * elements - overhead(context)));
 }
 
+/** Elements of the smallest constant that ONNX models store in half precision. */
+const leastHalved = 512;
+
+/** What changes in a TFLite file that is written anew: operator codes, alignment. */
+const rewritten = 200;
+
+/** TFLite stores the weights and biases of whole layers in float16, each behind a DEQUANTIZE with a tensor of its own. */
+function savedByLayerHalves({ model }: RuleContext, { layers }: Fix): number {
+  const [graph] = model.graphs;
+  const only = layers === undefined ? undefined : new Set(layers);
+  let saved = -rewritten;
+  for (const id of layerConstants(model, graph, (node) => only?.has(node.id) !== false)) {
+    const { constant, name = id } = graph.values.get(id) ?? {};
+    if (constant !== undefined) saved += 2 * sizeOf(constant) - 160 - name.length;
+  }
+  return Math.max(0, saved);
+}
+
 /** Storage in float16 takes every float constant of the main graph that is large enough, recurrent weights included. */
 function savedByHalves(context: RuleContext): number {
   const { model } = context;
   const graph = model.graphs[0];
-  const least = model.dialect === 'onnx' ? 512 : 128;
   let saved = 0;
-  for (const { id, constant, variable } of graph.values.values()) {
-    if (constant?.dtype !== 'float32' || variable === true || graph.inputs.includes(id)) continue;
+  for (const { constant } of graph.values.values()) {
+    if (constant?.dtype !== 'float32') continue;
     const elements = sizeOf(constant);
-    if (elements >= least) saved += 2 * elements - overhead(context);
+    if (elements >= leastHalved) saved += 2 * elements - overhead(context);
   }
   return saved > 0 ? saved : halves(reached(context, { pass: 'fp16', options: {}, title: '' }), context);
 }
@@ -150,7 +192,7 @@ function nameLength(graph: Graph): number {
 function activations(context: RuleContext, { layers }: Fix): number {
   const { model } = context;
   const places = layers?.length ?? model.graphs[0].nodes.length;
-  return model.dialect === 'tflite' ? 40 * places : 1.5 * places * overhead(context);
+  return model.dialect === 'tflite' ? rewritten + 40 * places : 1.5 * places * overhead(context);
 }
 
 /** Bytes of the constants that only these layers read, and of their nodes. */

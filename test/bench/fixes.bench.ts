@@ -29,7 +29,7 @@ const errors: Record<Kind, number[]> = { fileBytes: [], ramBytes: [], macs: [] }
 const byPass = new Map<string, number[]>();
 const least: boolean[] = [];
 const lingering: string[] = [];
-let failed = 0;
+const failures: string[] = [];
 
 for (const file of [...modelFiles('.onnx'), ...modelFiles('.tflite')]) {
   const { handle } = await engine.call('open', { path: file });
@@ -56,11 +56,13 @@ engine.dispose();
 async function one(file: string, handle: Handle, before: Measures, rule: string, fix: Fix): Promise<void> {
   const { pass, options, layers } = fix;
   const step = { pass, options, ...(layers && { layers }) };
-  const applied = await engine.call('apply', { handle, step }).catch(() => undefined);
-  if (applied === undefined) {
-    failed += 1;
-    return;
-  }
+  const applied = await engine.call('apply', { handle, step }).catch((error: unknown) => {
+    failures.push(
+      `${path.basename(file)} ${rule} ${pass}: ${error instanceof Error ? error.message : error}`,
+    );
+    return undefined;
+  });
+  if (applied === undefined) return;
   const after = await measured(applied.handle);
   const cells = kinds.flatMap((kind) => compared(kind, before, after, fix));
   const what = `${path.basename(file)} ${rule} ${pass}${layers === undefined ? '' : ' (layers)'}`;
@@ -98,5 +100,6 @@ console.log('\nmedian error of predictions');
 for (const [kind, values] of Object.entries(errors)) console.log(`  ${kind.padEnd(10)} ${median(values)}`);
 for (const [pass, values] of byPass) console.log(`  ${pass.padEnd(20)} ${median(values)}`);
 console.log(`promises of "at least" that were kept: ${least.filter(Boolean).length} of ${least.length}`);
-console.log(`fixes that failed: ${failed}`);
+console.log(`fixes that failed: ${failures.length === 0 ? 'none' : ''}`);
+for (const failure of failures) console.log(`  ${failure}`);
 console.log(`findings that an exact fix left: ${lingering.length === 0 ? 'none' : lingering.join(', ')}`);

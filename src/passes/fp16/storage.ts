@@ -81,7 +81,11 @@ function worthStoring(graph: Graph, value: Value, allowed: (node: Node) => boole
  * both are float16; otherwise the conversion runs with every inference (measured: 4 to 13 times slower). Recurrent
  * kernels insist on constants.
  */
-function layerConstants(model: Model, graph: Graph, allowed: (node: Node) => boolean): ReadonlySet<ValueId> {
+export function layerConstants(
+  model: Model,
+  graph: Graph,
+  allowed: (node: Node) => boolean,
+): ReadonlySet<ValueId> {
   const layers: ReadonlySet<ValueId>[] = [];
   const refused = new Set<ValueId>();
   for (const node of graph.nodes) {
