@@ -16,7 +16,7 @@ const idleCloseMs = 1000;
 class OpenFile {
   readonly path: string;
   readonly size: number;
-  readonly #stamp: string;
+  readonly stamp: string;
   #fd: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #page: Uint8Array = new Uint8Array(0);
@@ -27,7 +27,7 @@ class OpenFile {
     const stat = attempt(file, () => fs.statSync(file));
     if (!stat.isFile()) throw new KerfError('io', 'not a regular file', { file });
     this.size = stat.size;
-    this.#stamp = stampOf(stat);
+    this.stamp = stampOf(stat);
   }
 
   read(position: number, length: number): Uint8Array {
@@ -66,7 +66,7 @@ class OpenFile {
     this.#timer = setTimeout(() => this.#close(), idleCloseMs).unref();
     if (this.#fd === undefined) {
       const fd = attempt(this.path, () => fs.openSync(this.path, 'r'));
-      if (stampOf(fs.fstatSync(fd)) !== this.#stamp) {
+      if (stampOf(fs.fstatSync(fd)) !== this.stamp) {
         fs.closeSync(fd);
         throw new KerfError('io', 'the file has changed on disk since it was opened', { file: this.path });
       }
@@ -102,6 +102,11 @@ export class FileBytes implements Bytes {
     return this.#file.path;
   }
 
+  /** Tells the file from one that replaces it later. */
+  get stamp(): string {
+    return this.#file.stamp;
+  }
+
   read(offset = 0, length = this.length - offset): Uint8Array {
     const clamped = Math.max(0, Math.min(length, this.length - offset));
     return this.#file.read(this.start + offset, clamped);
@@ -125,27 +130,54 @@ export function openFile(file: string): FileBytes {
 
 /**
  * Writes the parts one after another through a temporary file in the same folder, then renames: readers see the old
- * file or the new one. Keeps the mode of an existing file and writes through symbolic links. Returns the size.
+ * file or the new one. Keeps the mode of an existing file and writes through symbolic links; devices and pipes are
+ * written to, never replaced. Returns the size. Throws `KerfError('io')`.
  */
 export async function writeParts(file: string, parts: readonly Bytes[]): Promise<number> {
   const target = fs.existsSync(file) ? fs.realpathSync(file) : file;
+  const there = fs.statSync(target, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) throw new KerfError('io', 'is a folder', { file });
+  if (there?.isFile() === false) return reporting(file, () => writeInto(target, 'w', parts));
   const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${randomUUID()}.tmp`);
-  let size = 0;
   try {
-    const handle = await fs.promises.open(temporary, 'wx', modeOf(target));
-    try {
-      for (const part of gathered(parts)) {
-        await writeAll(handle, part);
-        size += part.length;
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await fs.promises.rename(temporary, target);
+    return await reporting(file, async () => {
+      const mode = there === undefined ? 0o644 : there.mode & 0o777;
+      const size = await writeInto(temporary, 'wx', parts, mode);
+      await fs.promises.rename(temporary, target);
+      return size;
+    });
   } catch (error) {
     await fs.promises.rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** What the system refuses names the file that was asked for. */
+async function reporting<T>(file: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
     throw KerfError.is(error) ? error : ioError(file, error);
+  }
+}
+
+async function writeInto(
+  file: string,
+  flags: 'w' | 'wx',
+  parts: readonly Bytes[],
+  mode?: number,
+): Promise<number> {
+  const handle = await fs.promises.open(file, flags, mode);
+  let size = 0;
+  try {
+    for (const part of gathered(parts)) {
+      await writeAll(handle, part);
+      size += part.length;
+    }
+    // Devices and pipes have nothing to bring to a disk.
+    if (flags === 'wx') await handle.sync();
+  } finally {
+    await handle.close();
   }
   return size;
 }
@@ -174,10 +206,6 @@ function* gathered(parts: readonly Bytes[]): Generator<Uint8Array> {
     }
   }
   if (waiting > 0) yield Buffer.concat(pending);
-}
-
-function modeOf(file: string): number {
-  return fs.existsSync(file) ? fs.statSync(file).mode & 0o777 : 0o644;
 }
 
 /** Parts as one buffer in memory; for models that a runtime takes as bytes. */
