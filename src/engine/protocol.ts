@@ -214,7 +214,14 @@ export interface EngineApi {
   save(p: { handle: Handle; path: string }): { fileBytes: number };
   inspect(p: { handle: Handle; bind?: Bindings; sparsity?: boolean }): InspectReport;
   /** Findings on nodes are those that `checks` leaves; all of them without it. */
-  graph(p: { handle: Handle; device?: string; graph?: number; checks?: Checks }): GraphView;
+  graph(p: {
+    handle: Handle;
+    device?: string;
+    graph?: number;
+    checks?: Checks;
+    /** False leaves the columns of findings empty, so that the picture need not wait for the rules. */
+    marks?: boolean;
+  }): GraphView;
   /** `brief`: without passes and findings, which look at the whole model the first time they are asked for. */
   node(p: { handle: Handle; id: string; device?: string; checks?: Checks; brief?: boolean }): NodeDetails;
   layers(p: { handle: Handle }): { layers: readonly LayerCost[]; memory: MemoryPlan | null };
@@ -239,7 +246,7 @@ export interface EngineApi {
   };
   /** Whether a change made a model faster here: both in alternating runs, for about a second. */
   speed(p: { before: Handle; after: Handle; options?: BenchOptions }): SpeedReport;
-  /** What ONNX Runtime makes of a quantized model here: which layers run on integers, and why the others do not. */
+  /** What a runtime makes of a quantized model here: which layers run on integers, and why the others do not. */
   audit(p: { handle: Handle }): AuditReport;
   passes(p: Record<string, never>): { passes: readonly PassInfo[] };
   rules(p: Record<string, never>): { rules: readonly RuleInfo[] };
@@ -248,7 +255,8 @@ export interface EngineApi {
   bench(p: { handle: Handle; against?: Handle; options?: BenchOptions }): BenchReport;
   evaluate(p: {
     handle: Handle;
-    data: string;
+    /** Without it, seeded random inputs: only closeness to the reference can be told. */
+    data?: string;
     reference?: Handle;
     samples?: number;
     bind?: Bindings;

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { BenchReport, EvalReport } from '../../engine/protocol.ts';
+import { KerfError } from '../../ir/errors.ts';
 import { bindings, keyValue, wholeNumber } from '../arguments.ts';
 import { bytes, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
@@ -18,19 +19,27 @@ export function addMeasureCommands(program: Command, session: Session): void {
   program
     .command('eval <model>')
     .description('accuracy against labels, agreement with a reference model')
-    .requiredOption('--data <file>', 'dataset: *.json, *.npz or a folder of images')
-    .option('--reference <model>', 'model to compare outputs with')
+    .option('--data <file>', 'dataset: *.json, *.npz or a folder of images; without it, seeded random inputs')
+    .option('--reference <model>', 'model to compare outputs with; needed where there are no labels')
     .option('--samples <n>', 'use only the first samples', wholeNumber)
     .option('--bind <name=n>', 'bind a free dimension', keyValue)
     .option(...jsonFlag)
     .action(async (model: string, options: Json & EvalFlags) => {
+      if (options.data === undefined && options.reference === undefined)
+        throw new KerfError('bad-option', 'eval needs --data with labels, or a --reference to compare with');
       const handle = await session.open(model);
       const reference = options.reference === undefined ? undefined : await session.open(options.reference);
       const { data, samples } = options;
       const bind = bindings(options.bind);
       const report = await engine.call(
         'evaluate',
-        { handle, data, ...(reference && { reference }), ...(samples && { samples }), ...(bind && { bind }) },
+        {
+          handle,
+          ...(data && { data }),
+          ...(reference && { reference }),
+          ...(samples && { samples }),
+          ...(bind && { bind }),
+        },
         progress,
       );
       print(options.json, report, () => evalText(report));
@@ -68,7 +77,7 @@ export function addMeasureCommands(program: Command, session: Session): void {
 }
 
 interface EvalFlags {
-  readonly data: string;
+  readonly data?: string;
   readonly reference?: string;
   readonly samples?: number;
   readonly bind?: Record<string, string>;

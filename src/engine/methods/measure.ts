@@ -62,7 +62,7 @@ export function measureMethods(store: ModelStore): Pick<EngineMethods, 'estimate
       checkBindings(bind, other === undefined ? [held.model] : [held.model, other.model]);
       return evaluate(startRunner, {
         model: await store.fileOf(held),
-        data,
+        ...(data !== undefined && { data }),
         ...(other && { reference: await store.fileOf(other) }),
         ...(samples !== undefined && { samples }),
         ...(bind && { bind }),

@@ -64,6 +64,10 @@ describe('the loop on the sample', () => {
     expect(evaluation.samples).toBe(500);
     expect(evaluation.top1).toBeGreaterThan(0.979);
     expect(evaluation.reference.agreement).toBeGreaterThan(0.99);
+    // Without data the two are compared on made-up inputs, and the report says so.
+    const madeUp = await json('eval', digits, '--reference', digits);
+    expect(madeUp).toMatchObject({ data: 'seeded random inputs (seed 0)', reference: { agreement: 1 } });
+    expect(madeUp.top1).toBeUndefined();
   });
 
   it('measures both models in turn', async () => {
@@ -171,6 +175,7 @@ describe('bad requests exit with 2 and one clear line', () => {
     ['a plan without a budget', ['mixed', digits], /one of --size, --latency and --max-drop/],
     ['a budget without a unit', ['mixed', digits, '--size', 'small'], /'small' is no limit/],
     ['free dimensions that are none', ['sensitivity', digits, '--bind', 'T=3'], /no free dimension 'T'/],
+    ['nothing to evaluate by', ['eval', digits], /--data with labels, or a --reference/],
     ['missing data', ['eval', digits, '--data', 'nowhere.npz'], /nowhere\.npz/],
     [
       'a text for a number',
