@@ -6,7 +6,7 @@ export function auditReport(name: string, report: AuditReport): string {
   const title = `# Integer kernels of ${name}`;
   if (!report.quantized)
     return [title, '', 'The model is not quantized: all of it computes in float.', ''].join('\n');
-  const { integers, floats, conversions, runtime, target } = report;
+  const { integers, hybrid = 0, floats, conversions, runtime, target } = report;
   const findings = report.findings.flatMap((finding) => {
     const layers = finding.layers ?? (finding.layer === undefined ? [] : [finding.layer]);
     const cures = finding.fixes.map((fix) => `- Cure: *${fix.title}* (pass \`${fix.pass}\`)`);
@@ -19,12 +19,12 @@ export function auditReport(name: string, report: AuditReport): string {
     ];
   });
   const rows = report.rows
-    .filter((row) => row.runsOn === 'floats')
+    .filter((row) => row.reason !== undefined || row.runsOn === 'floats')
     .map((row) => `| ${[row.id, row.op, row.kernel ?? '', row.reason ?? ''].map(cell).join(' | ')} |`);
   return [
     title,
     '',
-    `${String(integers)} of ${String(integers + floats)} layers run on integers in ${runtime}, ${String(conversions)} conversions between codes and floats are left. Reasons by the rules of ${target}.`,
+    `${String(integers)} of ${String(integers + hybrid + floats)} layers run on integers in ${runtime}, ${hybrid > 0 ? `${String(hybrid)} on integer weights and float activations, ` : ''}${String(conversions)} conversions between codes and floats are left. Reasons by the rules of ${target}.`,
     '',
     ...findings,
     ...table(['Layer', 'Operator', 'Kernel', 'Why it computes in float'], rows),

@@ -8,7 +8,9 @@ import type { Session } from '../session.ts';
 export function addAuditCommand(program: Command, { engine, opened, progress }: Session): void {
   program
     .command('audit <model>')
-    .description('layers of a quantized ONNX model that stay float in ONNX Runtime, why, and what cures them')
+    .description(
+      'layers of a quantized model that stay float in ONNX Runtime or LiteRT, why, and what cures them',
+    )
     .option('--json', 'print one JSON document on stdout')
     .action(async (model: string, options: { readonly json?: boolean }) => {
       const { handle } = await opened(model);
@@ -21,7 +23,8 @@ function auditText(report: AuditReport): string {
   if (!report.quantized) return 'The model is not quantized: all of it computes in float.';
   const head = table([
     ['runtime', `${report.runtime}, rules of ${report.target}`],
-    ['layers on integers', `${report.integers} of ${report.integers + report.floats}`],
+    ['layers on integers', `${report.integers} of ${report.integers + (report.hybrid ?? 0) + report.floats}`],
+    ...(report.hybrid ? [['on both', `${report.hybrid}`]] : []),
     ['conversions left', `${report.conversions}`],
   ]);
   const findings = report.findings.map((finding) => {

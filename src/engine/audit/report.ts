@@ -9,16 +9,21 @@ import { targetForm } from '../../passes/quantizeStatic/targetForm.ts';
 import { stripped } from '../../passes/requantize/strip.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import type { Finding } from '../../rules/rule.ts';
+import { groupedFindings } from './findings.ts';
 import { kernelsOf } from './kernels.ts';
 
 /** One layer of an audited model. */
 export interface AuditRow {
   readonly id: NodeId;
   readonly op: string;
-  /** The runtime's operator that does its work; `null` when it was folded away. */
+  /**
+   * ONNX: the runtime's operator that does its work; `null` when it was folded away. TFLite: `XNNPACK` or `reference`;
+   * `null` where the runtime does not tell.
+   */
   readonly kernel: string | null;
-  readonly runsOn: 'integers' | 'floats' | null;
-  /** Why it computes in float although the model is quantized. */
+  /** `hybrid`: integer weights against float activations, which the kernel quantizes as it runs. */
+  readonly runsOn: 'integers' | 'hybrid' | 'floats' | null;
+  /** Why it computes in float, or partly so, although the model is quantized. */
   readonly reason?: string;
 }
 
@@ -29,6 +34,8 @@ export interface AuditReport {
   readonly target: string;
   readonly quantized: boolean;
   readonly integers: number;
+  /** TFLite only. */
+  readonly hybrid?: number;
   readonly floats: number;
   /** Conversions between codes and floats that are left in the runtime's graph. */
   readonly conversions: number;
@@ -79,37 +86,16 @@ function findingsOf(
   rules: TargetRules,
   curable: ReadonlySet<NodeId>,
 ): readonly Finding[] {
-  const groups = new Map<string, AuditRow[]>();
-  for (const row of rows) {
-    if (row.reason === undefined) continue;
-    const key = `${curable.has(row.id)} ${row.reason}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [row]);
-    else group.push(row);
-  }
-  const found = [...groups.values()].map((group): Finding => {
-    const [first] = group as [AuditRow, ...AuditRow[]];
-    const layers = group.map((row) => row.id);
-    const where = layers.length === 1 ? '' : ` (${layers.length} layers)`;
-    const hasCure = curable.has(first.id);
-    return {
-      rule: 'fusion-audit',
-      severity: hasCure ? 'warning' : 'information',
-      layer: first.id,
-      ...(layers.length > 1 && { layers }),
-      message: `Computes in float: ${first.reason}${where}.`,
-      fixes: hasCure
-        ? [
-            {
-              pass: 'requantize',
-              options: { target: rules.id },
-              title: `Quantize again in the form that ${rules.name} has kernels for`,
-            },
-          ]
-        : [],
-    };
+  const remarks = rows.flatMap(({ id, reason }) =>
+    reason === undefined
+      ? []
+      : [{ layer: id, message: `Computes in float: ${reason}`, cured: curable.has(id) }],
+  );
+  return groupedFindings(remarks, {
+    pass: 'requantize',
+    options: { target: rules.id },
+    title: `Quantize again in the form that ${rules.name} has kernels for`,
   });
-  return found.sort((a, b) => Number(b.fixes.length > 0) - Number(a.fixes.length > 0));
 }
 
 /** Layers that would run on integers if the model were quantized again for the target. */

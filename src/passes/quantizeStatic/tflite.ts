@@ -1,8 +1,10 @@
 import type { TargetRules } from '../../devices/targets/target.ts';
+import type { DType } from '../../ir/dtype.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Node, TfliteModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass.ts';
+import { simplify } from '../simplify/simplify.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
 import type { RangeChoice } from '../support/observe.ts';
@@ -95,7 +97,8 @@ export async function quantizeTflite(
     scales: rounded.scales,
     ...options,
   });
-  const recurrent = await recurrentTflite(withMainGraph(start, graph), plan, options.rules, allowed, context);
+  const joined = await withoutPairs(start, withMainGraph(start, graph), context);
+  const recurrent = await recurrentTflite(joined, plan, options.rules, allowed, context);
   const notes = [
     ...ready.notes,
     ...rounded.notes,
@@ -103,6 +106,22 @@ export async function quantizeTflite(
     ...recurrent.notes,
   ];
   return resultOf(model, recurrent.model, changedNodes(model.graphs[0], recurrent.model.graphs[0]), notes);
+}
+
+const converters = new Set(['QUANTIZE', 'DEQUANTIZE']);
+const narrow: ReadonlySet<DType | undefined> = new Set(['int8', 'uint8', 'int16']);
+
+/** Where parts of the model were quantized before, pairs of conversions between them and the new parts cancel out. */
+async function withoutPairs(
+  before: TfliteModel,
+  after: TfliteModel,
+  context: PassContext,
+): Promise<TfliteModel> {
+  if (!before.graphs[0].nodes.some((node) => converters.has(node.op))) return after;
+  const ids = after.graphs[0].nodes.flatMap((node) => (converters.has(node.op) ? [node.id] : []));
+  const only = { ...context, layers: new Set(ids), step: () => context.step(0.9, 'joining parts') };
+  const { model } = await simplify.run(after, {}, only);
+  return model.dialect === 'tflite' ? model : after;
 }
 
 function isUsable(range: ObservedRange | undefined): boolean {
@@ -133,13 +152,18 @@ function planNotes(
   dtype: string,
 ): string[] {
   const left = new Map<string, number>();
+  const facts = factsOf(model);
+  let already = 0;
   for (const node of model.graphs[0].nodes) {
-    if (!plan.nodes.has(node.id) && !hybrid.has(node.id)) left.set(node.op, (left.get(node.op) ?? 0) + 1);
+    if (plan.nodes.has(node.id) || hybrid.has(node.id)) continue;
+    if (converters.has(node.op) || narrow.has(facts.dtypeOf(node.outputs[0]))) already += 1;
+    else left.set(node.op, (left.get(node.op) ?? 0) + 1);
   }
-  const total = model.graphs[0].nodes.length;
+  const total = model.graphs[0].nodes.length - already;
   const notes = [
     `${plan.nodes.size} of ${total} operators run on ${dtype}, ranges from ${calibrator.source}`,
   ];
+  if (already > 0) notes.push(`${already} operators of the model were quantized before, or convert`);
   if (left.size > 0) {
     const list = [...left].map(([op, count]) => `${count} ${op}`).join(', ');
     notes.push(`kept in float between DEQUANTIZE and QUANTIZE: ${list}`);

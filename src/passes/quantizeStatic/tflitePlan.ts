@@ -2,6 +2,7 @@ import type { OperatorRule, TargetRules } from '../../devices/targets/target.ts'
 import { operatorRule } from '../../devices/targets/target.ts';
 import type { Graph, Node, NodeId, TfliteModel, ValueId } from '../../ir/model.ts';
 import { feedsOf } from '../../ir/model.ts';
+import { indexOf } from '../../ir/walk.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { ObservedRange } from '../pass.ts';
@@ -134,7 +135,8 @@ function planOutputs(
       continue;
     }
     const group: Group = { members: [output], constants: [] };
-    if (rule.kind === 'fixed') group.fixed = { scale: rule.scale, zeroPoint: rule.zeroPoint };
+    const given = rule.kind === 'fixed' ? rule : encodingBehind(planner, output);
+    if (given !== undefined) group.fixed = { scale: given.scale, zeroPoint: given.zeroPoint };
     planner.groups.set(output, group);
     if (rule.kind !== 'all') continue;
     for (const [index, input] of inputs) {
@@ -182,10 +184,37 @@ function groupOfInput(planner: Planner, node: Node, index: number): Group {
   if (constant !== undefined) return { members: [], constants: [rangeOf(constant)] };
   let group = planner.groups.get(id);
   if (group === undefined) {
-    group = { members: [id], constants: [] };
+    const given = encodingBefore(planner, id);
+    group = { members: [id], constants: [], ...(given && { fixed: given }) };
     planner.groups.set(id, group);
   }
   return group;
+}
+
+/** The encoding of the codes that a value was dequantized from: with it, nothing is lost on the way back. */
+function encodingBefore(planner: Planner, id: ValueId): Encoded | undefined {
+  const maker = indexOf(planner.graph).producer.get(id);
+  return maker?.op === 'DEQUANTIZE' ? encodedAs(planner, maker.inputs[0]) : undefined;
+}
+
+/** The encoding in which a value is read anyway, be it behind operators that only move it. */
+function encodingBehind(planner: Planner, id: ValueId): Encoded | undefined {
+  const { uses, isOutput } = indexOf(planner.graph);
+  const [reader, ...others] = uses.get(id) ?? [];
+  if (reader === undefined || others.length > 0 || isOutput.has(id)) return undefined;
+  const [output = null, ...more] = reader.node.outputs;
+  if (reader.node.op === 'QUANTIZE') return encodedAs(planner, output);
+  const rule = ruleOf(planner.rules, reader.node.op);
+  const moves = rule?.kind === 'same' && rule.from === reader.index && more.length === 0;
+  return moves && output !== null ? encodingBehind(planner, output) : undefined;
+}
+
+type Encoded = NonNullable<Group['fixed']>;
+
+function encodedAs({ graph, facts, rules }: Planner, id: ValueId | null | undefined): Encoded | undefined {
+  const quantization = graph.values.get(id ?? '')?.quantization;
+  if (quantization?.scale.length !== 1 || facts.dtypeOf(id) !== codesOf(rules)) return undefined;
+  return { scale: quantization.scale[0] as number, zeroPoint: Number(quantization.zeroPoint[0] ?? 0) };
 }
 
 /** Weight of a layer whose weight and bias are readable constants, in float or already in symmetric int8. */
