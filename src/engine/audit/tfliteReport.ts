@@ -52,7 +52,7 @@ export function tfliteAuditReport(
     runtime,
     target: rules.id,
     quantized,
-    rows: quantized ? rows : rows.map(({ reason: _, ...row }) => row),
+    rows: quantized ? rows : rows.map(({ id, op, kernel, runsOn }) => ({ id, op, kernel, runsOn })),
     integers: count('integers'),
     hybrid: count('hybrid'),
     floats: count('floats'),
