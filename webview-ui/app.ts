@@ -3,6 +3,7 @@ import type { GraphView } from '../src/engine/view.ts';
 import type { Host } from './host.ts';
 import type { Change, Comparison } from './compare/comparison.ts';
 import { type Loaded, type Resource, resource } from './resource.ts';
+import { markFindings } from './marks.ts';
 import { type Signal, signal } from './signal.ts';
 import { type ViewState, readViewState } from './viewState.ts';
 import type { LayerValues, OverlayId } from './graph/overlay.ts';
@@ -72,6 +73,8 @@ export interface App {
   readonly inspect: Resource<PageResult<'inspect'>>;
   readonly layers: Resource<PageResult<'layers'>>;
   readonly findings: Resource<PageResult<'check'>>;
+  /** The findings that the graph's columns hold. */
+  readonly marked: Signal<PageResult<'check'> | undefined>;
   readonly estimate: Resource<PageResult<'estimate'> | undefined>;
   readonly passes: Resource<PageResult<'passes'>>;
   readonly devices: Resource<PageResult<'devices'>>;
@@ -110,6 +113,22 @@ export function createApp(host: Host): App {
   const model = () => document.get()?.model;
   const once = () => (document.get() === undefined ? undefined : 'once');
   const revision = () => document.get()?.revision;
+  const marked = signal<PageResult<'check'> | undefined>(undefined);
+  const graph = resource(revision, async () => {
+    const view = await host.call('graph', {});
+    performance.mark('kerf:graph');
+    const loaded = loadedGraph(view);
+    const known = marked.get();
+    if (known !== undefined) markFindings(loaded.view, known);
+    return loaded;
+  });
+  const findings = resource(revision, () => host.call('check', {}));
+  findings.watch(({ value }) => {
+    if (value === undefined) return;
+    const loaded = graph.get().value;
+    if (loaded !== undefined) markFindings(loaded.view, value);
+    marked.set(value);
+  });
   return {
     host,
     document,
@@ -127,10 +146,11 @@ export function createApp(host: Host): App {
     comparison: signal<Comparison | undefined>(undefined),
     changes: signal<ReadonlyMap<string, Change> | undefined>(undefined),
     measured: signal<ReadonlyMap<string, number> | undefined>(undefined),
-    graph: resource(revision, async () => loadedGraph(await host.call('graph', {}))),
+    graph,
     inspect: resource(revision, () => host.call('inspect', {})),
     layers: resource(model, () => host.call('layers', {})),
-    findings: resource(revision, () => host.call('check', {})),
+    findings,
+    marked,
     estimate: resource(revision, async () =>
       document.get()?.device === null ? undefined : host.call('estimate', {}),
     ),

@@ -96,6 +96,7 @@ function layerForHost(app: App, selection: ReturnType<App['selection']['get']>):
 
 /** The handshake; a page that comes back says it again. */
 async function greet(app: App): Promise<void> {
+  performance.mark('kerf:ready');
   try {
     takeState(app, await app.host.call('ready', {}));
   } catch (error) {

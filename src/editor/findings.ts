@@ -83,8 +83,15 @@ export function createFindings(services: Services, texts: TextForms): FindingsVi
   };
   const follow = (document: ModelDocument): void => {
     refresh(document);
-    const changes = document.onDidChange((reason) => reason !== 'saved' && refresh(document));
+    let soon: NodeJS.Timeout | undefined;
+    const changes = document.onDidChange((reason) => {
+      if (reason === 'saved') return;
+      clearTimeout(soon);
+      // The picture is asked for first; the engine answers one question after the other.
+      soon = setTimeout(() => refresh(document));
+    });
     document.onDidDispose(() => {
+      clearTimeout(soon);
       changes.dispose();
       models.delete(document.uri);
       lines.delete(textUri(document.uri));

@@ -6,6 +6,7 @@ import { askForDataset, datasetFor } from './dataset.ts';
 import type { ModelDocument } from './document.ts';
 import type { FindingsView } from './findings.ts';
 import { fixBehind } from './findingView.ts';
+import type { GraphAhead } from './graphAhead.ts';
 import type { LayerTimes } from './layerTimes.ts';
 import { pageComparison, withoutRows } from './pageComparison.ts';
 import { pageFiles } from './pageFiles.ts';
@@ -21,6 +22,7 @@ export interface PageSurroundings {
   reveal(): void;
   showText(layer: string | undefined): Promise<void>;
   showRule(rule: string): Promise<void>;
+  readonly graph: GraphAhead;
   readonly findings: FindingsView;
   readonly times: LayerTimes;
 }
@@ -49,7 +51,7 @@ export function pageHandlers(
   const state = () => stateOf(services, document);
   return {
     ready: async () => state(),
-    graph: async (_, call) => sliced(await document.ask('graph', checked(), options(call))),
+    graph: async (_, call) => sliced(await around.graph.take(options(call))),
     node: ({ id }, call) => document.ask('node', { id, ...checked() }, options(call)),
     inspect: async () => withoutRows(await document.inspection()),
     layers: async (_, call) => sliced(await document.ask('layers', {}, options(call))),

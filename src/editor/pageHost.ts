@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { ModelDocument } from './document.ts';
 import type { FindingsView } from './findings.ts';
+import { graphAhead } from './graphAhead.ts';
 import type { LayerTimes } from './layerTimes.ts';
 import { pageHandlers } from './pageHandlers.ts';
 import { pageHtml, pageRoots } from './pageHtml.ts';
@@ -64,10 +65,21 @@ export function createPageHost(
   return {
     resolve(document, panel) {
       panel.webview.options = { enableScripts: true, localResourceRoots: pageRoots(services.extensionUri) };
+      const graph = graphAhead(
+        () => `${revisionOf(services, document)} ${services.engine.generation}`,
+        (options) => {
+          const device = services.settings.device(document.uri);
+          const params = { marks: false, ...(device === null ? {} : { device }) };
+          return document.ask('graph', params, options);
+        },
+      );
+      // The page takes a while to load; its picture need not wait for the engine then.
+      graph.ask();
       const handlers = pageHandlers(services, document, panel, {
         reveal: () => panel.reveal(panel.viewColumn, false),
         showText: (layer) => around.texts.show(document, layer),
         showRule: async (rule) => vscode.commands.executeCommand('kerf.showRule', rule),
+        graph,
         findings: around.findings,
         times: around.times,
       });
@@ -76,7 +88,10 @@ export function createPageHost(
       panels.add(entry);
       const listeners = vscode.Disposable.from(
         line,
-        document.onDidChange(() => entry.notify(changed(entry))),
+        document.onDidChange((reason) => {
+          if (reason !== 'saved' && panel.visible) graph.ask();
+          entry.notify(changed(entry));
+        }),
         panel.onDidChangeViewState(() => !panel.visible && line.sleep()),
       );
       panel.onDidDispose(() => {

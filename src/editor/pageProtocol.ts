@@ -107,6 +107,7 @@ export interface PageApi {
    */
   ready(p: None): DocumentState;
 
+  /** Without findings: `check` has them. */
   graph(p: None): Result<'graph'>;
   node(p: { id: string }): Result<'node'>;
   inspect(p: None): PageInspect;

@@ -19,6 +19,8 @@ interface Source {
   readonly row: number;
   readonly graph: Graph;
   readonly value: ValueId;
+  /** Its text, once an edge has asked for it. */
+  label?: number;
 }
 
 type Sources = Map<ValueId, Source>;
@@ -34,29 +36,29 @@ export function edgesOf(rows: readonly Row[], analysis: Analysis, intern: (text:
   const label: number[] = [];
   const connect = (source: Source | undefined, target: number) => {
     if (source === undefined || source.row === target) return;
-    const { graph, value } = source;
     from.push(source.row);
     to.push(target);
-    const type = analysis.types.get(graph)?.get(value);
-    label.push(intern(`${graph.values.get(value)?.name ?? value}: ${describeType(type)}`));
+    label.push((source.label ??= intern(labelOf(source, analysis))));
   };
   const byBody = new Map<Body, number[]>();
   const own: number[] = [];
   rows.forEach((row, i) => {
-    if (row.body === undefined) own.push(i);
-    else byBody.set(row.body, [...(byBody.get(row.body) ?? []), i]);
+    const known = row.body === undefined ? own : byBody.get(row.body);
+    if (known !== undefined) known.push(i);
+    else if (row.body !== undefined) byBody.set(row.body, [i]);
   });
 
   const visit = (graph: Graph, members: readonly number[], sources: Sources, owner: number | undefined) => {
     for (const i of members)
-      for (const value of madeBy(rows[i]!)) sources.set(value, { row: i, graph, value });
+      for (const value of rows[i]!.node?.outputs ?? [])
+        if (value !== null) sources.set(value, { row: i, graph, value });
     for (const i of members) {
       const { node, runs } = rows[i]!;
       if (node === undefined) continue;
       for (const input of node.inputs) if (input !== null) connect(sources.get(input), i);
-      const inPlace = new Set(runs.map((body) => body.graph));
       for (const body of bodiesOf(node))
-        if (!inPlace.has(body)) for (const id of capturesOf(body)) connect(sources.get(id), i);
+        if (!runs.some((run) => run.graph === body))
+          for (const id of capturesOf(body)) connect(sources.get(id), i);
       for (const body of runs) visit(body.graph, byBody.get(body) ?? [], inside(body, node, sources), i);
     }
     for (const id of graph.outputs) if (owner !== undefined) connect(sources.get(id), owner);
@@ -75,8 +77,8 @@ export function edgesOf(rows: readonly Row[], analysis: Analysis, intern: (text:
   };
 }
 
-function madeBy({ node }: Row): readonly ValueId[] {
-  return node === undefined ? [] : node.outputs.filter((id): id is ValueId => id !== null);
+function labelOf({ graph, value }: Source, analysis: Analysis): string {
+  return `${graph.values.get(value)?.name ?? value}: ${describeType(analysis.types.get(graph)?.get(value))}`;
 }
 
 /** What a body sees: its inputs are what its owner is given, other names are those around it. */

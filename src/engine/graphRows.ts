@@ -66,6 +66,8 @@ function port(graph: Graph, kind: 'input' | 'output', value: ValueId, name: stri
   };
 }
 
+const noBodies: readonly Body[] = [];
+
 interface Place {
   readonly model: Model;
   readonly graph: Graph;
@@ -79,7 +81,7 @@ function addNode(rows: Row[], place: Place, node: Node): void {
   const id = `${body?.ids ?? ''}${node.id}`;
   const runs =
     depth >= deepest
-      ? []
+      ? noBodies
       : bodiesRun(model, node, id, body).filter(({ graph: inner }) => {
           const fits = inner.nodes.length <= budget.left;
           if (fits) budget.left -= inner.nodes.length;
@@ -104,6 +106,7 @@ function addNode(rows: Row[], place: Place, node: Node): void {
 
 function bodiesRun(model: Model, node: Node, id: string, around: Body | undefined): readonly Body[] {
   const own = ownBodies(model, node);
+  if (own.length === 0) return noBodies;
   // Names may hold slashes, which separate groups.
   const owner = [...(around?.path ?? []), `${node.op} ${id.replaceAll('/', '∕')}`];
   return own.map(({ label, graph, firstInput, shared }) => ({

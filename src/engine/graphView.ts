@@ -45,14 +45,14 @@ export function graphView(
   const table = new StringTable();
   const rows = rowsOf(model, graph);
   const columns = emptyColumns(rows.length);
-  const costs = costsById(analysis);
-  const precisions = new Map(workOf(model, analysis).map((work) => [work.id, work.precision]));
+  const facts = factsById(model, analysis);
   const times = new Map(estimate?.layers.map((layer) => [layer.id, layer.ms]));
   const unsupported = new Set(estimate?.unsupported.map(({ layer }) => layer));
   const marks = marksOf(findings);
   rows.forEach((row, i) => {
     const main = row.kind === kinds.operator && row.body === undefined;
-    const cost = main ? costs.get(row.layer) : undefined;
+    const layer = facts.get(row.layer);
+    const cost = main ? layer?.cost : undefined;
     const type = row.value == null ? undefined : analysis.types.get(row.graph)?.get(row.value);
     columns.kind[i] = row.kind;
     columns.nested[i] = row.body === undefined ? 0 : 1;
@@ -64,7 +64,7 @@ export function graphView(
     columns.shape[i] = table.of(row.value == null ? '' : shapeText(type));
     columns.weight[i] = table.of(weightShape(model, row));
     columns.family[i] = table.of(cost?.family ?? familyOf(model, row));
-    columns.precision[i] = table.of(precisions.get(row.layer) ?? (row.body ? dtypeText(type) : ''));
+    columns.precision[i] = table.of(layer?.precision ?? (row.body ? dtypeText(type) : ''));
     columns.params[i] = cost?.params ?? Number.NaN;
     columns.macs[i] = cost?.macs ?? Number.NaN;
     columns.flops[i] = cost?.flops ?? Number.NaN;
@@ -82,7 +82,7 @@ export function graphView(
 
 /** The dimensions of the weight a layer computes with, behind what dequantizes it. */
 function weightShape(model: Model, { node, graph }: Row): string {
-  if (node === undefined) return '';
+  if (node === undefined || node.inputs.length < 2) return '';
   const input = operatorOf(model, node)?.weights?.(node, model)[0]?.input;
   const id = input === undefined ? undefined : node.inputs[input];
   if (id == null) return '';
@@ -115,7 +115,8 @@ function dtypeText(type: ValueType | undefined): string {
  * layer, separated by `;`, the first of which says where it belongs.
  */
 export function scopeOf(name: string): string {
-  const first = name.split(';')[0] ?? '';
+  const first = name.split(';', 1)[0] ?? '';
+  if (!first.includes('/')) return '';
   const parts = first.split('/').filter((part) => part !== '');
   return parts.slice(0, -1).join('/');
 }
@@ -147,8 +148,12 @@ function emptyColumns(count: number) {
   };
 }
 
-function costsById(analysis: Analysis) {
-  return new Map(analysis.layers.map((layer) => [layer.id, layer]));
+/** What the analysis says of each layer of the main graph. */
+function factsById(model: Model, analysis: Analysis) {
+  const works = workOf(model, analysis);
+  return new Map(
+    analysis.layers.map((cost, i) => [cost.id, { cost, precision: works[i]?.precision ?? '' }] as const),
+  );
 }
 
 /** Findings per layer: how many and how bad. */

@@ -161,7 +161,9 @@ export class GraphEditor {
     if (this.#alias.size === 0) return node;
     const renames = node.inputs.some((id) => id !== null && this.#alias.has(id));
     const inputs = renames ? node.inputs.map((id) => (id === null ? null : this.resolve(id))) : node.inputs;
-    const touched = bodiesOf(node).some((body) => [...capturesOf(body)].some((id) => this.resolve(id) !== id));
+    const touched = bodiesOf(node).some((body) =>
+      [...capturesOf(body)].some((id) => this.resolve(id) !== id),
+    );
     if (inputs === node.inputs && !touched) return node;
     return {
       ...node,

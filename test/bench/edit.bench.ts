@@ -1,9 +1,10 @@
-// An edit on a large model: the pass, the new graph, the new layout, and what moves in the picture.
-// Usage: npm run bench -- edit [layers, default 10000]
+// An edit on a large model: as a person sees it, from the call to the new picture, in Chromium with the engine in a
+// process of its own; then the same work step by step in one process, and what moves in the picture.
+// Usage: npm run build && npm run bench -- edit [layers, default 10000]
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { performance } from 'node:perf_hooks';
+import { forkEngine } from '../../src/engine/client.ts';
 import { localEngine } from '../../src/engine/local.ts';
 import type { GraphView } from '../../src/engine/view.ts';
 import { writeModelFile } from '../../src/formats/io/models.ts';
@@ -16,6 +17,7 @@ import { layoutGraph } from '../../webview-ui/graph/layout.ts';
 import { hintOf } from '../../webview-ui/graph/hint.ts';
 import { type Scene, buildScene, layoutInputOf } from '../../webview-ui/graph/scene.ts';
 import { unfoldedAt, visibleGraph } from '../../webview-ui/graph/visible.ts';
+import { openStage } from '../webview/support/browser.ts';
 
 const wanted = Number(process.argv[2] ?? 10_000);
 
@@ -93,13 +95,64 @@ function movement(before: Scene, after: Scene): { lines: number; moved: number }
   return { lines, moved };
 }
 
+/** From the call to the picture, on a page that shows the file; milliseconds by the page's own clock. */
+async function inBrowser(file: string): Promise<void> {
+  const stage = await openStage(forkEngine({ modulePath: path.resolve('dist/engine.cjs') }));
+  try {
+    // As it opens, folded to blocks, and with every layer a box of its own.
+    for (const unfolded of [false, true]) {
+      const copy = file.replace('.onnx', unfolded ? '-unfolded.onnx' : '-folded.onnx');
+      fs.copyFileSync(file, copy);
+      const page = await stage.open({ file: copy });
+      page.setDefaultTimeout(120_000);
+      if (unfolded) {
+        const level = page.locator('vscode-dropdown[aria-label="Fold level"]');
+        await level.click();
+        await level.locator('vscode-option', { hasText: 'All' }).first().click();
+        await page.waitForFunction(
+          (n) => Number(document.querySelector('.graph-pane')?.getAttribute('data-boxes')) > 0.9 * n,
+          wanted,
+        );
+      }
+      // Whatever opening has started comes to its end.
+      await page.waitForFunction(() => window.fakeHost.idle());
+      const boxes = await page.locator('.graph-pane').getAttribute('data-boxes');
+      const ms = await page.evaluate(async () => {
+        const pictures = () => performance.getEntriesByName('kerf:picture');
+        const [former, begin] = [pictures().length, performance.now()];
+        await window.fakeHost.apply('simplify');
+        const applied = performance.now();
+        await new Promise<void>((done) => {
+          const look = () => (pictures().length > former ? done() : setTimeout(look, 1));
+          look();
+        });
+        const graph = performance.getEntriesByName('kerf:graph').at(-1)!.startTime;
+        const picture = pictures().at(-1)!.startTime;
+        return {
+          pass: applied - begin,
+          graph: graph - applied,
+          picture: picture - graph,
+          all: picture - begin,
+        };
+      });
+      console.log(
+        `in Chromium, ${boxes} boxes: pass ${ms.pass.toFixed(0)} ms, graph ${ms.graph.toFixed(0)} ms, layout and picture ${ms.picture.toFixed(0)} ms, together ${ms.all.toFixed(0)} ms`,
+      );
+      await page.close();
+    }
+  } finally {
+    await stage.close();
+  }
+}
+
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
 const file = path.join(folder, 'graph.onnx');
 const engine = localEngine();
 try {
   await writeModelFile(network(wanted), file);
+  await inBrowser(file);
   const { handle } = await engine.call('open', { path: file });
-  let before = sceneOf(await engine.call('graph', { handle }), undefined);
+  let before = sceneOf(await engine.call('graph', { handle, marks: false }), undefined);
   // A second picture warms the layout up.
   before = sceneOf(before.view, before);
   const steps: Record<string, { clock: number; cpu: number }> = {};
@@ -112,7 +165,7 @@ try {
     return result;
   };
   const edited = await timed('pass', () => engine.call('apply', { handle, step: { pass: 'simplify' } }));
-  const view = await timed('graph', () => engine.call('graph', { handle: edited.handle }));
+  const view = await timed('graph', () => engine.call('graph', { handle: edited.handle, marks: false }));
   const after = await timed('layout and scene', () => sceneOf(view, before));
   const sum = (of: 'clock' | 'cpu') => Object.values(steps).reduce((a, b) => a + b[of], 0);
   const total = sum('clock');
@@ -127,7 +180,7 @@ try {
   fs.copyFileSync(file, copy);
   const begin = performance.now();
   const opened = await engine.call('open', { path: copy });
-  sceneOf(await engine.call('graph', { handle: opened.handle }), undefined);
+  sceneOf(await engine.call('graph', { handle: opened.handle, marks: false }), undefined);
   const opening = performance.now() - begin;
   console.log(
     `  opening the same file, to the picture: ${opening.toFixed(0)} ms; an edit takes ${(total / opening).toFixed(2)} times that`,

@@ -1,5 +1,6 @@
 // Opening a large ONNX file against reading that file once, and the memory it takes.
 // Usage: npm run bench -- open [gigabytes]
+// The picture of an opened model, by the clock: `npm run build && npm run bench -- firstPicture`.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

@@ -87,14 +87,7 @@ export function buildScene(
     const { left, top, right, bottom } = boxOf(placed, i);
     boxes.set([left, top, right, bottom], 4 * i);
   }
-  const findings = new Uint32Array(visible.count);
-  const severity = new Uint8Array(visible.count);
-  for (let v = 0; v < view.nodeCount; v++) {
-    const i = visible.itemOf[v]!;
-    findings[i]! += view.findings[v]!;
-    severity[i] = Math.max(severity[i]!, view.severity[v]!);
-  }
-  return {
+  const scene: Scene = {
     view,
     tree,
     visible,
@@ -105,11 +98,24 @@ export function buildScene(
     labels: members.map((list, i) => labelOf(view, tree, visible, list, i)),
     members,
     mixes: members.map((list, i) => (visible.group[i]! < 0 ? undefined : mixOf(view, list))),
-    findings,
-    severity,
+    findings: new Uint32Array(visible.count),
+    severity: new Uint8Array(visible.count),
     outlines: outlinesOf(tree, visible, placed, boxes),
     stubs: [...layout.stub.keys()].filter((e) => layout.stub[e] === 1),
   };
+  markItems(scene);
+  return scene;
+}
+
+/** Sums up the findings of the layers behind each item. */
+export function markItems({ view, visible, findings, severity }: Scene): void {
+  findings.fill(0);
+  severity.fill(0);
+  for (let v = 0; v < view.nodeCount; v++) {
+    const i = visible.itemOf[v]!;
+    findings[i]! += view.findings[v]!;
+    severity[i] = Math.max(severity[i]!, view.severity[v]!);
+  }
 }
 
 function lineBoxes(layout: Layout, edges: number): Float32Array {

@@ -10,7 +10,7 @@ import type { Minimap } from './minimap.ts';
 import { type Motion, motionOf, motionUnwanted } from './motion.ts';
 import { paintFrame } from './paint.ts';
 import type { Shown } from './picture.ts';
-import { type Scene, boxOf } from './scene.ts';
+import { type Scene, boxOf, markItems } from './scene.ts';
 import { onThemeChange, readTheme } from './theme.ts';
 import { type Walk, walkOf } from './walk.ts';
 
@@ -60,6 +60,7 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
   let pointed = { item: -1, edge: -1 };
   let scheduled = false;
   let staleMinimap = true;
+  let painted: Scene | undefined;
   const followers = new Set<() => void>();
 
   const selected = () => (scene === undefined ? -1 : model.itemOfSelection(scene));
@@ -85,6 +86,8 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
     if (moving === undefined) motion = undefined;
     else schedule();
     paintFrame({ context, theme, camera, screen, decor, scene, ...moving });
+    if (painted !== scene) performance.mark('kerf:picture');
+    painted = scene;
     if (staleMinimap) minimap.draw(scene, theme, decor);
     staleMinimap = false;
     minimap.follow(camera, screen, theme);
@@ -188,6 +191,11 @@ export function createStage(app: App, model: GraphModel, parts: Parts): Stage {
   app.selection.onChange(schedule);
   app.changes.onChange(() => {
     staleMinimap = true;
+    schedule();
+  });
+  app.marked.onChange(() => {
+    if (scene === undefined) return;
+    markItems(scene);
     schedule();
   });
   canvas.addEventListener('focus', schedule);

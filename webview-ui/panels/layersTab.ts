@@ -79,6 +79,7 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
   });
   app.measured.onChange(fill);
   app.extra.onChange(fill);
+  app.marked.onChange(fill);
   app.selection.onChange(follow);
   return h(
     'div',

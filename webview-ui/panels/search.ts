@@ -82,7 +82,7 @@ export function createSearch(app: App, graph: GraphPane): HTMLElement {
   const next = button({ icon: 'arrow-down', label: 'Next result', look: 'icon', onClick: () => go(1) });
   const help = createPopover({ icon: 'question', label: 'How to search', content: helpContent });
   app.graph.watch(({ value }) => value !== undefined && search());
-  app.findings.watch(() => field.get().includes('finding') && search());
+  app.marked.onChange(() => /finding|severity/.test(field.get()) && search());
   document.addEventListener('keydown', (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'f') {
       event.preventDefault();

@@ -69,14 +69,15 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
       return inspectReport(store, held, bind, sparsity);
     },
 
-    graph({ handle, device, graph, checks }) {
+    graph({ handle, device, graph, checks, marks = true }) {
       const held = store.get(handle);
       const analysis = analyse(held.model);
       const estimate =
         device === undefined
           ? undefined
           : estimateOn(deviceNamed(device), held.model, analysis, { fileBytes: store.fileBytes(held) });
-      return graphView(held.model, analysis, shownFindings(held, device, checks), estimate, graph);
+      const findings = marks ? shownFindings(held, device, checks) : [];
+      return graphView(held.model, analysis, findings, estimate, graph);
     },
 
     node({ handle, id, device, checks, brief = false }) {

@@ -74,15 +74,21 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     engine()
       .then((running) => running.call(method, params))
       .then(
-        (result) => response.writeHead(200).end(JSON.stringify(result, pack)),
+        (result) => response.writeHead(200).end(JSON.stringify(packed(result))),
         (error: unknown) => response.writeHead(500).end(String(error)),
       );
   });
 }
 
-function pack(_: string, value: unknown): unknown {
-  if (!ArrayBuffer.isView(value)) return value;
-  return { typed: value.constructor.name, data: Array.from(value as Float64Array) };
+/** The bytes of typed arrays as text; lists of texts and numbers stay as they are. */
+function packed(value: unknown): unknown {
+  if (ArrayBuffer.isView(value)) {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    return { typed: value.constructor.name, base64: bytes.toString('base64') };
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(packed) : value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, packed(part)]));
 }
 
 async function serve(): Promise<{ server: Server; origin: string }> {
@@ -124,8 +130,9 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** Builds the page, serves it and starts Chromium. */
-export async function openStage(): Promise<Stage> {
+/** Builds the page, serves it and starts Chromium. Pages that show a real file ask `engine`, or one in this process. */
+export async function openStage(engine?: Engine): Promise<Stage> {
+  if (engine !== undefined) started = Promise.resolve(engine);
   await build();
   await mkdir(artefacts, { recursive: true });
   const { server, origin } = await serve();

@@ -14,7 +14,7 @@ import { deviceList, passList } from './fakeCatalogue.ts';
 import { applyStep, detailsOf, findingsOf, inspectOf, memoryOf } from './fakeModel.ts';
 import { benchOf, changedOf, comparisonOf, estimateOf, optimizeOf, sensitivityOf } from './fakeRuns.ts';
 import { largeNet, resnetLike, transformerLike } from './graphs.ts';
-import { realHandlers } from './realHost.ts';
+import { applyToFile, realHandlers } from './realHost.ts';
 import { themes } from './themes.ts';
 
 /** Runs before the page: plays the extension host and VS Code's theme. The address chooses the model and the theme. */
@@ -31,6 +31,10 @@ export interface FakeHost {
   notify(notice: Notice): void;
   /** Makes the columns of the graph and throws them away. */
   buildGraph(): void;
+  /** One more step, as if another view had asked for it. */
+  apply(pass: string): Promise<unknown>;
+  /** Nothing that the page asked for is still under way. */
+  idle(): boolean;
   setTheme(id: string): void;
   state(): DocumentState;
   remembered(): unknown;
@@ -183,8 +187,15 @@ const handlers: PageHandlers = {
     changed();
     return state();
   },
-  apply: async ({ pass, options, layers }) =>
-    edit([{ pass, options, ...(layers === undefined ? {} : { layers }) }]),
+  apply: async ({ pass, options, layers }) => {
+    const step = { pass, options, ...(layers === undefined ? {} : { layers }) };
+    if (file === null) return edit([step]);
+    const report = await applyToFile(file, steps, step);
+    steps = [...steps, step];
+    undone = [];
+    changed();
+    return report;
+  },
   applyRecipe: async (params) => edit(params.steps),
   undo: async () => {
     const last = steps[steps.length - 1];
@@ -341,6 +352,9 @@ window.fakeHost = {
   },
   notify: (notice) => post({ kind: 'notice', ...notice }),
   buildGraph: () => void viewOf(nodes),
+  apply: (pass) =>
+    handlers.apply({ pass, options: {} }, { signal: new AbortController().signal, progress() {} }),
+  idle: () => running.size === 0,
   setTheme,
   state,
   remembered: () => JSON.parse(sessionStorage.getItem(stateKey) ?? 'null') as unknown,

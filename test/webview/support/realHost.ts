@@ -4,24 +4,40 @@ import type { RecipeStep } from '../../../src/passes/pass.ts';
 
 const arrays = { Uint8Array, Uint16Array, Uint32Array, Float32Array, Float64Array } as const;
 
-/** The engine in the test's process, over HTTP; typed arrays come as lists. */
+/** The engine in the test's process, over HTTP; the bytes of typed arrays come as text. */
 async function engine<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
   const response = await fetch('/engine', { method: 'POST', body: JSON.stringify({ method, params }) });
   const text = await response.text();
   if (!response.ok) throw new Error(text);
-  return JSON.parse(text, (_, value: unknown) => {
-    const packed = value as { typed?: keyof typeof arrays; data?: (number | null)[] } | null;
-    if (packed?.typed === undefined || packed.data === undefined) return value;
-    // NaN becomes null on the way.
-    const numbers = packed.data.map((x) => x ?? Number.NaN);
-    return new arrays[packed.typed](numbers);
-  }) as Result<M>;
+  return unpacked(JSON.parse(text)) as Result<M>;
+}
+
+function unpacked(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(unpacked) : value;
+  const { typed, base64 } = value as { typed?: keyof typeof arrays; base64?: string };
+  if (typed === undefined || base64 === undefined)
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unpacked(part)]));
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return new arrays[typed](bytes.buffer);
 }
 
 interface Now {
   readonly file: string;
   steps(): readonly RecipeStep[];
   device(): string | null;
+}
+
+/** One more step on a real file, as a person's edit does it. */
+export async function applyToFile(
+  file: string,
+  steps: readonly RecipeStep[],
+  step: RecipeStep,
+): Promise<Result<'apply'>['report']> {
+  const { handle } = await engine('open', { path: file, steps });
+  return (await engine('apply', { handle, step })).report;
 }
 
 /** What the made-up host answers itself is replaced by the engine's answers about a real file. */
@@ -40,7 +56,7 @@ export function realHandlers({ file, steps, device }: Now): Partial<PageHandlers
     };
   };
   return {
-    graph: async () => engine('graph', { handle: await handle(), ...target() }),
+    graph: async () => engine('graph', { handle: await handle(), ...target(), marks: false }),
     node: async ({ id }) => engine('node', { handle: await handle(), id, ...target() }),
     inspect: async () => withoutRows(await engine('inspect', { handle: await handle() })),
     layers: async () => engine('layers', { handle: await handle() }),
