@@ -1,6 +1,7 @@
 import { arenaBytesOf } from '../devices/arena.ts';
 import { estimateOn } from '../devices/estimate.ts';
 import { passFix } from './fixes.ts';
+import { predictGain } from './gain.ts';
 import type { Budget, Finding, Fix, Rule, RuleContext } from './rule.ts';
 import { weightsOf } from './places.ts';
 import { bytesText, constantBytes, durationText, onModel, shrinkingFixes, storedBytes } from './support.ts';
@@ -121,7 +122,9 @@ function latencyFindings(context: RuleContext): readonly Finding[] {
     ? `Estimated at ${estimate}; the budget allows ${durationText(budget.latencyMs)}.`
     : `Estimated at ${estimate}; the upper end is above the budget of ${durationText(budget.latencyMs)}.`;
   const rule = over ? overLatencyBudget : { id: overLatencyBudget.id, severity: 'warning' as const };
-  return onModel(rule, message);
+  const offered = shrinkingFixes(context, constantBytes(context, 'float32'));
+  const faster = offered.filter((fix) => predictGain(context, fix, []).latencyMs !== undefined);
+  return onModel(rule, message, faster);
 }
 
 /** Less than this share is left of no network that still works. */

@@ -35,7 +35,9 @@ export function arenaOfQuantized(model: OnnxModel, target: string): number | und
   return arenas.get(target);
 }
 
-function planned(model: OnnxModel, { layout: _, ...rules }: TargetRules): number | undefined {
+function planned(model: OnnxModel, target: TargetRules): number | undefined {
+  // Padding channels for faster kernels would copy weights.
+  const { layout: _layout, ...rules } = target;
   const folded = withoutFolded(model);
   const { model: form } = targetForm(withFunctions(folded), rules, () => true);
   const all = () => true;

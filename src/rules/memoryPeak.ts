@@ -1,6 +1,7 @@
 import { executionOrder } from '../analysis/order.ts';
-import type { Rule } from './rule.ts';
-import { bytesText } from './support.ts';
+import { predictGain } from './gain.ts';
+import type { Fix, Rule, RuleContext } from './rule.ts';
+import { bytesText, constantBytes, shrinkingFixes } from './support.ts';
 import { largestOf } from './survey.ts';
 
 /** Share of the memory that must be taken before the place matters. */
@@ -19,7 +20,8 @@ steps far less is alive. Whatever shrinks this step shrinks the arena of the who
 
 **Remedy.** Quantize with calibration (a quarter), give the layer before it a larger stride, or prune its channels. The Memory tab
 shows what is alive.`,
-  check({ model, analysis, device, budget }) {
+  check(context) {
+    const { model, analysis, device, budget } = context;
     const { memory } = analysis;
     const limit = budget.ramBytes ?? device?.ramBytes;
     if (memory === undefined || limit === undefined || memory.live.length < 4) return [];
@@ -30,6 +32,19 @@ shows what is alive.`,
     const node = executionOrder(model.graphs[0]).nodes[step];
     if (node === undefined || usual > spike * peak) return [];
     const message = `${bytesText(peak)} of activations are alive here, the peak of the model (${bytesText(usual)} at half of the steps).`;
-    return [{ rule: memoryPeak.id, severity: memoryPeak.severity, layer: node.id, message, fixes: [] }];
+    return [
+      {
+        rule: memoryPeak.id,
+        severity: memoryPeak.severity,
+        layer: node.id,
+        message,
+        fixes: lowering(context),
+      },
+    ];
   },
 };
+
+function lowering(context: RuleContext): readonly Fix[] {
+  const offered = shrinkingFixes(context, constantBytes(context, 'float32'));
+  return offered.filter((fix) => predictGain(context, fix, []).ramBytes !== undefined);
+}

@@ -1,7 +1,9 @@
 import { bitsOf } from '../ir/dtype.ts';
 import type { TensorLeftover } from '../formats/onnx/origin.ts';
+import { sourceOf } from '../formats/tflite/read.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { graphsOf } from '../ir/walk.ts';
+import { passFix } from './fixes.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { count, onModel } from './support.ts';
 
@@ -26,18 +28,22 @@ aligned). ONNX asks external data to start at multiples of 4096 bytes, so that i
     const { misaligned, unreadable } = misalignedIn(context);
     if (misaligned === 0) return [];
     const wanted = context.model.dialect === 'tflite' ? tfliteAlignment : onnxAlignment;
-    const message = `${count(misaligned, 'constant')} do not start at a multiple of ${wanted} bytes.`;
+    const message = `${count(misaligned, 'constant')} ${misaligned === 1 ? 'does' : 'do'} not start at a multiple of ${wanted} bytes.`;
     const faults = unreadable > 0 && context.device?.class === 'mcu';
     const words = faults
       ? `${message} ${unreadable} of them are not even aligned to their elements.`
       : message;
-    return onModel({ id: misalignedWeights.id, severity: faults ? 'warning' : 'information' }, words);
+    const title = `Write the buffers at multiples of ${wanted} bytes: same result`;
+    const fixes = context.model.dialect === 'tflite' ? passFix(context, 'repair', { title }) : [];
+    return onModel({ id: misalignedWeights.id, severity: faults ? 'warning' : 'information' }, words, fixes);
   },
 };
 
 function misalignedIn({ model }: RuleContext): { misaligned: number; unreadable: number } {
   let misaligned = 0;
   let unreadable = 0;
+  // A model that was changed is written anew, with every buffer in its place.
+  if (model.dialect === 'tflite' && sourceOf(model) === undefined) return { misaligned, unreadable };
   const seen = new Set<object>();
   for (const graph of graphsOf(model)) {
     for (const { constant } of graph.values.values()) {

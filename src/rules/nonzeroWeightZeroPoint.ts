@@ -1,5 +1,7 @@
 import type { Graph, Model, Node } from '../ir/model.ts';
 import { readIntegers } from '../ir/numbers.ts';
+import { centreWeights } from '../passes/repair/zeroPoints.ts';
+import { passFix } from './fixes.ts';
 import type { Rule } from './rule.ts';
 import { onLayers } from './support.ts';
 
@@ -14,14 +16,18 @@ value by nature and are not reported.)
 **Example.** Weights quantized asymmetrically, with scale 0.01 and zero point 3.
 
 **Remedy.** Quantize the original model again; Kerf always writes symmetric weights.`,
-  check({ model }) {
+  check(context) {
+    const { model } = context;
     const layers = model.graphs.flatMap((graph) =>
       graph.nodes.filter((node) => isAsymmetric(node, graph, model)).map((node) => node.id),
     );
+    // Codes have to have room for it.
+    const canMove = layers.length > 0 && (centreWeights(model)?.changed.length ?? 0) > 0;
     return onLayers(
       nonzeroWeightZeroPoint,
       layers,
       (where) => `The weights are quantized with a zero point other than 0${where}.`,
+      canMove ? passFix(context, 'repair', { title: 'Move the zero points to 0: same result' }) : [],
     );
   },
 };

@@ -1,4 +1,7 @@
-import type { Rule } from './rule.ts';
+import type { OnnxModel } from '../ir/model.ts';
+import { restamp } from '../passes/repair/versions.ts';
+import { passFix } from './fixes.ts';
+import type { Fix, Rule, RuleContext } from './rule.ts';
 import { onModel } from './support.ts';
 
 /** What ONNX Runtime 1.30 reads. */
@@ -14,7 +17,8 @@ TFLite file has a schema version other than 3. The runtime refuses the file what
 **Example.** IR 14, written by a nightly build of onnx.
 
 **Remedy.** Export with an older opset, or lower the version stamp when no newer operator is used.`,
-  check({ model }) {
+  check(context) {
+    const { model } = context;
     if (model.dialect === 'tflite') {
       if (model.version === 3) return [];
       return onModel(opsetAboveRuntime, `The schema version is ${model.version}; runtimes read version 3.`);
@@ -26,6 +30,22 @@ TFLite file has a schema version other than 3. The runtime refuses the file what
     ];
     return parts.length === 0
       ? []
-      : onModel(opsetAboveRuntime, `ONNX Runtime 1.30 does not load this file: ${parts.join(', ')}.`);
+      : onModel(
+          opsetAboveRuntime,
+          `ONNX Runtime 1.30 does not load this file: ${parts.join(', ')}.`,
+          restamping(context, model),
+        );
   },
 };
+
+/** Lower stamps, where nothing in the file needs the higher ones. */
+function restamping(context: RuleContext, model: OnnxModel): readonly Fix[] {
+  const options = { opset: newest.opset, ir: newest.ir };
+  const after = restamp(model, options.opset, options.ir)?.model;
+  if (after?.dialect !== 'onnx' || after.irVersion > newest.ir) return [];
+  if ((after.opsets.get('') ?? 0) > newest.opset) return [];
+  return passFix(context, 'repair', {
+    title: 'Stamp the file with the versions that it needs: same result',
+    options,
+  });
+}

@@ -27,7 +27,7 @@ quantizes). Below opset 7 runtimes do not promise to load it: broadcasting and s
       );
     return onModel(
       opsetTooOld,
-      `Opset ${opset} has no quantization operators; they came with opset ${quantizable}.`,
+      `Opset ${opset} has no quantization operators; they came with opset ${quantizable}. Passes that need them raise it.`,
     );
   },
 };

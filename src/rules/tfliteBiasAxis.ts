@@ -1,4 +1,5 @@
 import type { Graph, Node, Value } from '../ir/model.ts';
+import { passFix } from './fixes.ts';
 import type { Rule } from './rule.ts';
 import { onLayers } from './support.ts';
 
@@ -12,7 +13,8 @@ depthwise convolution); strict runtimes and compilers then refuse the model or m
 **Example.** \`DEPTHWISE_CONV_2D\` whose bias has 32 scales and \`quantized_dimension\` 3.
 
 **Remedy.** Convert the model again with a newer converter.`,
-  check({ model }) {
+  check(context) {
+    const { model } = context;
     if (model.dialect !== 'tflite') return [];
     const layers = model.graphs.flatMap((graph) =>
       graph.nodes.filter((node) => hasWrongAxis(node, graph)).map((node) => node.id),
@@ -21,6 +23,7 @@ depthwise convolution); strict runtimes and compilers then refuse the model or m
       tfliteBiasAxis,
       layers,
       (where) => `The bias has one dimension but is quantized along another${where}.`,
+      passFix(context, 'repair', { title: 'Quantize the biases along their only axis: same result' }),
     );
   },
 };

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { readTflite } from '../../../src/formats/tflite/read.ts';
+import { encodeTflite } from '../../../src/formats/tflite/write.ts';
 import { memoryBytes } from '../../../src/ir/bytes.ts';
 import { floatTensor, intTensor } from '../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
@@ -140,16 +142,26 @@ describe('weights', () => {
 
   it('misaligned-weights: where in the file they start', () => {
     const at = (start: number) => {
-      const data = Object.assign(memoryBytes(new Uint8Array(64)), { start });
-      return tflite({
+      const drawn = tflite({
         inputs: { x: ['float32', [1, 4]] },
         outputs: ['y'],
-        constants: { w: { dtype: 'float32', dims: [4, 4], data } },
+        types: { y: ['float32', [1, 4]] },
+        constants: { w: tensor('float32', [4, 4]) },
         nodes: [['fc', 'FULLY_CONNECTED', ['x', 'w', ''], ['y']]],
       });
+      const { model } = readTflite(
+        memoryBytes(Buffer.concat(encodeTflite(drawn).map((part) => part.read()))),
+      );
+      for (const { constant } of model.graphs[0].values.values())
+        if (constant !== undefined) Object.assign(constant.data, { start });
+      return model;
     };
-    expect(of('misaligned-weights', at(1004))).toMatchObject([{ severity: 'information' }]);
+    expect(of('misaligned-weights', at(1004))).toMatchObject([
+      { severity: 'information', fixes: [{ pass: 'repair' }] },
+    ]);
     expect(of('misaligned-weights', at(1008))).toEqual([]);
+    // What was changed is written anew.
+    expect(of('misaligned-weights', { ...at(1004) })).toEqual([]);
   });
 
   it('weight-only-convolution: integer weights against a float input', () => {
