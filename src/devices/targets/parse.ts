@@ -76,7 +76,7 @@ const fields: Fields = {
     depthwise: positive,
     rows: positive,
   }),
-  'channelBlock?': positive,
+  'channels?': object({ outputs: positive, inputs: positive, 'start?': positive, 'narrow?': positive }),
   'notes?': listOf(text),
   source: text,
 };

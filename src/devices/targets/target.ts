@@ -85,9 +85,19 @@ export interface TargetRules {
     readonly rows: number;
   };
   /** Channels that float kernels compute at once; the last block is filled up, so part of one costs as much as all. */
-  readonly channelBlock?: number;
+  readonly channels?: ChannelBlocks;
   readonly notes?: readonly string[];
   readonly source: string;
+}
+
+/** The time of a float convolution: its blocks of inputs times its blocks of outputs. */
+export interface ChannelBlocks {
+  readonly outputs: number;
+  readonly inputs: number;
+  /** What any number of outputs takes beside its blocks, in blocks: one alone does not keep the registers busy. */
+  readonly start?: number;
+  /** Fewer inputs than a block are not filled up, but each takes so many times what it would take in one. */
+  readonly narrow?: number;
 }
 
 /** How an operator is encoded on a target. */

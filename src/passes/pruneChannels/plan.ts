@@ -1,108 +1,18 @@
-import { analyse } from '../../analysis/analyse.ts';
-import { bitsOf } from '../../ir/dtype.ts';
-import type { Model, Node } from '../../ir/model.ts';
-import { intAttribute } from '../../ir/attribute.ts';
-import type { AxisOfValue } from '../../ops/flow/flow.ts';
-import { operatorOf } from '../../ops/registry.ts';
-import { factsOf } from '../support/facts.ts';
+import type { Cost } from './cost.ts';
 import type { Curve } from './eliminate.ts';
 import type { Group } from './groups.ts';
 
-/** What a model costs after so many channels of each group have gone. */
-export type Cost = (removed: readonly number[]) => number;
+/** Narrower multiples serve no kernel. */
+const leastMultiple = 4;
 
-interface Side {
-  readonly size: number;
-  /** Indices per removed channel, by group. */
-  readonly widths: readonly (readonly [group: number, width: number])[];
-}
-
-interface Volume {
-  readonly amount: number;
-  readonly sides: readonly Side[];
-}
-
-/** Multiply-accumulates; `undefined` when the model's are unknown. */
-export function macsCostOf(model: Model, groups: readonly Group[]): Cost | undefined {
-  const { layers, totals } = analyse(model);
-  if (totals.macs === undefined) return undefined;
-  const sideOf = sidesOf(model, groups);
-  const byId = new Map(model.graphs[0].nodes.map((node) => [node.id, node]));
-  const volumes = layers.flatMap((layer) => {
-    const node = byId.get(layer.id);
-    if (node === undefined || !layer.macs) return [];
-    const parts = partsOf(model, node).map((axes) => axes.map(sideOf));
-    const sizes = parts.map(sizeOf);
-    const all = sizes.reduce((sum, size) => sum + size, 0);
-    if (all === 0) return [{ amount: layer.macs, sides: [] }];
-    return parts.map((sides, i) => ({
-      amount: ((layer.macs as number) * (sizes[i] as number)) / all,
-      sides,
-    }));
-  });
-  return costOf(volumes);
-}
-
-/** Bytes of all constants. */
-export function bytesCostOf(model: Model, groups: readonly Group[]): Cost {
-  const sideOf = sidesOf(model, groups);
-  const volumes = [...model.graphs[0].values.values()].flatMap(({ id, constant }) => {
-    if (constant === undefined) return [];
-    const sides = constant.dims.map((_, axis) => sideOf({ id, axis }));
-    return [{ amount: (sizeOf(sides) * bitsOf(constant.dtype)) / 8, sides }];
-  });
-  return costOf(volumes);
-}
-
-function costOf(volumes: readonly Volume[]): Cost {
-  return (removed) => {
-    let total = 0;
-    for (const { amount, sides } of volumes) {
-      let share = 1;
-      for (const { size, widths } of sides) {
-        let gone = 0;
-        for (const [group, width] of widths) gone += width * (removed[group] as number);
-        if (gone > 0) share *= 1 - gone / size;
-      }
-      total += amount * share;
-    }
-    return total;
-  };
-}
-
-function sizeOf(sides: readonly Side[]): number {
-  return sides.reduce((product, { size }) => product * size, 1);
-}
-
-function sidesOf(model: Model, groups: readonly Group[]): (axis: AxisOfValue) => Side {
-  const facts = factsOf(model);
-  const widths = new Map<string, [number, number][]>();
-  groups.forEach((group, index) => {
-    for (const { axis, width } of group.axes) {
-      const key = `${axis.axis} ${axis.id}`;
-      widths.set(key, [...(widths.get(key) ?? []), [index, width]]);
-    }
-  });
-  return (axis) => {
-    const dim = facts.typeOf(axis.id)?.shape?.[axis.axis];
-    return { size: typeof dim === 'number' ? dim : 1, widths: widths.get(`${axis.axis} ${axis.id}`) ?? [] };
-  };
-}
-
-/** The axes whose sizes multiply to a layer's arithmetic: of its weights, or of a product of activations. */
-function partsOf(model: Model, node: Node): readonly (readonly AxisOfValue[])[] {
-  const facts = factsOf(model);
-  const axesOf = (id: string) => (facts.typeOf(id)?.shape ?? []).map((_, axis) => ({ id, axis }));
-  const roles = operatorOf(model, node)?.weights?.(node, model) ?? [];
-  const weights = roles.flatMap((role) => node.inputs[role.input] ?? []);
-  if (weights.length > 0) return weights.map(axesOf);
-  const [a] = node.inputs;
-  const [y] = node.outputs;
-  if (a == null || y == null || !(node.op === 'MatMul' || node.op === 'BATCH_MATMUL' || node.op === 'Gemm'))
-    return [];
-  const turned = intAttribute(node, node.op === 'Gemm' ? 'transA' : 'adj_x', 0) !== 0;
-  const inner = axesOf(a).at(turned ? -2 : -1);
-  return inner === undefined ? [] : [[...axesOf(y), inner]];
+/**
+ * The multiple for a group on a target whose kernels compute `block` channels at once: whole blocks where the group has
+ * four of them, parts where it is narrower, so that every group has something to choose.
+ */
+export function multipleFor({ classes, width }: Group, block: number): number {
+  let multiple = block;
+  while (multiple > leastMultiple && classes.length * width < 4 * multiple) multiple /= 2;
+  return Math.max(leastMultiple, multiple);
 }
 
 /** How many channels of each group may be left: multiples on every axis where a channel is not wide already. */
@@ -119,39 +29,53 @@ export function uniformPlan(
   groups: readonly Group[],
   before: readonly number[],
   ratio: number,
-  multiple: number,
+  multipleOf: (group: Group) => number,
 ): number[] {
   return groups.map((group, g) => {
     const gone = before[g] as number;
     const most = ratio * (group.classes.length + gone) - gone + 1e-9;
-    return Math.max(0, ...stepsOf(group, multiple).filter((removed) => removed <= most));
+    return Math.max(0, ...stepsOf(group, multipleOf(group)).filter((removed) => removed <= most));
   });
 }
 
+/** A cost and what it may be at most. */
+export interface Budget {
+  readonly cost: Cost;
+  readonly target: number;
+}
+
 /**
- * Channels to remove until the cost is at most `target`, with the least sum of errors: always the step with the least
- * error per cost saved, whichever group and however long; the last one no longer than it must be.
+ * Channels to remove until every budget is met, with the least sum of errors: always the step with the least error per
+ * share of what is still too much, whichever group and however long; the last one no longer than it must be. Budgets
+ * that cannot be met are met as far as they go.
  */
 export function budgetPlan(
   groups: readonly Group[],
   curves: readonly Curve[],
-  cost: Cost,
-  target: number,
-  multiple: number,
-  start: readonly number[] = groups.map(() => 0),
+  budgets: readonly Budget[],
+  multipleOf: (group: Group) => number,
+  improve = true,
 ): number[] {
   const steps = groups.map((group, i) =>
-    stepsOf(group, multiple).filter((removed) => removed < (curves[i] as Curve).errors.length),
+    stepsOf(group, multipleOf(group)).filter((removed) => removed < (curves[i] as Curve).errors.length),
   );
-  const removed = [...start];
-  for (let now = cost(removed); now > target; now = cost(removed)) {
+  const removed = groups.map(() => 0);
+  const excess = budgets.map(({ cost, target }) => Math.max(0, cost(removed) - target));
+  const met = (plan: readonly number[]) => budgets.every(({ cost, target }) => cost(plan) <= target);
+  while (!met(removed)) {
+    const now = budgets.map(({ cost }) => cost(removed));
     let best: { group: number; to: number; slope: number } | undefined;
     for (const [group, choices] of steps.entries()) {
       const from = removed[group] as number;
       const { errors } = curves[group] as Curve;
       for (const to of choices) {
         if (to <= from) continue;
-        const saved = now - cost(removed.with(group, to));
+        const plan = removed.with(group, to);
+        let saved = 0;
+        budgets.forEach(({ cost, target }, b) => {
+          const [before, all] = [now[b] as number, excess[b] as number];
+          if (before > target) saved += (before - cost(plan)) / all;
+        });
         const slope = ((errors[to] as number) - (errors[from] as number)) / saved;
         if (saved > 0 && (best === undefined || slope < best.slope)) best = { group, to, slope };
       }
@@ -159,39 +83,38 @@ export function budgetPlan(
     if (best === undefined) break;
     const { group, to } = best;
     const enough = (steps[group] as readonly number[]).filter(
-      (each) => each > (removed[group] as number) && each < to && cost(removed.with(group, each)) <= target,
+      (each) => each > (removed[group] as number) && each < to && met(removed.with(group, each)),
     );
     removed[group] = Math.min(to, ...enough);
   }
-  return improved(removed, steps, curves, cost, target, start);
+  return improve ? improved(removed, steps, curves, budgets) : removed;
 }
 
 /** Most groups times steps for which pairs are tried: their number grows with the square. */
 const mostMoves = 1500;
 
 /**
- * Gives channels back where the budget allows it, alone or in exchange for others, as long as the sum of errors falls:
+ * Gives channels back where the budgets allow it, alone or in exchange for others, as long as the sum of errors falls:
  * steps of small layers are coarse, and the last one may have gone much further than it had to.
  */
 function improved(
   removed: readonly number[],
   steps: readonly (readonly number[])[],
   curves: readonly Curve[],
-  cost: Cost,
-  target: number,
-  start: readonly number[],
+  budgets: readonly Budget[],
 ): number[] {
-  if (cost(removed) > target) return [...removed];
-  const choices = steps.map((list, g) =>
-    [start[g] as number, ...list].filter((each) => each >= (start[g] as number)),
-  );
+  // What is out of reach is not given away again.
+  const limits = budgets.map(({ cost, target }) => Math.max(target, cost(removed)));
+  const allowed = (plan: readonly number[]) =>
+    budgets.every(({ cost }, b) => cost(plan) <= (limits[b] as number));
+  const choices = steps.map((list) => [0, ...list]);
   const errorAt = (g: number, m: number) => (curves[g] as Curve).errors[m] as number;
   const moves = choices.reduce((sum, list) => sum + list.length, 0);
   const now = [...removed];
   for (;;) {
     let best: { readonly to: readonly number[]; readonly gain: number } | undefined;
     const consider = (to: readonly number[], gain: number) => {
-      if (gain > (best?.gain ?? 1e-12) && cost(to) <= target) best = { to, gain };
+      if (gain > (best?.gain ?? 1e-12) && allowed(to)) best = { to, gain };
     };
     for (const [g, list] of choices.entries()) {
       for (const less of list) {

@@ -38,8 +38,10 @@ export async function repaired<M extends Model>(
   kept: Kept,
   calibrator: Calibrator,
   context: Pick<PassContext, 'step'>,
+  /** How far behind a change layers are refitted. */
+  most = Number.POSITIVE_INFINITY,
 ): Promise<Repaired<M>> {
-  const waves = wavesOf(cut, changedLayers(reference, cut));
+  const waves = wavesOf(cut, changedLayers(reference, cut)).slice(0, most);
   let model = cut;
   let refitted = 0;
   let unseen = 0;
@@ -109,7 +111,9 @@ function changedLayers(reference: Model, cut: Model): ReadonlySet<NodeId> {
   const changed = new Set<string>();
   const found = new Set<NodeId>();
   for (const node of cut.graphs[0].nodes) {
-    const reads = node.inputs.some((id) => id !== null && changed.has(id));
+    const was = before.get(node.id)?.inputs;
+    const rewired = was?.some((id, i) => id !== node.inputs[i]) === true;
+    const reads = rewired || node.inputs.some((id) => id !== null && changed.has(id));
     const cutHere = node.inputs.some(
       (id) =>
         id !== null &&

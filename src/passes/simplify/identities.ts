@@ -34,6 +34,8 @@ function onnxPassed(view: View, node: Node): number | undefined {
   switch (node.op) {
     case 'Identity':
       return 0;
+    case 'Relu':
+      return followsRelu(view, node) ? 0 : undefined;
     case 'Dropout':
       return isInferenceDropout(view, node) ? 0 : undefined;
     case 'Cast':
@@ -83,6 +85,8 @@ function tflitePassed(view: View, node: Node): number | undefined {
       const order = readableConstant(view.graph, node.inputs[1]);
       return order && isIdentityOrder(Array.from(numbersOf(order)?.values ?? [1])) ? 0 : undefined;
     }
+    case 'RELU':
+      return followsRelu(view, node) ? 0 : undefined;
     case 'PAD':
       return isAllZero(view, node.inputs[1]) ? 0 : undefined;
     case 'CONCATENATION':
@@ -93,6 +97,16 @@ function tflitePassed(view: View, node: Node): number | undefined {
       return undefined;
   }
 }
+
+/** What a ReLU gives, another one leaves alone. */
+function followsRelu({ graph }: View, node: Node): boolean {
+  const maker = indexOf(graph).producer.get(node.inputs[0] as ValueId);
+  if (maker === undefined || !isBuiltin(maker)) return false;
+  return maker.op === node.op || intAttribute(maker, 'fused_activation_function', 0) === reluCode;
+}
+
+/** TFLite ActivationFunctionType. */
+const reluCode = 1;
 
 function sameDtype({ facts }: View, node: Node): boolean {
   const from = facts.dtypeOf(node.inputs[0]);

@@ -2,14 +2,18 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { analyse } from '../../../src/analysis/analyse.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
+import { estimateOn } from '../../../src/devices/estimate.ts';
+import type { DeviceProfile } from '../../../src/devices/profile.ts';
+import { builtinDevices } from '../../../src/devices/registry.ts';
 import type { Model, OnnxModel, Value } from '../../../src/ir/model.ts';
 import { withMainGraph } from '../../../src/ir/model.ts';
 import { floatTensor, readFloats, sizeOf } from '../../../src/ir/numbers.ts';
 import { tensorType } from '../../../src/ir/types.ts';
+import { branchesOf, withoutBranches } from '../../../src/passes/pruneChannels/branches.ts';
 import { channelsOf } from '../../../src/passes/pruneChannels/channels.ts';
 import { keptWithout, withoutChannels } from '../../../src/passes/pruneChannels/cut.ts';
 import { groupsOf } from '../../../src/passes/pruneChannels/groups.ts';
-import { macsCostOf } from '../../../src/passes/pruneChannels/plan.ts';
+import { macsCostOf } from '../../../src/passes/pruneChannels/cost.ts';
 import { unshared } from '../../../src/passes/pruneChannels/unshare.ts';
 import { stridesOf } from '../../../src/passes/support/constants.ts';
 import { factsOf } from '../../../src/passes/support/facts.ts';
@@ -335,7 +339,108 @@ describe('architectures lose a third of every group', () => {
   });
 });
 
+/** Two residual blocks; the branch of the first one gives nothing but zeros. */
+function withSilentBranch(): OnnxModel {
+  const g = new OnnxBuilder(4);
+  const conv = (name: string, from: string, o: number, i: number, value?: () => number) =>
+    g.node(
+      'Conv',
+      [from, g.floats(`${name}.w`, [o, i, 3, 3], value), g.floats(`${name}.b`, [o], value)],
+      name,
+      {
+        pads: [1, 1, 1, 1],
+      },
+    );
+  g.input('x', ['N', 3, 8, 8]);
+  conv('stem', 'x', 16, 3);
+  g.node('Relu', ['stem'], 'a');
+  conv('b1', 'a', 16, 16);
+  g.node('Relu', ['b1'], 'b2');
+  conv('b3', 'b2', 16, 16, () => 0);
+  g.node('Add', ['b3', 'a'], 's');
+  g.node('Relu', ['s'], 'c');
+  conv('d1', 'c', 16, 16);
+  g.node('Add', ['c', 'd1'], 't');
+  g.node('GlobalAveragePool', ['t'], 'p');
+  g.node('Flatten', ['p'], 'f');
+  g.node('MatMul', ['f', g.floats('o.w', [16, 4])], 'y');
+  return g.output('y').model();
+}
+
+describe('sides of residual sums', () => {
+  it('are those that something is computed for alone', () => {
+    const found = branchesOf(withSilentBranch());
+    expect(found.map(({ sum, keeps, macs }) => [sum, keeps, macs])).toEqual([
+      ['Add:s', 'a', 2 * 64 * 16 * 16 * 9],
+      ['Add:t', 'c', 64 * 16 * 16 * 9],
+    ]);
+  });
+
+  it('that give zeros change nothing when they go', async () => {
+    const model = withSilentBranch();
+    const [branch] = branchesOf(model);
+    const cut = withoutBranches(model, branch === undefined ? [] : [branch]);
+    expect(cut.graphs[0].nodes.length).toBe(model.graphs[0].nodes.length - 4);
+    const feeds = onnxFeeds(model, 3, 2);
+    expect(relativeError(await runOnnx(model, feeds), await runOnnx(cut, feeds))).toBeLessThan(1e-5);
+  });
+
+  it('go before channels that say something', async () => {
+    const model = withSilentBranch();
+    const { model: pruned, notes } = await runPass('prune-channels', model, {
+      options: { macs: 0.5 },
+      calibrator: calibratorFor(model, undefined, 8),
+    });
+    expect(notes.join()).toContain('whole sides of residual sums went: Add:s');
+    expect(pruned.graphs[0].nodes.map(({ op }) => op)).toEqual([
+      'Conv',
+      'Relu',
+      'Conv',
+      'Add',
+      'GlobalAveragePool',
+      'Flatten',
+      'MatMul',
+    ]);
+    const feeds = onnxFeeds(model, 3, 2);
+    expect(
+      relativeError(await runOnnx(model, feeds), await runOnnx(pruned as OnnxModel, feeds)),
+    ).toBeLessThan(1e-3);
+  });
+});
+
 describe('prune-channels', () => {
+  it.each([
+    ['digits.tflite', 'stm32h743', '0.6'],
+    ['digits.onnx', 'pi4', '0.75'],
+    ['digits.tflite', 'stm32l4r5', '25 ms'],
+  ])('meets a budget of latency on %s, %s, %s', async (name, id, latency) => {
+    const { model } = readModelFile(path.join(samples, name));
+    const device = builtinDevices.find((each) => each.id === id) as DeviceProfile;
+    const calibrator = calibratorFor(model, path.join(samples, 'digits-calibration.npz'), 32);
+    const { model: pruned, notes } = await runPass('prune-channels', model, {
+      options: { latency, device: id, trials: false },
+      calibrator,
+    });
+    const [was, is] = [model, pruned].map((each) => estimateOn(device, each, analyse(each)).latencyMs);
+    const target = latency.endsWith('ms') ? Number.parseFloat(latency) : Number(latency) * (was as number);
+    expect(is as number).toBeLessThanOrEqual(target);
+    expect(is as number).toBeGreaterThan(0.6 * target);
+    expect(notes.join()).toContain(`estimated latency on ${device.name}: ${was?.toPrecision(3)} ms before`);
+  });
+
+  it.each([
+    ['0', 'auto'],
+    ['fast', 'auto'],
+    ['5 ms', 'auto'],
+    ['5 ms', 'host'],
+  ])('refuses latency=%s on %s', async (latency, device) => {
+    const model = randomModel(2);
+    const calibrator = calibratorFor(model, undefined, 2);
+    await expect(
+      runPass('prune-channels', model, { options: { latency, device }, calibrator }),
+    ).rejects.toMatchObject({ reason: 'bad-option' });
+  });
+
   it.each([{ macs: 1 }, { macs: 1, steps: 3 }])('changes nothing with %j', async (options) => {
     const model = randomModel(7);
     const result = await runPass('prune-channels', model, {

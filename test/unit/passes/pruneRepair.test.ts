@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CrossMoments } from '../../../src/passes/pass.ts';
 import { eliminate } from '../../../src/passes/pruneChannels/eliminate.ts';
-import { budgetPlan, stepsOf } from '../../../src/passes/pruneChannels/plan.ts';
+import { budgetPlan, multipleFor, stepsOf } from '../../../src/passes/pruneChannels/plan.ts';
 import type { Group } from '../../../src/passes/pruneChannels/groups.ts';
 import { fitted } from '../../../src/passes/pruneChannels/repair.ts';
 import { choleskyOf, damped, inverseOf, solveCholesky } from '../../../src/passes/support/cholesky.ts';
@@ -170,6 +170,14 @@ describe('plans', () => {
     expect(stepsOf(group(3), 4)).toEqual([]);
   });
 
+  it('leave whole blocks where there are four, parts of them elsewhere', () => {
+    const multiples = (block: number) => [8, 16, 32, 64].map((count) => multipleFor(group(count), block));
+    expect(multiples(16)).toEqual([4, 4, 8, 16]);
+    expect(multiples(8)).toEqual([4, 4, 8, 8]);
+    expect(multiples(4)).toEqual([4, 4, 4, 4]);
+    expect(multipleFor(group(4, 16), 16)).toBe(16);
+  });
+
   it('are within a quarter of the best where all can be tried', () => {
     for (let seed = 1; seed <= 20; seed += 1) {
       const next = random(seed);
@@ -182,7 +190,7 @@ describe('plans', () => {
       const cost = ([a = 0, b = 0, c = 0]: readonly number[]) => (6 - a) * (6 - b) + (6 - b) * (6 - c);
       const errorOfPlan = (plan: readonly number[]) =>
         plan.reduce((sum, m, g) => sum + (curves[g]?.errors[m] as number), 0);
-      const plan = budgetPlan(groups, curves, cost, 40, 1);
+      const plan = budgetPlan(groups, curves, [{ cost, target: 40 }], () => 1);
       let best = Number.POSITIVE_INFINITY;
       for (let at = 0; at < 216; at += 1) {
         const other = [at % 6, Math.floor(at / 6) % 6, Math.floor(at / 36)];
