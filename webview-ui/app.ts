@@ -2,7 +2,7 @@ import type { DocumentState, PageMethod, PageParams, PageResult, Tab } from '../
 import type { GraphView } from '../src/engine/view.ts';
 import type { Host } from './host.ts';
 import type { Change, Comparison } from './compare/comparison.ts';
-import { type Loaded, type Resource, resource } from './resource.ts';
+import { type Loaded, type Resource, resource, settledOnce } from './resource.ts';
 import { markFindings } from './marks.ts';
 import { type Signal, signal } from './signal.ts';
 import { type ViewState, readViewState } from './viewState.ts';
@@ -72,6 +72,8 @@ export interface App {
   readonly graph: Resource<LoadedGraph>;
   readonly inspect: Resource<PageResult<'inspect'>>;
   readonly layers: Resource<PageResult<'layers'>>;
+  /** Asked for when the graph is there: compressing may take a while, and nobody waits for it. */
+  readonly shipped: Resource<PageResult<'shipped'>>;
   readonly findings: Resource<PageResult<'check'>>;
   /** The findings that the graph's columns hold. */
   readonly marked: Signal<PageResult<'check'> | undefined>;
@@ -149,6 +151,10 @@ export function createApp(host: Host): App {
     graph,
     inspect: resource(revision, () => host.call('inspect', {})),
     layers: resource(model, () => host.call('layers', {})),
+    shipped: resource(model, async () => {
+      await settledOnce(graph);
+      return host.call('shipped', {});
+    }),
     findings,
     marked,
     estimate: resource(revision, async () =>

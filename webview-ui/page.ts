@@ -112,6 +112,7 @@ function takeState(app: App, state: NonNullable<ReturnType<App['document']['get'
     app.graph,
     app.inspect,
     app.layers,
+    app.shipped,
     app.findings,
     app.estimate,
     app.passes,

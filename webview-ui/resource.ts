@@ -53,6 +53,22 @@ export function resource<T>(key: () => unknown, load: () => Promise<T>): Resourc
   };
 }
 
+/** Resolves when an answer has come, whichever. */
+export function settledOnce(of: Resource<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    let stop: (() => void) | undefined;
+    let done = false;
+    const listener = ({ value, error }: Loaded<unknown>) => {
+      if (value === undefined && error === undefined) return;
+      done = true;
+      stop?.();
+      resolve();
+    };
+    stop = of.watch(listener);
+    if (done) stop();
+  });
+}
+
 /** A value that is there already and stays. */
 export function settled<T>(value: T): Resource<T> {
   const state = signal<Loaded<T>>({ value, error: undefined, loading: false });

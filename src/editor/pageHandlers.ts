@@ -13,6 +13,7 @@ import { pageFiles } from './pageFiles.ts';
 import type { HostCall, PageHandlers } from './pageProtocol.ts';
 import { stateOf } from './pageState.ts';
 import type { Services } from './services.ts';
+import { shippedSizes } from './shippedSizes.ts';
 import { sliced } from './sliced.ts';
 import { requireTrust } from './trust.ts';
 
@@ -55,6 +56,8 @@ export function pageHandlers(
     node: ({ id }, call) => document.ask('node', { id, ...checked() }, options(call)),
     inspect: async () => withoutRows(await document.inspection()),
     layers: async (_, call) => sliced(await document.ask('layers', {}, options(call))),
+    // Several panels and the status bar share one measurement: none of them may cancel it.
+    shipped: () => shippedSizes(services.engine, document),
     tensor: (at, call) => document.ask('tensor', at, options(call)),
     tensorPage: async (at, call) => sliced(await document.ask('tensorPage', at, options(call))),
     channels: async (at, call) => sliced(await document.ask('channels', at, options(call))),

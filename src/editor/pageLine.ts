@@ -21,6 +21,7 @@ const reads: ReadonlySet<PageMethod> = new Set([
   'node',
   'inspect',
   'layers',
+  'shipped',
   'tensor',
   'tensorPage',
   'channels',

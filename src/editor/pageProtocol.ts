@@ -75,6 +75,16 @@ export type Against =
 /** `inspect` without its rows: the graph's columns hold those. */
 export type PageInspect = Omit<InspectReport, 'layers'> & { readonly layerCount: number };
 
+/** Sizes after brotli; null where they are unknown: weights are missing, or nobody measured because the file is large. */
+export interface PageShipped {
+  readonly compressedBytes: number | null;
+  /** Of the file as it was opened. */
+  readonly originalBytes: number | null;
+  /** What makes the model out of the file as it was opened; null where it is that file. */
+  readonly deltaBytes: number | null;
+  readonly tooLarge: boolean;
+}
+
 /** The model on the other side of a comparison, and what differs from it to the current one. */
 export interface OtherModel {
   readonly title: string;
@@ -112,6 +122,8 @@ export interface PageApi {
   node(p: { id: string }): Result<'node'>;
   inspect(p: None): PageInspect;
   layers(p: None): Result<'layers'>;
+  /** What an update over the air carries; may take seconds. */
+  shipped(p: None): PageShipped;
   tensor(p: Constant): Result<'tensor'>;
   /** Weights cross in pages of a few kilobytes, never whole. */
   tensorPage(p: Constant & { offset: number; count: number }): Result<'tensorPage'>;

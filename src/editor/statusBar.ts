@@ -7,7 +7,9 @@ import type { ModelDocument } from './document.ts';
 import { describe, isCancellation } from './errorText.ts';
 import type { FindingsView } from './findings.ts';
 import { formatBytes, formatCount, formatMs } from './format.ts';
+import type { PageShipped } from './pageProtocol.ts';
 import type { Services } from './services.ts';
+import { shippedSizes } from './shippedSizes.ts';
 
 /** Size and MACs, target device, budget, findings: of the active model. */
 export function createStatusBar(
@@ -38,12 +40,15 @@ export function createStatusBar(
     const estimate = target === null ? undefined : await document.ask('estimate', { device: target });
     // Answers of a model that is not shown any more are dropped.
     if (active.document !== document || document.modelKey !== modelKey) return;
+    const sizeTip = (compressed: string): string =>
+      tooltip(
+        document,
+        compressed,
+        formatCount(inspection.params),
+        formatBytes(inspection.peakActivationBytes),
+      );
     size.text = `$(file-binary) ${formatBytes(inspection.fileBytes)} · ${formatCount(inspection.macs, 'MACs')}`;
-    size.tooltip = tooltip(
-      document,
-      formatCount(inspection.params),
-      formatBytes(inspection.peakActivationBytes),
-    );
+    size.tooltip = sizeTip(vscode.l10n.t('Compressed: computing…'));
     device.text = `$(circuit-board) ${target ?? vscode.l10n.t('no device')}`;
     device.tooltip =
       estimate === undefined ? vscode.l10n.t('Select the target device') : estimateText(estimate);
@@ -51,6 +56,8 @@ export function createStatusBar(
     if (active.document !== document || document.modelKey !== modelKey) return;
     showBudget(budget, budgetUse(services.settings.budget(document.uri), inspection, estimate));
     items.forEach((each) => each.show());
+    const compressed = shippedText(await shippedSizes(services.engine, document));
+    if (active.document === document && document.modelKey === modelKey) size.tooltip = sizeTip(compressed);
   };
   const update = (): void => {
     const { document } = active;
@@ -64,13 +71,21 @@ export function createStatusBar(
   return vscode.Disposable.from(...items, active.onDidChange(update));
 }
 
-function tooltip(document: ModelDocument, params: string, activations: string): string {
+function tooltip(document: ModelDocument, compressed: string, params: string, activations: string): string {
   return [
     document.fileName,
+    compressed,
     vscode.l10n.t('{0} parameters', params),
     vscode.l10n.t('{0} of activations at the peak', activations),
     vscode.l10n.t('Click for the text form'),
   ].join('\n');
+}
+
+function shippedText({ compressedBytes, deltaBytes, tooLarge }: PageShipped): string {
+  if (tooLarge) return vscode.l10n.t('Compressed: not measured for files this large');
+  const size = vscode.l10n.t('Compressed: {0} (brotli)', formatBytes(compressedBytes));
+  if (deltaBytes === null) return size;
+  return `${size}\n${vscode.l10n.t('Update from the file as opened: {0}', formatBytes(deltaBytes))}`;
 }
 
 function estimateText(estimate: EstimateReport): string {

@@ -22,6 +22,44 @@ describe('work', () => {
     await page.waitForFunction(() => document.querySelector('.steps .undone') === null);
   });
 
+  it('the compressed size stands beside the stored one, and nobody waits for it', async () => {
+    page = await open();
+    await page.waitForFunction(() =>
+      /^Compressed: [\d.]+ kB \(brotli\)/.test(
+        document.querySelector<HTMLElement>('.headline-numbers')?.title ?? '',
+      ),
+    );
+    await page.waitForFunction(() =>
+      document
+        .querySelector('.details .facts')
+        ?.textContent?.includes('File1.09 MBCompressed982 kB (brotli)Weights'),
+    );
+    await page.evaluate(() => window.fakeHost.held.add('shipped'));
+    await page.evaluate(() => window.fakeHost.apply('fp16'));
+    await page.waitForFunction(() =>
+      document
+        .querySelector('.details .facts')
+        ?.textContent?.includes('Compressedcomputing…Updatecomputing…'),
+    );
+    await page.evaluate(() => window.fakeHost.release());
+    await page.waitForFunction(() =>
+      /Compressed[\d.]+ kB \(brotli\)Update[\d.]+ kB \(delta, brotli\)/.test(
+        document.querySelector('.details .facts')?.textContent ?? '',
+      ),
+    );
+    await picture('compressed');
+    await tab('compare');
+    await press('Compare with original', '#view-compare');
+    await page.waitForFunction(() =>
+      /Compressed982 kB → [\d.]+ kB/.test(document.querySelector('.compare-facts')?.textContent ?? ''),
+    );
+    await page.waitForFunction(() =>
+      /Update of the file as opened[\d.]+ kB \(delta, brotli\)/.test(
+        document.querySelector('.compare-facts')?.textContent ?? '',
+      ),
+    );
+  });
+
   it('a form checks its options before it runs', async () => {
     page = await open();
     const form = page.locator('.pass', { hasText: 'Prune small weights' });

@@ -6,6 +6,7 @@ import { h } from '../dom.ts';
 import { bytes, count, digits, fileName, macs, percent, plural, time } from '../format.ts';
 import { button } from '../ui/controls.ts';
 import { beforeAfter, empty, facts, section } from './parts.ts';
+import { compressedWords, computing, updateWords } from './shipped.ts';
 import type { Column } from './tableCells.ts';
 import { virtualTable } from './virtualTable.ts';
 
@@ -15,6 +16,22 @@ export function createCompareTab(app: App): { readonly element: HTMLElement; run
   const answers = h('div');
   const nothing = h('div', { class: 'result' });
   const table = differenceTable(app);
+  const compressed = h('span');
+  const update = h('span');
+  const showShipped = () => {
+    const sizes = app.shipped.get();
+    const { value, loading } = sizes;
+    // Only the file as it was opened was compressed as well.
+    const against = app.comparison.get()?.against;
+    const opened = against?.kind === 'steps' && against.count === 0;
+    const original = opened ? (value?.originalBytes ?? null) : null;
+    const both = value !== undefined && !loading && original !== null;
+    compressed.replaceChildren(
+      both ? beforeAfter(original, value.compressedBytes, bytes, 'less') : compressedWords(sizes),
+    );
+    update.textContent = updateWords(sizes) ?? (loading ? computing : 'none');
+  };
+  app.shipped.watch(showShipped);
   const split = h(
     'div',
     { class: 'compare-split' },
@@ -55,8 +72,9 @@ export function createCompareTab(app: App): { readonly element: HTMLElement; run
     showState();
     answers.replaceChildren();
     if (comparison === undefined) return;
+    showShipped();
     numbers.replaceChildren(
-      headline(comparison),
+      headline(comparison, compressed, update),
       ...comparison.diff.notCovered.map((text) => h('p', { class: 'muted', text: `Not compared: ${text}.` })),
     );
     table.show(comparison);
@@ -77,7 +95,11 @@ export function createCompareTab(app: App): { readonly element: HTMLElement; run
   return { element, run };
 }
 
-function headline({ before, after, diff }: Comparison): HTMLElement {
+function headline(
+  { before, after, diff }: Comparison,
+  compressed: HTMLElement,
+  update: HTMLElement,
+): HTMLElement {
   const row = (
     title: string,
     of: (report: PageInspect) => number | null,
@@ -85,6 +107,8 @@ function headline({ before, after, diff }: Comparison): HTMLElement {
   ) => [title, beforeAfter(of(before), of(after), format, 'less')] as const;
   return facts([
     row('File', (report) => report.fileBytes, bytes),
+    ['Compressed', compressed],
+    ['Update of the file as opened', update],
     row('Weights', (report) => report.weightBytes, bytes),
     row('Parameters', (report) => report.params, count),
     row('Work', (report) => report.macs, macs),

@@ -4,6 +4,7 @@ import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, count, digits, macs, percent, plural, time } from '../format.ts';
 import { empty, facts, findingCard, section } from './parts.ts';
+import { compressedWords, updateWords } from './shipped.ts';
 import { passForm } from './passForm.ts';
 
 /** What there is to say about the whole model; rebuilt when a part of it arrives. */
@@ -12,11 +13,18 @@ export function modelSummary(app: App): HTMLElement {
   const device = h('div');
   const findings = h('div');
   const passes = h('div');
+  const shipped = h('span');
+  const update = h('span');
+  app.shipped.watch((sizes) => {
+    shipped.textContent = compressedWords(sizes);
+    update.textContent = updateWords(sizes) ?? 'none: this is the file as it was opened';
+    if (sizes.value === undefined || sizes.loading) update.textContent = compressedWords(sizes);
+  });
   app.inspect.watch(({ value, error }) =>
     numbers.replaceChildren(
       ...(value === undefined
         ? [h('p', { class: 'muted', text: error ?? 'Reading the model…' })]
-        : modelNumbers(value)),
+        : modelNumbers(value, { shipped, update, edited: (app.document.get()?.steps.length ?? 0) > 0 })),
     ),
   );
   const showDevice = () => {
@@ -68,7 +76,17 @@ export function modelSummary(app: App): HTMLElement {
   );
 }
 
-function modelNumbers(report: PageInspect): readonly HTMLElement[] {
+/** Filled when they are known. */
+interface ShippedCells {
+  readonly shipped: HTMLElement;
+  readonly update: HTMLElement;
+  readonly edited: boolean;
+}
+
+function modelNumbers(
+  report: PageInspect,
+  { shipped, update, edited }: ShippedCells,
+): readonly HTMLElement[] {
   const tensors = (list: PageInspect['inputs']) =>
     h('div', {}, ...list.map(({ name, type }) => h('div', {}, h('code', { text: name }), ` ${type}`)));
   return [
@@ -76,6 +94,8 @@ function modelNumbers(report: PageInspect): readonly HTMLElement[] {
       ['Format', `${report.format === 'onnx' ? 'ONNX, opset' : 'TFLite, schema'} ${report.opset}`],
       ...(report.producer === '' ? [] : ([['Made by', report.producer]] as const)),
       ['File', bytes(report.fileBytes)],
+      ['Compressed', shipped],
+      ...(edited ? ([['Update', update]] as const) : []),
       ['Weights', `${count(report.params)} parameters, ${bytes(report.weightBytes)}`],
       ...(report.sparsity === null ? [] : ([['Zeros', percent(report.sparsity)]] as const)),
       ['Work', macs(report.macs)],

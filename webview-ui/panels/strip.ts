@@ -11,6 +11,7 @@ import { exportExplorer, exportPicture } from '../graph/export.ts';
 import { pickOverlayFile, removeOverlayFiles } from '../overlays.ts';
 import { createBudget } from './budget.ts';
 import { createPopover } from './popover.ts';
+import { compressedWords, updateWords } from './shipped.ts';
 import { createSearch } from './search.ts';
 import type { Pane } from './splitter.ts';
 
@@ -66,19 +67,32 @@ export function createStrip(app: App, graph: GraphPane, panes: Panes): HTMLEleme
 }
 
 function headline(app: App): HTMLElement {
-  const title = h('strong', { class: 'model-name' });
+  const format = h('span');
+  const file = h('span', { class: 'hidden-text' });
+  const title = h('h1', { class: 'model-name' }, format, file);
   const numbers = h('span', { class: 'muted headline-numbers' });
   app.document.watch((state) => {
-    title.textContent = state === undefined ? '' : `${state.format === 'onnx' ? 'ONNX' : 'TFLite'}`;
-    if (state !== undefined) title.title = state.file;
+    if (state === undefined) return;
+    format.textContent = state.format === 'onnx' ? 'ONNX' : 'TFLite';
+    // The tab shows it; only who does not see the tab needs it here.
+    file.textContent = ` model ${state.file}`;
+    title.title = state.file;
   });
-  app.inspect.watch(({ value, error }) => {
+  const show = () => {
+    const { value, error } = app.inspect.get();
     if (value === undefined) numbers.textContent = error ?? '';
     else {
       numbers.textContent = `${bytes(value.fileBytes)} · ${count(value.params)} params · ${macs(value.macs)}`;
-      numbers.title = value.macs === null ? 'Some layers have no known cost; the details name them.' : '';
+      const update = updateWords(app.shipped.get());
+      numbers.title = [
+        `Compressed: ${compressedWords(app.shipped.get())}`,
+        ...(update === undefined ? [] : [`Update from the file as opened: ${update}`]),
+        ...(value.macs === null ? ['Some layers have no known cost; the details name them.'] : []),
+      ].join('\n');
     }
-  });
+  };
+  app.inspect.watch(show);
+  app.shipped.watch(show);
   return h('span', { class: 'headline' }, title, numbers);
 }
 

@@ -11,7 +11,7 @@ import type { InspectReport, WireError } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import { type FakeNode, viewOf } from './builder.ts';
 import { deviceList, passList } from './fakeCatalogue.ts';
-import { applyStep, detailsOf, findingsOf, inspectOf, memoryOf } from './fakeModel.ts';
+import { applyStep, detailsOf, findingsOf, inspectOf, memoryOf, shippedOf } from './fakeModel.ts';
 import { benchOf, changedOf, comparisonOf, estimateOf, optimizeOf, sensitivityOf } from './fakeRuns.ts';
 import { largeNet, resnetLike, transformerLike } from './graphs.ts';
 import { applyToFile, realHandlers } from './realHost.ts';
@@ -150,6 +150,7 @@ const handlers: PageHandlers = {
     return details;
   },
   inspect: async () => withoutRows(inspectOf(nodes)),
+  shipped: async () => shippedOf(nodes, original),
   layers: async () => ({
     layers: inspectOf(nodes).layers.map((row) => ({
       ...row,

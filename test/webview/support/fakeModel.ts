@@ -1,4 +1,5 @@
 import type { MemoryPlan } from '../../../src/analysis/report.ts';
+import type { PageShipped } from '../../../src/editor/pageProtocol.ts';
 import type { InspectReport, LayerEstimate, NodeDetails } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import type { Finding } from '../../../src/rules/rule.ts';
@@ -31,6 +32,16 @@ export function inspectOf(nodes: readonly FakeNode[]): InspectReport {
     inspected.set(nodes, report);
   }
   return report;
+}
+
+/** Sizes as if brotli took a tenth off, and an update carried half of that. */
+export function shippedOf(nodes: readonly FakeNode[], original: readonly FakeNode[]): PageShipped {
+  const [now, before] = [nodes, original].map((each) => Math.round(inspectOf(each).fileBytes * 0.9)) as [
+    number,
+    number,
+  ];
+  const deltaBytes = nodes === original ? null : Math.round(now / 2);
+  return { compressedBytes: now, originalBytes: before, deltaBytes, tooLarge: false };
 }
 
 function inspect(nodes: readonly FakeNode[]): InspectReport {

@@ -59,6 +59,16 @@ export function realHandlers({ file, steps, device }: Now): Partial<PageHandlers
     graph: async () => engine('graph', { handle: await handle(), ...target(), marks: false }),
     node: async ({ id }) => engine('node', { handle: await handle(), id, ...target() }),
     inspect: async () => withoutRows(await engine('inspect', { handle: await handle() })),
+    shipped: async () => {
+      const { handle: original } = await engine('open', { path: file });
+      const now = await handle();
+      const { compressedBytes: originalBytes } = await engine('shipped', { handle: original });
+      const sizes = await engine(
+        'shipped',
+        now === original ? { handle: now } : { handle: now, against: original },
+      );
+      return { ...sizes, originalBytes, tooLarge: false };
+    },
     layers: async () => engine('layers', { handle: await handle() }),
     tensor: async (at) => engine('tensor', { handle: await handle(), ...at }),
     tensorPage: async (at) => engine('tensorPage', { handle: await handle(), ...at }),
