@@ -94,12 +94,12 @@ async function survey(job: Job, model: OnnxModel, plan: SurveyPlan): Promise<Sur
   const { start, data, options } = job;
   const samples = { few: Math.min(plan.few, job.samples), all: job.samples };
   const seen = await withRunner(start, options.signal, async (runner) => {
-    const running = (count: number, optimization: 'basic' | 'all'): RunSamples => {
-      const own = { ...job, samples: count, optimization, runner };
+    // The last bits do not matter here either.
+    const over = (count: number): RunSamples => {
+      const own = { ...job, samples: count, optimization: 'all' as const, runner };
       return (...wanted) => runSamples(own, ...wanted);
     };
-    const runs = { few: running(samples.few, 'basic'), all: running(samples.all, 'all'), samples };
-    return surveyOnnx(runs, model, plan);
+    return surveyOnnx({ few: over(samples.few), all: over(samples.all), samples }, model, plan);
   });
   const ranges = new Map([...seen.ranges, ...constantRanges(model, plan.ranges)]);
   requireFinite(plan.ranges, ranges, data.source);

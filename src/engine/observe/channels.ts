@@ -93,6 +93,8 @@ type Reduction = (typeof reductions)[number][0];
 
 interface ChannelOutputs {
   readonly shape: ValueId;
+  /** Whether sums are those of the means of feature maps. */
+  readonly pooled: boolean;
   readonly of: Readonly<Partial<Record<Reduction, ValueId>>>;
 }
 
@@ -124,18 +126,26 @@ export function withChannelOutputs(
   };
   const outputs = watched.map(({ value, axis, rank }) => {
     const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis);
-    const reduce = (op: string, since: number) => {
-      if (axes.length === 0) return add('Identity', [value], []);
+    const reduce = (from: ValueId, op: string, since: number) => {
+      if (axes.length === 0) return add('Identity', [from], []);
       const asInput = opsetOf(model) >= since;
       const inputs = asInput
         ? [editor.addConstant('kerf_axes', intTensor('int64', [axes.length], axes))]
         : [];
       const attributes = asInput ? [] : [['axes', attr.ints(axes)] as const];
-      return add(op, [value, ...inputs], [['keepdims', attr.int(0)], ...attributes]);
+      return add(op, [from, ...inputs], [['keepdims', attr.int(0)], ...attributes]);
     };
+    const averaged = (from: ValueId) => reduce(add('GlobalAveragePool', [from], []), 'ReduceSum', 13);
     const of: Partial<Record<Reduction, ValueId>> = {};
-    for (const [name, op, since] of reductions) if (wanted.includes(name)) of[name] = reduce(op, since);
-    return { shape: add('Shape', [value], []), of };
+    // Averages of feature maps are faster than sums, those of squares above all.
+    const pooled = rank === 4 && axis === 1;
+    for (const [name, op, since] of reductions) {
+      if (!wanted.includes(name)) continue;
+      if (pooled && name === 'sum') of[name] = averaged(value);
+      else if (pooled && name === 'squares') of[name] = averaged(add('Mul', [value, value], []));
+      else of[name] = reduce(value, op, since);
+    }
+    return { shape: add('Shape', [value], []), pooled, of };
   });
   const last = graph.nodes.at(-1);
   if (last === undefined) editor.insertFirst(added);
@@ -152,14 +162,15 @@ export function addChannelSums(
 ): void {
   const none = new Float64Array(0);
   for (const [index, { seen, axis }] of watched.entries()) {
-    const { shape, of } = outputs[index] as ChannelOutputs;
+    const { shape, pooled, of } = outputs[index] as ChannelOutputs;
     const dims = numbersOf(tensors, shape);
+    const perMap = pooled ? (dims[2] as number) * (dims[3] as number) : 1;
     const count = dims.reduce((product, dim, i) => (i === axis ? product : product * dim), 1);
     const read = (name: Reduction) => (of[name] === undefined ? none : numbersOf(tensors, of[name]));
     addSums(seen, {
       count,
-      sum: read('sum'),
-      squares: read('squares'),
+      sum: read('sum').map((sum) => sum * perMap),
+      squares: read('squares').map((sum) => sum * perMap),
       min: read('min'),
       max: read('max'),
     });

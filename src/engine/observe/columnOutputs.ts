@@ -148,31 +148,38 @@ function patches(model: OnnxModel, layer: DenseLayer, activation: ValueId, build
   const kernel = weight.dims.slice(2);
   const channels = (weight.dims[1] as number) * groups;
   const taps = kernel.reduce((product, dim) => product * dim, 1);
-  const filters = new Float32Array(channels * taps * taps);
-  for (let filter = 0; filter < channels * taps; filter += 1) filters[filter * taps + (filter % taps)] = 1;
-  const selector = editor.addConstant(
-    `${weightId}_kerf_taps`,
-    floatTensor([channels * taps, 1, ...kernel], filters),
-  );
   const step = gridStep(model, layer, build.density(layer));
   const ones = kernel.map(() => 1);
   const strides = intsAttribute(node, 'strides') ?? ones;
   // Where padding does not depend on the strides, longer ones give the grid at once.
   const padding = stringAttribute(node, 'auto_pad', 'NOTSET');
   const long = padding === 'NOTSET' || padding === 'VALID' ? step : 1;
-  const window = add('Conv', [activation, selector], {
-    ...Object.fromEntries(node.attributes),
-    group: attr.int(channels),
-    kernel_shape: attr.ints(kernel),
-    strides: attr.ints(strides.map((stride) => stride * long)),
-  });
-  const grid =
-    step === long
-      ? window
-      : add('MaxPool', [window], {
-          kernel_shape: attr.ints(ones),
-          strides: attr.ints(kernel.map(() => step)),
-        });
+  const every = (from: ValueId, by: readonly number[]) =>
+    by.every((stride) => stride === 1)
+      ? from
+      : add('MaxPool', [from], { kernel_shape: attr.ints(ones), strides: attr.ints(by) });
+  const window = (by: readonly number[]) => {
+    const filters = new Float32Array(channels * taps * taps);
+    for (let filter = 0; filter < channels * taps; filter += 1) filters[filter * taps + (filter % taps)] = 1;
+    const name = `${weightId}_kerf_taps`;
+    const selector = editor.addConstant(name, floatTensor([channels * taps, 1, ...kernel], filters));
+    return add('Conv', [activation, selector], {
+      ...Object.fromEntries(node.attributes),
+      group: attr.int(channels),
+      kernel_shape: attr.ints(kernel),
+      strides: attr.ints(by),
+    });
+  };
+  const plain = taps === 1 && (intsAttribute(node, 'pads') ?? []).every((pad) => pad === 0);
+  const grid = plain
+    ? every(
+        activation,
+        strides.map((stride) => stride * step),
+      )
+    : every(
+        window(strides.map((stride) => stride * long)),
+        ones.map(() => step / long),
+      );
   const turned = add('Transpose', [grid], { perm: attr.ints([1, 0, ...kernel.map((_, i) => i + 2)]) });
   return add('Flatten', [turned], { axis: attr.int(1) });
 }

@@ -14,7 +14,7 @@ import { numbersOf } from './sums.ts';
 
 /** Vectors per element of a layer's inputs, and of any layer: enough for a matrix of second moments. */
 const vectorsPerInput = 4;
-const fewestVectors = 4096;
+const fewestVectors = 1024;
 
 export interface SurveyRuns {
   /** Over as many samples as the plan's `few`. */

@@ -5,8 +5,8 @@ import type { DenseLayer } from '../support/denseLayer.ts';
 import { multiplyLayerOf } from '../support/denseLayer.ts';
 import type { LayerChange } from '../support/refit.ts';
 import { shiftOf, takesShift, targetOf, withWeights } from '../support/refit.ts';
-import type { Cost, Levels } from '../support/roundingRow.ts';
-import { codeFor, costOf, descend, slopeOf, sweep } from '../support/roundingRow.ts';
+import { costOf } from '../support/roundingRow.ts';
+import { roundedRows, together } from './rowBlocks.ts';
 
 /** Vectors this long take a second to factor; longer ones are rounded to nearest. */
 const longestVector = 1152;
@@ -14,7 +14,6 @@ const longestVector = 1152;
 export const fewSamples = 64;
 /** Moments held at once. */
 const bytesAtOnce = 256 * 2 ** 20;
-const descents = 4;
 
 export interface FastRounding<M extends Model> {
   readonly model: M;
@@ -94,15 +93,17 @@ function roundedLayer(
   const { outputs, inputs, groups } = layer;
   const target = targetOf(layer, moments, centred);
   const stored = scalesOf(target.weights, perChannel ? outputs : 1, top);
-  const levels: Levels = { low: -top, step: 1, high: top };
   const matrix = new Float64Array(outputs * inputs);
   const rows = outputs / groups;
   for (let group = 0; group < groups; group += 1) {
     const cost = costOf(target.costs[group] as Float64Array, inputs);
-    for (let row = group * rows; row < (group + 1) * rows; row += 1) {
-      const scale = stored[perChannel ? row : 0] as number;
-      const weights = target.weights.subarray(row * inputs, (row + 1) * inputs);
-      matrix.set(roundedRow(cost, weights, scale, levels), row * inputs);
+    for (let row = group * rows; row < (group + 1) * rows; row += together) {
+      const count = Math.min(together, (group + 1) * rows - row);
+      const weights = target.weights.subarray(row * inputs, (row + count) * inputs);
+      const scales = Float64Array.from({ length: together }, (_, r) => {
+        return stored[perChannel ? row + Math.min(r, count - 1) : 0] as number;
+      });
+      matrix.set(roundedRows(cost, weights, scales, top), row * inputs);
     }
   }
   const shift = centred ? shiftOf(layer, target, matrix) : undefined;
@@ -119,30 +120,4 @@ function scalesOf(weights: Float64Array, rows: number, top: number): Float32Arra
     const scale = Math.fround(largest / top);
     return scale > 1.2e-38 ? scale : 1;
   });
-}
-
-/** GPTQ, then coordinate descent; rounding to nearest where that costs less. */
-function roundedRow(cost: Cost, weights: Float64Array, scale: number, levels: Levels): Float64Array {
-  const { size, order } = cost;
-  const ordered = Float64Array.from(order, (at) => weights[at] as number);
-  const scales = new Float64Array(size).fill(scale);
-  const codes = new Float64Array(size);
-  const errors = new Float64Array(size);
-  const slope = new Float64Array(size);
-  for (let i = 0; i < size; i += 1) {
-    codes[i] = codeFor(ordered[i] as number, scale, levels);
-    errors[i] = (ordered[i] as number) - scale * (codes[i] as number);
-  }
-  const plain = slopeOf(cost, errors, slope);
-  const nearest = codes.slice();
-  sweep(cost, ordered, scales, levels, codes, errors);
-  slopeOf(cost, errors, slope);
-  for (let round = 0; round < descents; round += 1)
-    if (descend(cost, scales, levels, codes, errors, slope) === 0) break;
-  const best = slopeOf(cost, errors, slope) < plain ? codes : nearest;
-  const row = new Float64Array(size);
-  order.forEach((at, i) => {
-    row[at] = scale * (best[i] as number);
-  });
-  return row;
 }

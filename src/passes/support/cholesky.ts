@@ -6,18 +6,63 @@ import { KerfError } from '../../ir/errors.ts';
  */
 export function choleskyOf(a: ArrayLike<number>, n: number): Float64Array {
   const l = new Float64Array(n * n);
-  for (let i = 0; i < n; i += 1) {
-    const row = i * n;
-    for (let j = 0; j <= i; j += 1) {
-      const other = j * n;
-      let sum = a[row + j] as number;
-      for (let k = 0; k < j; k += 1) sum -= (l[row + k] as number) * (l[other + k] as number);
-      if (j < i) l[row + j] = sum / (l[other + j] as number);
-      else if (sum > 0) l[row + j] = Math.sqrt(sum);
-      else throw new KerfError('internal', 'a matrix is not positive definite');
+  const sums = new Float64Array(4);
+  // Two rows and two columns at once: each number that is fetched takes part in two products.
+  for (let i = 0; i < n; i += 2) {
+    const rows = Math.min(2, n - i);
+    for (let j = 0; j < i; j += 2) {
+      products(l, i * n, (i + rows - 1) * n, j * n, j, sums, n);
+      for (let r = 0; r < rows; r += 1) {
+        const at = (i + r) * n + j;
+        const first = ((a[at] as number) - (sums[2 * r] as number)) / (l[j * n + j] as number);
+        const below = (j + 1) * n + j;
+        const rest = (sums[2 * r + 1] as number) + first * (l[below] as number);
+        l[at] = first;
+        l[at + 1] = ((a[at + 1] as number) - rest) / (l[below + 1] as number);
+      }
     }
+    for (let r = 0; r < rows; r += 1) finishRow(a, l, n, i + r, i);
   }
   return l;
+}
+
+/** Inner products of two rows with two rows, over their first `count` elements. */
+function products(
+  l: Float64Array,
+  left: number,
+  right: number,
+  above: number,
+  count: number,
+  sums: Float64Array,
+  n: number,
+): void {
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  for (let k = 0; k < count; k += 1) {
+    const a = l[left + k] as number;
+    const b = l[right + k] as number;
+    const c = l[above + k] as number;
+    const d = l[above + n + k] as number;
+    s0 += a * c;
+    s1 += a * d;
+    s2 += b * c;
+    s3 += b * d;
+  }
+  sums[0] = s0;
+  sums[1] = s1;
+  sums[2] = s2;
+  sums[3] = s3;
+}
+
+/** The elements of a row from `from` up to the diagonal. */
+function finishRow(a: ArrayLike<number>, l: Float64Array, n: number, i: number, from: number): void {
+  const row = i * n;
+  for (let j = from; j <= i; j += 1) {
+    let sum = a[row + j] as number;
+    for (let k = 0; k < j; k += 1) sum -= (l[row + k] as number) * (l[j * n + k] as number);
+    if (j < i) l[row + j] = sum / (l[j * n + j] as number);
+    else if (sum > 0) l[row + j] = Math.sqrt(sum);
+    else throw new KerfError('internal', 'a matrix is not positive definite');
+  }
 }
 
 /** Solves L LT x = b in place. */

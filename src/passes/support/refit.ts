@@ -66,7 +66,12 @@ function shrink(matrix: Float64Array, d: number, share: number): void {
 
 function minusProduct(a: Float64Array, left: Float64Array, right: Float64Array): Float64Array {
   const d = left.length;
-  return a.map((value, i) => value - (left[Math.floor(i / d)] as number) * (right[i % d] as number));
+  const less = a.slice();
+  for (let i = 0, at = 0; i < d; i += 1) {
+    const factor = left[i] as number;
+    for (let j = 0; j < d; j += 1, at += 1) less[at] = (less[at] as number) - factor * (right[j] as number);
+  }
+  return less;
 }
 
 function addProducts(into: Float64Array, rows: Float64Array, vector: Float64Array): void {

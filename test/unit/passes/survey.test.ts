@@ -66,7 +66,7 @@ const cases: readonly (readonly [string, () => Model])[] = [
 ];
 
 describe.each(cases)('a survey of %s', (_, make) => {
-  const count = 24;
+  const count = 12;
   const setUp = () => {
     const model = make();
     const calibrator = calibratorFor(model, undefined, count) as Required<Calibrator>;
