@@ -10,7 +10,7 @@ import { createMenu } from './panels/menu.ts';
 import { type Room, createPane } from './panels/splitter.ts';
 import { createStatus } from './panels/status.ts';
 import { createStrip } from './panels/strip.ts';
-import { keepOverlays } from './overlays.ts';
+import { addOverlayFile, keepOverlays } from './overlays.ts';
 import { signal } from './signal.ts';
 
 /** Puts the parts together and keeps them in step with the host. */
@@ -140,9 +140,21 @@ function onNotice(
     }
     case 'show':
       return show(notice.tab, notice.run);
+    case 'values':
+      return whenDrawn(app, () => addOverlayFile(app, notice.name, notice.text));
     case 'compare':
       return void openComparison(app, notice.against);
     case 'job':
       return app.job.set(notice.job === null ? undefined : { ...notice.job, cancel: undefined });
   }
+}
+
+/** Runs at once, or as soon as there is a graph. */
+function whenDrawn(app: App, run: () => void): void {
+  if (app.graph.get().value !== undefined) return run();
+  const stop = app.graph.watch(({ value }) => {
+    if (value === undefined) return;
+    stop();
+    run();
+  });
 }

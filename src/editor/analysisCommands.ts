@@ -11,6 +11,7 @@ import { modelGlob } from './contributions.ts';
 import { askForDataset } from './dataset.ts';
 import { describe, isCancellation } from './errorText.ts';
 import { tell } from './optimizeCommand.ts';
+import { pickValues } from './pageFiles.ts';
 import { pick } from './quickForms.ts';
 import type { MixedAnswers } from './mixedCommand.ts';
 import { runMixed } from './mixedCommand.ts';
@@ -24,6 +25,7 @@ type AnalysisCommand =
   | 'kerf.benchmark'
   | 'kerf.compareWith'
   | 'kerf.compareWithOriginal'
+  | 'kerf.importValues'
   | 'kerf.evaluate'
   | 'kerf.sensitivity'
   | 'kerf.mixed'
@@ -56,6 +58,11 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
       const compared = await compareWithOriginal(services, document, {});
       const names = [vscode.l10n.t('original'), document.fileName] as const;
       return reports.show(`${document.fileName} compared`, comparisonReport(names, compared));
+    },
+    'kerf.importValues': async (argument, from) => {
+      const document = await openEditor(store, await targetUri(argument));
+      const file = await pickValues(uriOf(from));
+      return file !== null && pages.values(document, file);
     },
     'kerf.evaluate': async (argument, data) =>
       withDocument(store, await targetUri(argument), async (document) => {

@@ -17,6 +17,7 @@ export const commandIds = [
   'kerf.benchmark',
   'kerf.compareWith',
   'kerf.compareWithOriginal',
+  'kerf.importValues',
   'kerf.evaluate',
   'kerf.sensitivity',
   'kerf.mixed',

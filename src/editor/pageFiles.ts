@@ -38,17 +38,19 @@ export function pageFiles(
       await writeFile(path, content);
       return { file: basename(path) };
     },
-    async pickOverlay() {
-      const title = vscode.l10n.t('Values per layer');
-      const filters = { JSON: ['json'] };
-      const [chosen] = (await vscode.window.showOpenDialog({ title, filters })) ?? [];
-      if (chosen === undefined) return null;
-      const { size } = await stat(chosen.fsPath);
-      if (size > largestOverlay)
-        throw new KerfError('bad-option', 'the file is too large for values per layer', {
-          file: chosen.fsPath,
-        });
-      return { name: basename(chosen.fsPath), text: await readFile(chosen.fsPath, 'utf8') };
-    },
+    pickOverlay: async () => pickValues(),
   };
+}
+
+/** A file with values per layer; asks for it when none is given, `null` when the question is dismissed. */
+export async function pickValues(given?: vscode.Uri): Promise<{ name: string; text: string } | null> {
+  const title = vscode.l10n.t('Values per layer');
+  const filters = { JSON: ['json'] };
+  const [asked] = given === undefined ? ((await vscode.window.showOpenDialog({ title, filters })) ?? []) : [];
+  const chosen = given ?? asked;
+  if (chosen === undefined) return null;
+  const { size } = await stat(chosen.fsPath);
+  if (size > largestOverlay)
+    throw new KerfError('bad-option', 'the file is too large for values per layer', { file: chosen.fsPath });
+  return { name: basename(chosen.fsPath), text: await readFile(chosen.fsPath, 'utf8') };
 }

@@ -18,6 +18,8 @@ export interface PageHost extends vscode.Disposable {
   show(document: ModelDocument, tab: Tab, run: boolean): boolean;
   /** Shows a comparison in the document's panel; false when there is no panel. */
   compare(document: ModelDocument, against: Against): boolean;
+  /** Colours the graph of the document's panel by values from a file; false when there is no panel. */
+  values(document: ModelDocument, file: { readonly name: string; readonly text: string }): boolean;
   isOpen(document: ModelDocument): boolean;
 }
 
@@ -102,6 +104,7 @@ export function createPageHost(
     },
     show: (document, tab, run) => tell(document, { notice: 'show', tab, run }),
     compare: (document, against) => tell(document, { notice: 'compare', against }),
+    values: (document, file) => tell(document, { notice: 'values', ...file }),
     isOpen: (document) => [...panels].some((panel) => panel.document === document),
     dispose: () => vscode.Disposable.from(...subscriptions).dispose(),
   };

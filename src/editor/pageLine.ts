@@ -15,6 +15,9 @@ export interface Line {
   dispose(): void;
 }
 
+/** What a page that is still loading has to hear of later; the rest is in the answer to `ready`. */
+const lasting: ReadonlySet<Notice['notice']> = new Set(['show', 'compare', 'values']);
+
 /** Answers that describe the model belong to the revision they were asked at; the others are news. */
 const reads: ReadonlySet<PageMethod> = new Set([
   'graph',
@@ -82,7 +85,7 @@ export function connect(webview: Wire, handlers: PageHandlers, revision: () => n
   return {
     notify(notice) {
       if (ready) post({ kind: 'notice', ...notice });
-      else if (notice.notice === 'show' || notice.notice === 'compare') waiting.push(notice);
+      else if (lasting.has(notice.notice)) waiting.push(notice);
     },
     sleep() {
       ready = false;

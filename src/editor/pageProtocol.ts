@@ -217,6 +217,8 @@ export type Notice =
   | { readonly notice: 'show'; readonly tab: Tab; readonly run: boolean }
   /** A command asks for a comparison side by side. */
   | { readonly notice: 'compare'; readonly against: Against }
+  /** A command brings a file with values per layer. */
+  | { readonly notice: 'values'; readonly name: string; readonly text: string }
   /** Work the host started itself; null when it ended. */
   | {
       readonly notice: 'job';

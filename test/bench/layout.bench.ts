@@ -1,5 +1,5 @@
-// Layout of synthetic networks against @dagrejs/dagre on the same boxes and edges.
-// Usage: npm run bench -- layout [limit of one dagre run in seconds, default 120]
+// Layout of synthetic networks against @dagrejs/dagre and elkjs on the same boxes and edges.
+// Usage: npm run bench -- layout [limit of one run of a peer in seconds, default 120]
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { buildFoldTree } from '../../webview-ui/graph/foldTree.ts';
@@ -29,11 +29,35 @@ layout(graph);
 parentPort.postMessage(performance.now() - begin);
 `;
 
-async function dagreMs(input: LayoutInput): Promise<number | string> {
-  const worker = new Worker(dagreWorker, { eval: true, workerData: { input, ranker: 'longest-path' } });
+/** elkjs's own bundle without a worker of its own, in ours; the layered algorithm with what it sets itself. */
+const elkWorker = `
+const { parentPort, workerData } = require('node:worker_threads');
+const ELK = require('elkjs/lib/elk.bundled.js');
+const { count, from, to, width, height } = workerData.input;
+const graph = {
+  id: 'root',
+  layoutOptions: { 'elk.algorithm': 'layered', 'elk.direction': 'DOWN' },
+  children: Array.from({ length: count }, (_, v) => ({ id: 'n' + v, width: width[v], height: height[v] })),
+  edges: Array.from(from, (v, e) => ({ id: 'e' + e, sources: ['n' + v], targets: ['n' + to[e]] })),
+};
+const begin = performance.now();
+new ELK().layout(graph).then(
+  () => parentPort.postMessage(performance.now() - begin),
+  (error) => parentPort.postMessage('failed: ' + error.message),
+);
+`;
+
+const peers = { dagre: dagreWorker, elkjs: elkWorker } as const;
+
+async function peerMs(peer: keyof typeof peers, input: LayoutInput): Promise<number | string> {
+  const worker = new Worker(peers[peer], {
+    eval: true,
+    workerData: { input, ranker: 'longest-path' },
+    resourceLimits: { maxOldGenerationSizeMb: 8192 },
+  });
   const result = await new Promise<number | string>((resolve) => {
     const timer = setTimeout(() => resolve(`not done after ${limitMs / 1000} s`), limitMs);
-    worker.on('message', (ms: number) => resolve(ms));
+    worker.on('message', (ms: number | string) => resolve(ms));
     worker.on('error', (error) => resolve(`failed: ${error.message}`));
     worker.on('exit', () => clearTimeout(timer));
   });
@@ -59,13 +83,19 @@ function withoutLongEdges(input: LayoutInput, stub: Uint8Array): LayoutInput {
 
 const stopped = new Set<string>();
 
-async function compare(title: string, input: LayoutInput, ours: number): Promise<void> {
+async function compare(
+  peer: keyof typeof peers,
+  edges: string,
+  input: LayoutInput,
+  ours: number,
+): Promise<void> {
+  const title = `${peer}, ${edges}`;
   if (stopped.has(title)) return;
-  const peer = await dagreMs(input);
-  if (typeof peer === 'number') {
-    console.log(`  ${title}: ${peer.toFixed(0)} ms, ratio ${(peer / ours).toFixed(0)}`);
+  const ms = await peerMs(peer, input);
+  if (typeof ms === 'number') {
+    console.log(`  ${title}: ${ms.toFixed(0)} ms, ratio ${(ms / ours).toFixed(0)}`);
   } else {
-    console.log(`  ${title}: ${peer}; larger graphs are not tried`);
+    console.log(`  ${title}: ${ms}; larger graphs are not tried`);
     stopped.add(title);
   }
 }
@@ -86,6 +116,9 @@ for (const size of sizes) {
     `  everything unfolded: ${ours.toFixed(0)} ms (${((1000 * ours) / visible.count).toFixed(1)} µs a box)`,
   );
   console.log(`  as it opens: folds ${foldMs.toFixed(0)} ms, layout ${opening.toFixed(1)} ms`);
-  await compare('dagre, long edges left out', withoutLongEdges(input, layoutGraph(input).stub), ours);
-  await compare('dagre, the same edges', input, ours);
+  const short = withoutLongEdges(input, layoutGraph(input).stub);
+  for (const peer of ['dagre', 'elkjs'] as const) {
+    await compare(peer, 'long edges left out', short, ours);
+    await compare(peer, 'the same edges', input, ours);
+  }
 }

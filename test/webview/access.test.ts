@@ -33,8 +33,20 @@ describe('accessibility', () => {
     problems.push(...(await accessProblems(page)).map((each) => `folds: ${each}`));
     await page.locator('.search vscode-text-field').click();
     await page.keyboard.type('op:');
+    await page.waitForSelector('.suggestion');
     await page.keyboard.press('ArrowDown');
+    await page.waitForSelector('.suggestion[aria-selected="true"]');
     problems.push(...(await accessProblems(page)).map((each) => `search: ${each}`));
+    await page.keyboard.press('Escape');
+    await page.getByRole('application', { name: /^Model graph/ }).focus();
+    await page.keyboard.press('?');
+    await page.waitForSelector('.key-help:focus');
+    problems.push(...(await accessProblems(page)).map((each) => `keys: ${each}`));
+    await page.keyboard.press('Escape');
+    // The menu of a layer, and the form of a pass that it opens.
+    await page.keyboard.press('Shift+F10');
+    await page.waitForSelector('.menu:not([hidden])');
+    problems.push(...(await accessProblems(page)).map((each) => `menu: ${each}`));
     expect([...new Set(problems)]).toEqual([]);
   });
 });

@@ -62,6 +62,19 @@ describe('overlays', () => {
     expect(await legend()).toContain('12');
     await picture('imported');
   });
+
+  it('take the values that a command brings, also before there is a graph', async () => {
+    page = await open({ hold: 'graph' }, undefined, false);
+    const text = JSON.stringify({ results: { 'stem/Conv': { value: 7 }, 'fc/Gemm': { value: 3 } } });
+    await page.evaluate((content) => {
+      window.fakeHost.notify({ notice: 'values', name: 'errors.json', text: content });
+      window.fakeHost.release();
+    }, text);
+    await page.waitForFunction(() =>
+      document.querySelector('.status-words')?.textContent?.startsWith('errors: values of 2 layers'),
+    );
+    expect(await legend()).toContain('7');
+  });
 });
 
 describe('export', () => {

@@ -5,7 +5,7 @@ import { keyHelp } from './keys.ts';
 export function createKeyHelp(giveBack: () => void): { readonly element: HTMLElement; toggle(): void } {
   const element = h(
     'div',
-    { class: 'key-help', attributes: { role: 'dialog', 'aria-label': 'Keys of the graph', tabindex: -1 } },
+    { class: 'key-help', attributes: { role: 'dialog', 'aria-label': 'Keys of the graph', tabindex: 0 } },
     h('h2', { text: 'Keys of the graph' }),
     h(
       'dl',

@@ -35,7 +35,12 @@ export function createCompareTab(app: App): { readonly element: HTMLElement; run
   const split = h(
     'div',
     { class: 'compare-split' },
-    h('div', { class: 'scroll' }, numbers, answers),
+    h(
+      'div',
+      { class: 'scroll', attributes: { tabindex: 0, role: 'region', 'aria-label': 'Numbers' } },
+      numbers,
+      answers,
+    ),
     table.element,
   );
   const run = () => void openComparison(app, { kind: 'steps', count: 0 });

@@ -152,7 +152,7 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
   };
   return h(
     'div',
-    { class: 'scroll' },
+    { class: 'scroll', attributes: { tabindex: 0, role: 'region', 'aria-label': 'Candidates' } },
     h('p', { class: 'muted', text: `${report.reason} Data: ${fileName(report.data)}.` }),
     h(
       'table',

@@ -8,7 +8,10 @@ import { beforeAfter, empty, link } from './parts.ts';
 
 /** The steps so far, and those that redo would bring back. */
 export function createRecipeTab(app: App): HTMLElement {
-  const list = h('div', { class: 'result scroll' });
+  const list = h('div', {
+    class: 'result scroll',
+    attributes: { tabindex: 0, role: 'region', 'aria-label': 'Steps' },
+  });
   let points: readonly Headline[] = [];
   let call = 0;
   const undo = button({ text: 'Undo', icon: 'discard', onClick: () => app.tell('undo', {}) });

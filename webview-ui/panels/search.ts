@@ -143,7 +143,8 @@ function suggestionList(
   const close = () => {
     element.hidden = true;
     at = -1;
-    field.describe({ 'aria-expanded': 'false', 'aria-activedescendant': null });
+    field.describe({ 'aria-expanded': 'false' });
+    field.refer(element, null);
   };
   const draw = () => {
     element.replaceChildren(
@@ -164,10 +165,11 @@ function suggestionList(
     field.describe({
       role: 'combobox',
       'aria-autocomplete': 'list',
-      'aria-controls': 'search-suggestions',
       'aria-expanded': String(!element.hidden),
-      'aria-activedescendant': at < 0 ? null : `suggestion-${at}`,
     });
+    field.refer(element, element.children[at] ?? null);
+    const chosen = suggestions[at];
+    if (chosen !== undefined) app.heard.set(`${chosen.title}, ${at + 1} of ${suggestions.length}`);
   };
   const choose = (query: string) => {
     take(query);

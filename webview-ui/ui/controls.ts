@@ -185,6 +185,11 @@ export interface TextField {
   focus(): void;
   /** Attributes of the control that has the focus, inside the element; `null` takes one away. */
   describe(attributes: Readonly<Record<string, string | null>>): void;
+  /**
+   * The list that the control opens and the chosen option in it. Ids do not reach out of the control's shadow root, elements
+   * do where the browser knows them (Chromium 135); elsewhere the caller has to say what is chosen.
+   */
+  refer(list: Element, option: Element | null): void;
 }
 
 export function textField(options: {
@@ -228,7 +233,20 @@ export function textField(options: {
         else control?.setAttribute(name, value);
       }
     },
+    refer(list, option) {
+      const control: (HTMLInputElement & References) | null | undefined =
+        element.shadowRoot?.querySelector('input');
+      if (control == null || !('ariaActiveDescendantElement' in control)) return;
+      control.ariaControlsElements = [list];
+      control.ariaActiveDescendantElement = option;
+    },
   };
+}
+
+/** Younger than the DOM library's types. */
+interface References {
+  ariaControlsElements?: readonly Element[] | null;
+  ariaActiveDescendantElement?: Element | null;
 }
 
 /** Ctrl+Z in a text field would undo the model instead of the text (vscode#227849): undo here and stop the key. */

@@ -1,11 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import type * as axe from 'axe-core';
 import type { Page } from 'playwright-core';
 
 /**
- * Accessibility checks after the rules of axe-core and WCAG 2.2 AA that a page like this can break: names from the
- * browser's own accessibility tree, roles in their places, references, contrast, keyboard reach. Answers what is wrong.
+ * What is wrong for those who do not see the page or have no mouse: all rules of axe-core, best practices among them, and
+ * checks of our own that look into shadow roots and at the browser's accessibility tree.
  */
 export async function accessProblems(page: Page): Promise<readonly string[]> {
-  return [...(await namelessControls(page)), ...(await page.evaluate(inPage))];
+  return [
+    ...(await axeViolations(page)),
+    ...(await namelessControls(page)),
+    ...(await page.evaluate(inPage)),
+  ];
+}
+
+let source: Promise<string> | undefined;
+
+/** Evaluated by the debugger, because the page's policy lets no foreign script in. */
+async function axeViolations(page: Page): Promise<readonly string[]> {
+  source ??= readFile('node_modules/axe-core/axe.min.js', 'utf8');
+  if (await page.evaluate(() => !('axe' in window))) await page.evaluate(await source);
+  return page.evaluate(async () => {
+    const { run } = (window as unknown as { axe: typeof axe }).axe;
+    const { violations } = await run(document, { resultTypes: ['violations'] });
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ target, failureSummary, any }) => {
+        const data = JSON.stringify(any[0]?.data ?? '');
+        return `axe ${id}: ${target.flat().join(' ')}: ${failureSummary?.split('\n').at(-1)?.trim() ?? ''} ${data}`;
+      }),
+    );
+  });
 }
 
 const mustHaveNames: ReadonlySet<string> = new Set([
