@@ -1,5 +1,5 @@
 import type { Attribute } from '../../ir/attribute.ts';
-import { attr, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
+import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
@@ -8,6 +8,7 @@ import { tensorType } from '../../ir/types.ts';
 import type { DenseLayer } from '../../passes/support/denseLayer.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
+import { slicedPatches } from './slicedPatches.ts';
 
 /** A layer whose columns are summed, and the one that it is compared with. */
 export interface Observed {
@@ -44,8 +45,9 @@ export type Density = (layer: DenseLayer) => number;
 
 /**
  * Adds behind each layer's input what sums its columns, so that only `inputs` x `inputs` numbers leave the runtime. The
- * patches of a convolution come from a depthwise convolution with one filter per tap, which reads one element: padding,
- * strides and dilations are then the layer's own, in every opset. The original outputs are gone.
+ * patches of a convolution are cut out of its padded input, tap by tap; where its padding or size is not known beforehand,
+ * they come from a depthwise convolution with one filter per tap, which reads one element: padding, strides and dilations
+ * are then the layer's own. The original outputs are gone.
  */
 export function withColumnOutputs(
   model: OnnxModel,
@@ -79,7 +81,7 @@ export function withColumnOutputs(
 
 type Attributes = Readonly<Record<string, Attribute>>;
 
-interface Builder {
+export interface Builder {
   readonly density: Density;
   readonly editor: GraphEditor;
   readonly inputs: ValueId[];
@@ -149,37 +151,27 @@ function patches(model: OnnxModel, layer: DenseLayer, activation: ValueId, build
   const channels = (weight.dims[1] as number) * groups;
   const taps = kernel.reduce((product, dim) => product * dim, 1);
   const step = gridStep(model, layer, build.density(layer));
+  const cut = slicedPatches(model, layer, activation, step, build);
+  if (cut !== undefined) return cut;
+  const filters = new Float32Array(channels * taps * taps);
+  for (let filter = 0; filter < channels * taps; filter += 1) filters[filter * taps + (filter % taps)] = 1;
+  const selector = editor.addConstant(
+    `${weightId}_kerf_taps`,
+    floatTensor([channels * taps, 1, ...kernel], filters),
+  );
+  const window = add('Conv', [activation, selector], {
+    ...Object.fromEntries(node.attributes),
+    group: attr.int(channels),
+    kernel_shape: attr.ints(kernel),
+  });
   const ones = kernel.map(() => 1);
-  const strides = intsAttribute(node, 'strides') ?? ones;
-  // Where padding does not depend on the strides, longer ones give the grid at once.
-  const padding = stringAttribute(node, 'auto_pad', 'NOTSET');
-  const long = padding === 'NOTSET' || padding === 'VALID' ? step : 1;
-  const every = (from: ValueId, by: readonly number[]) =>
-    by.every((stride) => stride === 1)
-      ? from
-      : add('MaxPool', [from], { kernel_shape: attr.ints(ones), strides: attr.ints(by) });
-  const window = (by: readonly number[]) => {
-    const filters = new Float32Array(channels * taps * taps);
-    for (let filter = 0; filter < channels * taps; filter += 1) filters[filter * taps + (filter % taps)] = 1;
-    const name = `${weightId}_kerf_taps`;
-    const selector = editor.addConstant(name, floatTensor([channels * taps, 1, ...kernel], filters));
-    return add('Conv', [activation, selector], {
-      ...Object.fromEntries(node.attributes),
-      group: attr.int(channels),
-      kernel_shape: attr.ints(kernel),
-      strides: attr.ints(by),
-    });
-  };
-  const plain = taps === 1 && (intsAttribute(node, 'pads') ?? []).every((pad) => pad === 0);
-  const grid = plain
-    ? every(
-        activation,
-        strides.map((stride) => stride * step),
-      )
-    : every(
-        window(strides.map((stride) => stride * long)),
-        ones.map(() => step / long),
-      );
+  const grid =
+    step === 1
+      ? window
+      : add('MaxPool', [window], {
+          kernel_shape: attr.ints(ones),
+          strides: attr.ints(kernel.map(() => step)),
+        });
   const turned = add('Transpose', [grid], { perm: attr.ints([1, 0, ...kernel.map((_, i) => i + 2)]) });
   return add('Flatten', [turned], { axis: attr.int(1) });
 }
