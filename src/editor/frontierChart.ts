@@ -40,7 +40,7 @@ export function lineChart(
     .map((point) => `<circle cx="${x(point.x)}" cy="${y(point.y)}" r="5" fill="#d7603f"/>`);
   const line = points.map((point) => `${x(point.x)},${y(point.y)}`).join(' ');
   const svg = [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif">`,
     `<polyline points="${line}" fill="none" stroke="#3f8fd7" stroke-width="2"/>`,
     ...points.map((point) => `<circle cx="${x(point.x)}" cy="${y(point.y)}" r="2.5" fill="#3f8fd7"/>`),
     ...dots,

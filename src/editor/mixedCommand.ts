@@ -60,7 +60,8 @@ async function askBudget(fileBytes: number): Promise<MixedBudget> {
     budget: { kind: 'size', bytes: Math.floor((percent / 100) * fileBytes) } as const,
   });
   const drop = (points: number) => ({
-    label: vscode.l10n.t('At most {0} points lost', points),
+    label:
+      points === 1 ? vscode.l10n.t('At most 1 point lost') : vscode.l10n.t('At most {0} points lost', points),
     description: vscode.l10n.t('the smallest that keeps the accuracy'),
     budget: { kind: 'accuracy', drop: points } as const,
   });

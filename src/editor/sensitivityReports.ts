@@ -53,6 +53,13 @@ function curve({ cumulative, scheme }: SensitivityReport): readonly string[] {
   return [lineChart(points, titles, { x: String, y: (value) => value.toFixed(0) }), ''];
 }
 
+/** What could be had at least: nobody should have to look for it in the table. */
+function smallestText(frontier: MixedReport['frontier']): string {
+  const [smallest] = [...frontier].sort((a, b) => a.fileBytes - b.fileBytes);
+  if (smallest === undefined) return '';
+  return ` The smallest of them takes ${formatBytes(smallest.fileBytes)}, at ${decibels(smallest.predictedSqnrDb)} predicted signal to noise. Allow more, or more schemes.`;
+}
+
 /** The frontier as a chart and a table, then what each layer takes. */
 export function mixedReport(name: string, report: MixedReport): string {
   const { original, chosen, measured, frontier } = report;
@@ -80,7 +87,7 @@ export function mixedReport(name: string, report: MixedReport): string {
     `# Mixed precision of ${name}`,
     '',
     ...(measured === null || chosen === null
-      ? ['No plan meets the budget.']
+      ? [`No plan meets the budget.${smallestText(frontier)}`]
       : [
           `${formatBytes(original.fileBytes)} → ${formatBytes(measured.fileBytes)} (${formatChange(original.fileBytes, measured.fileBytes)}), signal to noise ${decibels(measured.sqnrDb)} measured, ${decibels(chosen.predictedSqnrDb)} predicted; ${scoreText(report)}.`,
         ]),
