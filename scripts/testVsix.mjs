@@ -37,7 +37,7 @@ async function ensureNode24() {
   return binary;
 }
 
-/** Installs the package into a fresh server and opens every model. Returns how many of them showed their graph. */
+/** Installs the package into a fresh server and opens every model. Returns how many of the checks passed. */
 async function openModels(file, runtime) {
   const temporary = await mkdtemp(path.join(tmpdir(), 'kerf-vsix-'));
   const dataDir = path.join(temporary, 'server');
@@ -60,11 +60,29 @@ async function openModels(file, runtime) {
       opened += await opens(page, model);
       await page.screenshot({ path: path.join(pictures, `${model}.png`) });
     }
+    if (runtime.version === NEWEST) opened += await offersServer(page, pictures);
     return opened;
   } finally {
     await browser.close();
     await server.stop();
     await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Editors from 1.101 on list the MCP servers that extensions bring. */
+async function offersServer(page, pictures) {
+  await page.keyboard.press('F1');
+  const input = page.locator('.quick-input-widget');
+  await input.locator('input[type="text"]').fill('>MCP: List Servers');
+  try {
+    await input.getByRole('option').filter({ hasText: 'MCP: List Servers' }).first().click();
+    await input.getByRole('option').filter({ hasText: 'Kerf' }).first().waitFor({ timeout: 30_000 });
+    return 1;
+  } catch (error) {
+    console.error(`MCP server: ${error.message}`);
+    return 0;
+  } finally {
+    await page.screenshot({ path: path.join(pictures, 'mcp.png') });
   }
 }
 
@@ -85,6 +103,11 @@ async function opens(page, model) {
   }
 }
 
+/** Every model opens; the newest lists the MCP server as well. */
+function expected({ version }) {
+  return Object.keys(MODELS).length + (version === NEWEST ? 1 : 0);
+}
+
 const [file] = await packageFor([`${process.platform}-${process.arch}`]);
 const runtimes = [
   { version: '4.100.3', node: process.execPath },
@@ -93,9 +116,9 @@ const runtimes = [
 let passed = 0;
 for (const runtime of runtimes) {
   const opened = await openModels(file, runtime);
-  console.log(`code-server ${runtime.version}: ${opened} of ${Object.keys(MODELS).length} models opened`);
+  console.log(`code-server ${runtime.version}: ${opened} of ${expected(runtime)} checks passed`);
   passed += opened;
 }
-const failed = runtimes.length * Object.keys(MODELS).length - passed;
+const failed = runtimes.reduce((sum, runtime) => sum + expected(runtime), 0) - passed;
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;

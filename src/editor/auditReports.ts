@@ -24,7 +24,7 @@ export function auditReport(name: string, report: AuditReport): string {
   return [
     title,
     '',
-    `${String(integers)} of ${String(integers + hybrid + floats)} layers run on integers in ${runtime}, ${hybrid > 0 ? `${String(hybrid)} on integer weights and float activations, ` : ''}${String(conversions)} conversions between codes and floats are left. Reasons by the rules of ${target}.`,
+    `${String(integers)} of ${String(integers + hybrid + floats)} layers run on integers in ${runtime}, ${hybrid > 0 ? `${String(hybrid)} on integer weights and float activations, ` : ''}${conversions === 1 ? '1 conversion between codes and floats is' : `${String(conversions)} conversions between codes and floats are`} left. Reasons by the rules of ${target}.`,
     '',
     ...findings,
     ...table(['Layer', 'Operator', 'Kernel', 'Why it computes in float'], rows),

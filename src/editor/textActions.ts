@@ -22,7 +22,9 @@ export function codeActions(
       const all = findings.known(shown.document);
       const here = findingsOf(all, layer);
       const fixes = here.flatMap((finding) => actionsFor(shown, finding, all, context));
-      return layer === null ? fixes : [...fixes, ...(await passActions(shown, catalog, layer))];
+      // Passes are asked of the engine, and only where somebody wants to see them.
+      const wanted = context.only?.intersects(vscode.CodeActionKind.RefactorRewrite) !== false;
+      return layer === null || !wanted ? fixes : [...fixes, ...(await passActions(shown, catalog, layer))];
     },
   };
 }

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { flow, useBrowser } from './support/flow.ts';
 
@@ -10,6 +11,15 @@ const files = {
   'samples/digits-test.npz': 'digits-test.npz',
 };
 const normalization = 'Batch normalization can be folded';
+
+/** Waits until some preview of Markdown says `text`. */
+async function report(page: Page, text: string): Promise<void> {
+  const said = async () => {
+    const bodies = await Promise.all(page.frames().map((frame) => frame.textContent('body').catch(() => '')));
+    return bodies.some((body) => body?.includes(text) === true);
+  };
+  await expect.poll(said, { timeout: 60_000 }).toBe(true);
+}
 
 flow('mixed precision from the palette', { files }, async (bench) => {
   await bench.openModel('digits.onnx');
@@ -28,6 +38,7 @@ flow('mixed precision from the palette', { files }, async (bench) => {
     .toEqual(['digits.mixed.kerf.json', 'digits.mixed.onnx']);
   await bench.message('was written, its recipe beside it');
   await bench.tab('mixed precision').first().waitFor();
+  await report(bench.page, 'Mixed precision of digits.onnx');
   await bench.picture('report');
 });
 
@@ -48,8 +59,7 @@ flow('audit of integer kernels, before and after quantizing', { files }, async (
   await expect.poll(() => editor.steps(), { timeout: 60_000 }).toHaveLength(1);
   await bench.command('Kerf: Audit Integer Kernels…');
   await bench.tab('audited').first().waitFor({ timeout: 60_000 });
-  const text = bench.page.locator('iframe.webview.ready').locator('visible=true');
-  await expect.poll(() => text.count()).toBeGreaterThan(0);
+  await report(bench.page, 'layers run on integers');
   await bench.picture('report');
 });
 
@@ -58,6 +68,7 @@ flow('preview a fix as a difference, then apply it', { files }, async (bench) =>
   await bench.problems(normalization);
   await bench.command('Kerf: Open Text Form');
   const text = bench.page.locator('.monaco-editor[data-uri^="kerf-text"]');
+  await text.locator('.squiggly-warning').first().waitFor();
   await text
     .locator('.view-line')
     .filter({ hasText: '"/1/BatchNormalization"' })
