@@ -1,10 +1,14 @@
 import type { Model, Value } from '../ir/model.ts';
 import { feedsOf } from '../ir/model.ts';
+import { scalesOfEnds, withScale } from './onnxEnds.ts';
 import type { TensorInfo } from './runner.ts';
 
 /** The inputs of a model as its runtime will report them, so that data can be prepared before a session is open. */
 export function inputsOf(model: Model): readonly TensorInfo[] {
-  return feedsOf(model.graphs[0]).map(describe);
+  const described = feedsOf(model.graphs[0]).map(describe);
+  if (model.dialect === 'tflite') return described;
+  const scales = scalesOfEnds(model);
+  return described.map((input) => withScale(input, scales));
 }
 
 function describe({ id, type, quantization }: Value): TensorInfo {

@@ -3,8 +3,10 @@ import { resolve } from 'node:path';
 import type { InferenceSession as OrtSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import type * as OrtModule from 'onnxruntime-node';
 import type { DType } from '../ir/dtype.ts';
+import { readModelFile } from '../formats/io/models.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { BackendSession } from './backend.ts';
+import { isCode, scalesOfEnds, withScale } from './onnxEnds.ts';
 import { profileOnnx } from './onnxProfile.ts';
 import type { HostTensor, SessionInfo, SessionOptions, TensorInfo, Tensors } from './runner.ts';
 import { stripAnsi } from './text.ts';
@@ -23,8 +25,7 @@ export async function openOnnx(path: string, options: SessionOptions): Promise<B
     version: ort.env.versions.node ?? 'unknown',
     provider: options.provider ?? 'cpu',
     threads: threadsOf(options),
-    inputs: session.inputMetadata.map(describe),
-    outputs: session.outputMetadata.map(describe),
+    ...endsOf(path, session.inputMetadata.map(describe), session.outputMetadata.map(describe)),
     loadMs,
   };
   const file = { file: path };
@@ -117,6 +118,18 @@ async function runOnnx(
 
 function refusal(error: unknown, file: { file: string }): KerfError {
   return new KerfError('runtime-refused', `ONNX Runtime: ${stripAnsi(messageOf(error)).trim()}`, file);
+}
+
+/** The runtime says element types only; what codes mean stands in the model. */
+function endsOf(
+  path: string,
+  inputs: readonly TensorInfo[],
+  outputs: readonly TensorInfo[],
+): Pick<SessionInfo, 'inputs' | 'outputs'> {
+  if (![...inputs, ...outputs].some(isCode)) return { inputs, outputs };
+  const scales = scalesOfEnds(readModelFile(path).model);
+  const scaled = (info: TensorInfo) => withScale(info, scales);
+  return { inputs: inputs.map(scaled), outputs: outputs.map(scaled) };
 }
 
 function describe(metadata: OrtSession.ValueMetadata): TensorInfo {

@@ -18,7 +18,7 @@ export interface TensorInfo {
   readonly dims: readonly number[];
   /** ONNX: names of the free dimensions, '' for those without one and for the others. */
   readonly symbols?: readonly string[];
-  /** TFLite integer inputs and outputs: real = scale * (q - zeroPoint). */
+  /** Integer inputs and outputs that stand for real numbers: real = scale * (q - zeroPoint). */
   readonly quantization?: { readonly scale: number; readonly zeroPoint: number };
 }
 

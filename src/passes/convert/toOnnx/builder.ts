@@ -106,9 +106,10 @@ export class OnnxBuilder {
   /** Names a value as a graph output. */
   output(value: ValueId, name: string, dtype: DType, shape: readonly number[]): ValueId {
     this.declare(name, dtype, shape);
+    const id = this.free(`${name}_out`);
     this.#nodes.push({
-      id: `${name}_out`,
-      name: `${name}_out`,
+      id,
+      name: id,
       op: 'Identity',
       domain: '',
       inputs: [value],
@@ -116,6 +117,13 @@ export class OnnxBuilder {
       attributes: new Map(),
     });
     return name;
+  }
+
+  /** A name that nothing has yet: this one, or it with a number. */
+  free(name: string): ValueId {
+    let id = name;
+    for (let suffix = 2; this.#values.has(id); suffix += 1) id = `${name}_${suffix}`;
+    return id;
   }
 
   /** Reserves a name for a graph input or output. */
@@ -171,8 +179,7 @@ export class OnnxBuilder {
   }
 
   #fresh(name: string): ValueId {
-    let id = name;
-    for (let suffix = 2; this.#values.has(id); suffix += 1) id = `${name}_${suffix}`;
+    const id = this.free(name);
     this.#values.set(id, { id, name: id });
     return id;
   }

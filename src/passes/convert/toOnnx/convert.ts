@@ -61,11 +61,15 @@ export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: rea
     for (const [index, value] of (typeof made === 'string' ? [made] : made).entries())
       if (node.outputs[index] != null) finishValue(conversion, emission, index, value, stored);
   }
-  const outputs = graph.outputs.map((id) => {
+  const outputs = graph.outputs.map((id, place) => {
+    // ONNX has one name for one end: an input that comes out again, or an output that comes twice, gets another.
+    const name =
+      graph.inputs.includes(id) || graph.outputs.indexOf(id) < place ? builder.free(`${id}_out`) : id;
     const { dtype, shape } = declared(graph.values.get(id) as Value);
-    const value = stored.get(id) ?? conversion.placed.get(id);
+    const value = graph.inputs.includes(id) ? id : (stored.get(id) ?? conversion.placed.get(id));
     if (value === undefined) throw new KerfError('unsupported', `output '${id}' is not computed`);
-    return builder.output(value, id, dtype, shape);
+    if (name !== id) conversion.notes.add(`output '${id}' is named '${name}'`);
+    return builder.output(value, name, dtype, shape);
   });
   for (const [id, { input, next }] of conversion.states) {
     const { shape } = declared(graph.values.get(id) as Value);
@@ -115,12 +119,12 @@ function activate(
   const kind = stringAttribute(emission.node, 'fused_activation_function', 'NONE');
   // Inside of recurrent operators it belongs to the cell.
   if (kind === 'NONE' || emission.node.op.endsWith('LSTM')) return value;
-  const [low, high] = realRange(dtype, quantization);
+  const holds = (bound: number) => reached(bound, dtype, quantization);
   switch (kind) {
     case 'RELU':
-      return low >= 0 ? value : emission.emit('Relu', [value]);
+      return holds(0) === 'lowest' ? value : emission.emit('Relu', [value]);
     case 'RELU6':
-      return low >= 0 && high <= 6 + 1e-5 ? value : clipped(emission, value, 0, 6);
+      return holds(0) === 'lowest' && holds(6) === 'highest' ? value : clipped(emission, value, 0, 6);
     case 'RELU_N1_TO_1':
       return clipped(emission, value, -1, 1);
     case 'TANH':
@@ -130,12 +134,17 @@ function activate(
   }
 }
 
-function realRange(dtype: DType, quantization: Quantization | undefined): readonly [number, number] {
+/** Whether the code of a bound is the end of what the type can hold, or beyond it (LiteRT, kernel_util.cc). */
+function reached(
+  bound: number,
+  dtype: DType,
+  quantization: Quantization | undefined,
+): 'lowest' | 'highest' | undefined {
   const codes = codesOf(dtype);
-  if (quantization === undefined || codes === undefined) return [-Infinity, Infinity];
-  const scale = quantization.scale[0] as number;
-  const zero = quantization.zeroPoint[0] ?? 0;
-  return [(codes[0] - zero) * scale, (codes[1] - zero) * scale];
+  if (quantization === undefined || codes === undefined) return undefined;
+  const code = (quantization.zeroPoint[0] ?? 0) + Math.round(bound / (quantization.scale[0] as number));
+  if (code <= codes[0]) return 'lowest';
+  return code >= codes[1] ? 'highest' : undefined;
 }
 
 function refuseUncovered(model: TfliteModel, graph: Graph): void {

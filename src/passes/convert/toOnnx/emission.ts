@@ -136,17 +136,10 @@ export class Emission {
 
   /** Real numbers of a constant, quantized or not. */
   reals(index: number): Float32Array {
-    const quantization = quantizationOf(this.value(index));
+    const value = this.value(index);
     const stored = this.floats(index);
-    if (quantization === undefined) return stored;
-    const { dims } = this.value(index).constant as Tensor;
-    const inner = dims.slice(quantization.axis + 1).reduce((product, dim) => product * dim, 1);
-    const count = quantization.scale.length;
-    return stored.map((code, i) => {
-      const channel = count === 1 ? 0 : Math.floor(i / inner) % count;
-      const zero = quantization.zeroPoint[quantization.zeroPoint.length > 1 ? channel : 0] ?? 0;
-      return (code - zero) * (quantization.scale[channel] as number);
-    });
+    const quantization = quantizationOf(value);
+    return quantization === undefined ? stored : realsOf(stored, value.constant as Tensor, quantization);
   }
 
   /** A weight with its axes permuted; `axis` is the channel axis after that. */
@@ -216,6 +209,11 @@ export class Emission {
 
   #constant(value: Value, tensor: Tensor): ValueId {
     const { dtype, dims, data } = tensor;
+    // Biases beside 16-bit activations, which DequantizeLinear does not know.
+    if (dtype === 'int64' && (value.quantization?.scale.length ?? 0) > 0) {
+      const reals = realsOf(readFloats(tensor), tensor, value.quantization as Quantization);
+      return this.builder.constant(value.id, floatTensor(dims, reals));
+    }
     const stored = this.builder.constant(value.id, { dtype, dims, data });
     const quantization = quantizationOf(value);
     if (quantization !== undefined) return this.builder.dequantize(stored, value.id, dtype, quantization);
@@ -225,6 +223,20 @@ export class Emission {
   #asFloat(stored: ValueId, dtype: DType): ValueId {
     return dtype === 'float16' ? this.cast(stored, 'float32') : stored;
   }
+}
+
+/** Stored codes through the scale of their channel. */
+function realsOf(
+  codes: Float32Array,
+  { dims }: Tensor,
+  { scale, zeroPoint, axis }: Quantization,
+): Float32Array {
+  const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  return codes.map((code, i) => {
+    const channel = scale.length === 1 ? 0 : Math.floor(i / inner) % scale.length;
+    const zero = zeroPoint[zeroPoint.length > 1 ? channel : 0] ?? 0;
+    return (code - zero) * (scale[channel] as number);
+  });
 }
 
 function wholeBytes(tensor: Tensor): boolean {
