@@ -73,6 +73,14 @@ function madeUp(name: string, published: string, shape: readonly number[]): Subj
   };
 }
 
+/** Photographs for want of the network's own, with CIFAR-10's 32 x 32 pixels enlarged to the 96 x 96 that it takes. */
+function enlarged(part: string): string {
+  const file = path.join(folder, `${part}-96.json`);
+  const input = { array: 'x', resize: [96, 96], scale: 1 / 255 };
+  fs.writeFileSync(file, JSON.stringify({ source: data(`cifar10-${part}.npz`), inputs: { '*': input } }));
+  return file;
+}
+
 const ways: readonly (readonly [string, OptionValues])[] = [
   ['plain min-max', { equalize: false, rounding: 'nearest' }],
   ['rounding', { equalize: false }],
@@ -93,7 +101,12 @@ if (hasShared) {
       test: data('cifar10-test-2000.mlperf.json'),
       published: tflite('pretrainedResnet_quant'),
     }),
-    vww_96_float: () => madeUp('vww_96_float', 'vww_96_int8', [96, 96, 3]),
+    vww_96_float: () => ({
+      file: tflite('vww_96_float'),
+      calibration: enlarged('calib-512'),
+      test: enlarged('test-2000'),
+      published: tflite('vww_96_int8'),
+    }),
     kws_ref_model_float32: () => madeUp('kws_ref_model_float32', 'kws_ref_model', [49, 10, 1]),
     ad01_fp32: () => madeUp('ad01_fp32', 'ad01_int8', [640]),
   };

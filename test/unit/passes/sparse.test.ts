@@ -181,14 +181,19 @@ describe('other storage', () => {
     await expect(runPass('bf16', digits('tflite').model)).rejects.toMatchObject({ reason: 'unsupported' });
   });
 
-  it('binarize gives two values per channel', async () => {
-    const { model, calibrator } = digits('onnx');
-    const options = { rounding: 'optimized', conv: true, ends: false, smallest: 0 };
+  it.each([
+    ['sequential', false, 4],
+    ['auto', true, 2],
+  ] as const)('binarize gives two values per channel (%s, ends %s)', async (rounding, ends, most) => {
+    const { model } = digits('onnx');
+    // A bit per weight needs all the samples there are: with 48 the drop is several times larger.
+    const calibrator = calibratorFor(model, path.join(samples, 'digits-calibration.npz'));
+    const options = { rounding, conv: true, ends, smallest: 0 };
     const { model: after } = await runPass('binarize', model, { options, calibrator });
     for (const { constant } of after.graphs[0].values.values())
       if (constant?.dtype === 'int4') expect(new Set(readFloats(constant))).toEqual(new Set([-1, 1]));
     const drop = (await top1(model, test)) - (await top1(after, test));
-    console.info(`digits binarized: drop ${drop.toFixed(2)}`);
-    expect(drop).toBeLessThan(60);
+    console.info(`digits binarized, ${rounding}, ends ${ends}: drop ${drop.toFixed(2)}`);
+    expect(drop).toBeLessThan(most);
   });
 });
