@@ -1,8 +1,8 @@
 import { originOf } from '../analysis/match.ts';
-import type { Analysis } from '../analysis/report.ts';
+import type { Analysis, LayerCost } from '../analysis/report.ts';
 import type { EstimateReport } from '../devices/estimate.ts';
 import { workOf } from '../devices/work.ts';
-import type { Model } from '../ir/model.ts';
+import type { Model, NodeId } from '../ir/model.ts';
 import type { ValueType } from '../ir/types.ts';
 import { formatShape } from '../ir/types.ts';
 import { graphsOf } from '../ir/walk.ts';
@@ -32,7 +32,7 @@ class StringTable {
 
 /**
  * The columns the page draws for one graph of the model (0 is the main graph; bodies follow in walking order). Bodies of
- * control operators and functions follow the layer that runs them; their cost is part of that layer's.
+ * control operators and functions follow the layer that runs them; their cost, of one run, is part of that layer's.
  */
 export function graphView(
   model: Model,
@@ -51,8 +51,8 @@ export function graphView(
   const marks = marksOf(findings);
   rows.forEach((row, i) => {
     const main = row.kind === kinds.operator && row.body === undefined;
-    const layer = facts.get(row.layer);
-    const cost = main ? layer?.cost : undefined;
+    const layer = row.kind === kinds.operator ? facts.get(row.layer) : undefined;
+    const cost = layer?.cost;
     const type = row.value == null ? undefined : analysis.types.get(row.graph)?.get(row.value);
     columns.kind[i] = row.kind;
     columns.nested[i] = row.body === undefined ? 0 : 1;
@@ -148,12 +148,19 @@ function emptyColumns(count: number) {
   };
 }
 
-/** What the analysis says of each layer of the main graph. */
-function factsById(model: Model, analysis: Analysis) {
+interface LayerFacts {
+  readonly cost: LayerCost;
+  readonly precision: string | undefined;
+}
+
+/** What the analysis says of each layer; of layers in bodies, for one run of theirs. */
+function factsById(model: Model, analysis: Analysis): ReadonlyMap<NodeId, LayerFacts> {
   const works = workOf(model, analysis);
-  return new Map(
-    analysis.layers.map((cost, i) => [cost.id, { cost, precision: works[i]?.precision ?? '' }] as const),
-  );
+  const facts = new Map<NodeId, LayerFacts>();
+  for (const { layers } of analysis.bodies)
+    for (const cost of layers) facts.set(cost.id, { cost, precision: undefined });
+  analysis.layers.forEach((cost, i) => facts.set(cost.id, { cost, precision: works[i]?.precision }));
+  return facts;
 }
 
 /** Findings per layer: how many and how bad. */

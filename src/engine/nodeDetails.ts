@@ -38,10 +38,14 @@ export function findNode(model: Model, id: string): { graph: Graph; node: Node; 
 
 const costs = new WeakMap<Analysis, ReadonlyMap<NodeId, LayerCost>>();
 
+/** Costs of the layers of the main graph, and of those in bodies for one run of theirs. */
 function costsOf(analysis: Analysis): ReadonlyMap<NodeId, LayerCost> {
   let known = costs.get(analysis);
   if (known === undefined) {
-    known = new Map(analysis.layers.map((layer) => [layer.id, layer]));
+    const nested = analysis.bodies.flatMap(({ layers }) =>
+      layers.map((layer) => ({ ...layer, formula: `${layer.formula}; for one run of the body` })),
+    );
+    known = new Map([...nested, ...analysis.layers].map((layer) => [layer.id, layer]));
     costs.set(analysis, known);
   }
   return known;
@@ -83,7 +87,7 @@ export function nodeDetails(
   };
 }
 
-/** Layers of bodies are priced with the layer that runs them. */
+/** Layers of bodies that the analysis did not reach are priced with the layer that runs them, or not at all. */
 function costOfNested({ id, name, op }: Node): NodeDetails['cost'] {
   const unknown = { macs: null, flops: null, activationBytes: null, inputBytes: null };
   const none = { params: 0, weightBytes: 0, outputShapes: [] };

@@ -7,7 +7,7 @@ export interface GraphView {
   readonly nodeCount: number;
   /** 0 operator, 1 graph input, 2 graph output. */
   readonly kind: Uint8Array;
-  /** 1 for a layer of a body shown in place: its cost is part of the layer that runs the body. */
+  /** 1 for a layer of a body shown in place: its cost, of one run, is part of the layer that runs the body. */
   readonly nested: Uint8Array;
   /** Unique in the view. */
   readonly id: Uint32Array;

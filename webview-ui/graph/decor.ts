@@ -80,7 +80,7 @@ function stepsOf(heat: Float64Array): Int16Array {
   return Int16Array.from(heat, (share) => (Number.isNaN(share) ? -1 : Math.round(share * steps)));
 }
 
-/** Layers that have costs of their own: not ports, and not layers of bodies, whose cost is their owner's. */
+/** Layers that add to a tile: not ports, and not layers of bodies, whose cost is in their owner's. */
 function speaks({ view }: Scene, v: number): boolean {
   return view.kind[v] === 0 && view.nested[v] === 0;
 }
@@ -89,7 +89,10 @@ function itemValues(scene: Scene, basis: Overlay, perLayer: Float64Array): Float
   return Float64Array.from(scene.members, (members, i) => {
     // Graph inputs and outputs do no work and have no value; a card speaks for its own layer, not for hidden constants.
     const folded = scene.visible.group[i]! >= 0;
-    const layers = (folded ? members : [scene.visible.node[i]!]).filter((v) => speaks(scene, v));
+    const own = scene.visible.node[i]!;
+    const layers = folded
+      ? members.filter((v) => speaks(scene, v))
+      : [own].filter((v) => scene.view.kind[v] === 0);
     if (layers.length === 0) return Number.NaN;
     return basis.fold === 'sum' ? sumOf(perLayer, layers) : largestOf(perLayer, layers);
   });

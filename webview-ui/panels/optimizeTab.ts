@@ -131,7 +131,7 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
         h('b', { text: candidate.title }),
         ...marks.map((text) => h('span', { class: 'tag', text })),
       ),
-      h('td', { class: 'row-buttons' }, ...(i === undefined ? [] : takeButtons(app, candidate))),
+      h('td', { class: 'row-buttons' }, i === undefined ? null : takeButtons(app, candidate)),
       cell(candidate.fileBytes, baseline.fileBytes, bytes),
       h('td', {
         class: 'numeric',
@@ -177,7 +177,7 @@ function scoreTitle({ scoreKind }: Candidate): string {
   return scoreKind === 'top1' ? 'Accuracy' : scoreKind === 'agreement' ? 'Agreement' : 'Score';
 }
 
-function takeButtons(app: App, candidate: Candidate): readonly HTMLElement[] {
+function takeButtons(app: App, candidate: Candidate): HTMLElement {
   const steps = { title: candidate.title, steps: candidate.recipe };
   const take = async () => {
     const report = await app.run(candidate.title, 'applyRecipe', steps);
@@ -188,7 +188,9 @@ function takeButtons(app: App, candidate: Candidate): readonly HTMLElement[] {
     if (written !== undefined)
       app.say(`Written: ${written.model} (${bytes(written.fileBytes)}) and ${written.recipe}.`);
   };
-  return [
+  return h(
+    'span',
+    {},
     button({ text: 'Apply', title: 'Apply these steps as one undoable edit', onClick: () => void take() })
       .element,
     button({
@@ -196,5 +198,5 @@ function takeButtons(app: App, candidate: Candidate): readonly HTMLElement[] {
       title: 'Write this model beside the original, with its recipe',
       onClick: () => void write(),
     }).element,
-  ];
+  );
 }

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { analyse } from '../../../src/analysis/analyse.ts';
 import { graphView } from '../../../src/engine/graphView.ts';
+import { nodeDetails } from '../../../src/engine/nodeDetails.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Graph, Node, OnnxModel } from '../../../src/ir/model.ts';
 import { tensorType } from '../../../src/ir/types.ts';
@@ -89,6 +90,33 @@ describe('bodies in the view', () => {
     );
     // The captured value goes to who reads it, not to the If.
     expect(edges).not.toContain('a/Tanh -> b/If');
+  });
+
+  it('have costs of their own, for one run', () => {
+    const source = branching();
+    const typed = { ...source.graphs[0], values: new Map(source.graphs[0].values) };
+    for (const [id, shape] of [
+      ['x', [2, 3]],
+      ['c', []],
+    ] as const)
+      typed.values.set(id, { id, name: id, type: { kind: 'tensor', dtype: 'float32', shape } });
+    const { view, text } = named({ ...source, graphs: [typed] });
+    const flops = Object.fromEntries(
+      Array.from(view.flops, (n, v) => [text(view.id, v), n] as const).filter(([id]) => id.includes('/')),
+    );
+    expect(flops['r/Relu']).toBe(6);
+    expect(flops['n/Sqrt']).toBe(6);
+    // The If costs its dearer branch; what its layers cost is part of that, not beside it.
+    expect(flops['b/If']).toBe(18);
+    const details = nodeDetails(
+      { ...source, graphs: [typed] },
+      analyse({ ...source, graphs: [typed] }),
+      's/Abs',
+      [],
+      [],
+    );
+    expect(details.cost.flops).toBe(6);
+    expect(details.cost.formula).toContain('for one run of the body');
   });
 
   it('fold to one tile with their layer and unfold in place', () => {

@@ -65,7 +65,7 @@ const original = models[address.get('model') ?? 'resnet']!();
 let steps: readonly RecipeStep[] = [];
 let undone: readonly RecipeStep[] = [];
 let device: string | null = address.get('device');
-let data: string | null = null;
+let data: string | null = address.get('data');
 let revision = 1;
 let nodes = original;
 
@@ -136,7 +136,8 @@ class Refusal extends Error {
 }
 
 const file = address.get('file');
-const real = file === null ? {} : realHandlers({ file, steps: () => steps, device: () => device });
+const real =
+  file === null ? {} : realHandlers({ file, steps: () => steps, device: () => device, dataset: data });
 
 const handlers: PageHandlers = {
   ready: async () => state(),
@@ -189,9 +190,9 @@ const handlers: PageHandlers = {
     return state();
   },
   apply: async ({ pass, options, layers }) => {
-    const step = { pass, options, ...(layers === undefined ? {} : { layers }) };
-    if (file === null) return edit([step]);
-    const report = await applyToFile(file, steps, step);
+    const wanted = { pass, options, ...(layers === undefined ? {} : { layers }) };
+    if (file === null) return edit([wanted]);
+    const { step, report } = await applyToFile(file, steps, wanted, data);
     steps = [...steps, step];
     undone = [];
     changed();

@@ -28,20 +28,26 @@ interface Now {
   readonly file: string;
   steps(): readonly RecipeStep[];
   device(): string | null;
+  /** Path of the data that calibrate and judge. */
+  readonly dataset: string | null;
 }
 
-/** One more step on a real file, as a person's edit does it. */
+/** One more step on a real file, as a person's edit does it, with the data that the pass may want. */
 export async function applyToFile(
   file: string,
   steps: readonly RecipeStep[],
-  step: RecipeStep,
-): Promise<Result<'apply'>['report']> {
+  { pass, ...call }: RecipeStep,
+  data: string | null,
+): Promise<{ readonly step: RecipeStep; readonly report: Result<'apply'>['report'] }> {
+  const { passes } = await engine('passes', {});
+  const calibrates = passes.some(({ id, calibration }) => id === pass && calibration !== 'none');
+  const step = { pass, ...call, ...(calibrates && data !== null && { data }) };
   const { handle } = await engine('open', { path: file, steps });
-  return (await engine('apply', { handle, step })).report;
+  return { step, report: (await engine('apply', { handle, step })).report };
 }
 
 /** What the made-up host answers itself is replaced by the engine's answers about a real file. */
-export function realHandlers({ file, steps, device }: Now): Partial<PageHandlers> {
+export function realHandlers({ file, steps, device, dataset }: Now): Partial<PageHandlers> {
   const handle = async () => (await engine('open', { path: file, steps: steps() })).handle;
   const target = () => {
     const id = device();
@@ -99,6 +105,21 @@ export function realHandlers({ file, steps, device }: Now): Partial<PageHandlers
       return { points };
     },
     check: async () => engine('check', { handle: await handle(), ...target() }),
+    bench: async ({ options, original }) => {
+      const against = original ? { against: (await engine('open', { path: file, steps: [] })).handle } : {};
+      return engine('bench', { handle: await handle(), options, ...against });
+    },
+    evaluate: async ({ data = dataset }) => {
+      const { handle: reference } = await engine('open', { path: file, steps: [] });
+      return engine('evaluate', { handle: await handle(), reference, ...(data === null ? {} : { data }) });
+    },
+    optimize: async ({ device: on, maxDrop }) =>
+      engine('optimize', {
+        handle: await handle(),
+        device: on,
+        ...(maxDrop === undefined ? {} : { maxDrop }),
+        ...(dataset === null ? {} : { data: dataset }),
+      }),
     estimate: async () => engine('estimate', { handle: await handle(), device: device() ?? '' }),
     passes: () => engine('passes', {}),
     devices: () => engine('devices', {}),
