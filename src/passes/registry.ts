@@ -7,6 +7,7 @@ import { layout } from './layout/layout.ts';
 import { lowRank } from './lowRank/lowRank.ts';
 import type { Pass } from './pass.ts';
 import { pruneChannels } from './pruneChannels/pruneChannels.ts';
+import { removeDeadChannels } from './pruneChannels/removeDead.ts';
 import { pruneMagnitude } from './pruneMagnitude/pruneMagnitude.ts';
 import { quantizeDynamic } from './quantizeDynamic/quantizeDynamic.ts';
 import { quantizeStatic } from './quantizeStatic/quantizeStatic.ts';
@@ -35,6 +36,7 @@ export const passes: readonly Pass[] = [
   binarize,
   quantizeStatic,
   requantize,
+  removeDeadChannels,
   pruneChannels,
   pruneMagnitude,
   lowRank,

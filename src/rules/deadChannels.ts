@@ -1,3 +1,5 @@
+import { deadLayers } from '../passes/pruneChannels/removeDead.ts';
+import { passFix } from './fixes.ts';
 import type { Finding, Rule } from './rule.ts';
 import { weightsOf } from './places.ts';
 import { channelMaxima, isLookedAt, livingChannels } from './survey.ts';
@@ -15,8 +17,10 @@ passed on all the same. Pruning leaves such channels behind, and so does trainin
 
 **Example.** 12 of the 64 filters of a convolution are all zero.
 
-**Remedy.** Remove the channels (\`prune-channels\`); the bias of a removed channel moves into the layers that read it.`,
-  check({ model }) {
+**Remedy.** Remove the channels (\`remove-dead-channels\`): the same results with less work. What such a channel adds goes into
+the biases of the layers that read it; a channel that a softmax, an output or a padded window needs stays.`,
+  check(context) {
+    const { model } = context;
     const findings: Finding[] = [];
     for (const { node, tensor, role, graph, value } of weightsOf(model)) {
       const zeros = graph.values.get(value)?.quantization?.zeroPoint ?? [];
@@ -31,7 +35,13 @@ passed on all the same. Pruning leaves such channels behind, and so does trainin
         ? `All ${dead} output channels have only zero weights: the layer gives its bias.`
         : `${dead} of ${largest.length} output channels have only zero weights, or next to zero.`;
       const severity = dead > remarkable * largest.length ? 'warning' : 'information';
-      findings.push({ rule: 'dead-channels', severity, layer: node.id, message, fixes: [] });
+      const fixes = deadLayers(model).has(node.id)
+        ? passFix(context, 'remove-dead-channels', {
+            title: 'Remove the dead channels',
+            layers: [node.id],
+          })
+        : [];
+      findings.push({ rule: 'dead-channels', severity, layer: node.id, message, fixes });
     }
     return findings;
   },

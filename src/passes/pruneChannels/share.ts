@@ -44,7 +44,7 @@ export function multipleOf(options: Options, { pacing }: Wish): (group: Group) =
 }
 
 /** How much longer a time may be, step by step, when it is only preferred; then it does not count. */
-const patience = [1, 1.06, 1.13, 1.21, 1.31];
+const patience = [1, 1.03, 1.06, 1.09, 1.13, 1.17, 1.21, 1.26, 1.31];
 /** How much more error a preferred time may cost than the other budgets alone. */
 const worth = 1.5;
 /** How far below the MACs that were asked for a preferred time may lead: narrow networks pay in whole blocks. */
