@@ -38,6 +38,7 @@ export function createStatusBar(
     const { modelKey } = document;
     const inspection = await document.inspection();
     const estimate = target === null ? undefined : await document.ask('estimate', { device: target });
+    const profile = (await services.catalog.devices()).find(({ id }) => id === target);
     // Answers of a model that is not shown any more are dropped.
     if (active.document !== document || document.modelKey !== modelKey) return;
     const sizeTip = (compressed: string): string =>
@@ -49,9 +50,11 @@ export function createStatusBar(
       );
     size.text = `$(file-binary) ${formatBytes(inspection.fileBytes)} · ${formatCount(inspection.macs, 'MACs')}`;
     size.tooltip = sizeTip(vscode.l10n.t('Compressed: computing…'));
-    device.text = `$(circuit-board) ${target ?? vscode.l10n.t('no device')}`;
+    device.text = `$(circuit-board) ${shortName(profile?.name) ?? target ?? vscode.l10n.t('no device')}`;
     device.tooltip =
-      estimate === undefined ? vscode.l10n.t('Select the target device') : estimateText(estimate);
+      estimate === undefined
+        ? vscode.l10n.t('Select the target device')
+        : [profile?.name ?? target, estimateText(estimate)].join('\n');
     showFindings(found, await findings.of(document));
     if (active.document !== document || document.modelKey !== modelKey) return;
     showBudget(budget, budgetUse(services.settings.budget(document.uri), inspection, estimate));
@@ -86,6 +89,11 @@ function shippedText({ compressedBytes, deltaBytes, tooLarge }: PageShipped): st
   const size = vscode.l10n.t('Compressed: {0} (brotli)', formatBytes(compressedBytes));
   if (deltaBytes === null) return size;
   return `${size}\n${vscode.l10n.t('Update from the file as opened: {0}', formatBytes(deltaBytes))}`;
+}
+
+/** "STM32H743" of "STM32H743 (NUCLEO-H743ZI2)". */
+function shortName(name: string | undefined): string | undefined {
+  return name?.split(' (')[0];
 }
 
 function estimateText(estimate: EstimateReport): string {

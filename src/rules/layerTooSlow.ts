@@ -27,7 +27,7 @@ measure on the device before you decide.`,
       if (ms === null || ms < share * latencyMs) return [];
       const layer = analysis.layers.find((each) => each.id === id);
       const percent = ((100 * ms) / latencyMs).toFixed(0);
-      const message = `${layer?.op ?? 'The layer'} takes about ${percent} % of the time on ${device.name} (${durationText(ms)} of ${durationText(latencyMs)}, estimated).`;
+      const message = `${layer?.op ?? 'The layer'} takes about ${percent} % of the time on ${device.name}: ${durationText(ms)} of ${durationText(latencyMs)}, estimated.`;
       const floats = layer !== undefined && layer.weightBytes >= layer.params * 4;
       const offered = floats ? shrinkingFixes(context, layer.weightBytes, [id]) : [];
       const fixes = offered.filter((fix) => predictGain(context, fix, []).latencyMs !== undefined);
