@@ -1,5 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type {
   ApplyReport,
@@ -13,6 +12,9 @@ import type {
 import { KerfError } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
 import type { RecipeStep } from '../passes/pass.ts';
+import { applyQueue } from './applyQueue.ts';
+import { type Backups, createBackups } from './backups.ts';
+import { type DiskState, diskState } from './diskState.ts';
 import type { ChangeReason, DocumentContext, DocumentEdit, Source } from './documentTypes.ts';
 import { describe } from './errorText.ts';
 import { stampOf } from './fileStamp.ts';
@@ -61,13 +63,10 @@ export class ModelDocument implements vscode.CustomDocument {
   readonly #handles: ModelHandles;
   readonly #questions: Questions;
   readonly #crashes: vscode.Disposable;
+  readonly #disk: DiskState;
+  readonly #backups: Backups;
+  readonly #edits = applyQueue();
   #journal: Journal;
-  #diskStamp: Origin['stamp'] | undefined;
-  #applying: AbortController | undefined;
-  #applyQueue: Promise<unknown> = Promise.resolve();
-  #liveBackups = 0;
-  /** Our own write is not a change by another program, even before its end is known. */
-  #saving = false;
 
   readonly onDidChange = this.#changed.event;
   readonly onDidEdit = this.#edited.event;
@@ -79,7 +78,8 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#context = context;
     this.#source = source;
     this.#journal = journal;
-    this.#diskStamp = stampOf(source.path);
+    this.#disk = diskState(source.path);
+    this.#backups = createBackups(context.log);
     this.#kept = createKeptOriginals(context.storage);
     this.#handles = createModelHandles(context, (point) => this.#open(point));
     this.#handles.set(journal.current, opened.handle);
@@ -162,9 +162,7 @@ export class ModelDocument implements vscode.CustomDocument {
     steps: readonly RecipeStep[],
     options: CallOptions = {},
   ): Promise<readonly ApplyReport[]> {
-    const run = this.#applyQueue.then(() => this.#apply(label, steps, options));
-    this.#applyQueue = run.catch(() => undefined);
-    return run;
+    return this.#edits.run((signal) => this.#apply(label, steps, { ...options, signal }), options.signal);
   }
 
   async #apply(
@@ -172,24 +170,14 @@ export class ModelDocument implements vscode.CustomDocument {
     steps: readonly RecipeStep[],
     options: CallOptions,
   ): Promise<readonly ApplyReport[]> {
-    const applying = new AbortController();
-    const signals = [applying.signal, ...(options.signal === undefined ? [] : [options.signal])];
-    const signal = AbortSignal.any(signals);
-    this.#applying = applying;
     const start = this.#journal.current;
-    try {
-      await this.#keepOriginal({ copy: false });
-      const { reports, handle, done } = await runSteps(this.#context.engine, await this.handle(), steps, {
-        ...options,
-        signal,
-      });
-      if (this.#journal.current !== start)
-        throw new KerfError('cancelled', 'the document changed while the pass was running');
-      if (done.length > 0) this.#record(label, done, handle);
-      return reports;
-    } finally {
-      this.#applying = undefined;
-    }
+    await this.#keepOriginal({ copy: false });
+    const from = await this.handle();
+    const { reports, handle, done } = await runSteps(this.#context.engine, from, steps, options);
+    if (this.#journal.current !== start)
+      throw new KerfError('cancelled', 'the document changed while the pass was running');
+    if (done.length > 0) this.#record(label, done, handle);
+    return reports;
   }
 
   #record(label: string, steps: readonly RecipeStep[], handle: Handle): void {
@@ -204,7 +192,7 @@ export class ModelDocument implements vscode.CustomDocument {
   }
 
   async #goTo(edit: Edit, direction: 'undo' | 'redo'): Promise<void> {
-    this.#applying?.abort();
+    this.#edits.abort();
     await this.#handles.at(direction === 'undo' ? edit.before : edit.after);
     this.#move(direction === 'undo' ? undoTo(this.#journal, edit) : redoTo(this.#journal, edit), direction);
   }
@@ -247,12 +235,12 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** True when the file is not what this document read or wrote last. */
   changedOnDisk(): boolean {
-    return !this.#saving && !sameStamp(stampOf(this.#source.path), this.#diskStamp);
+    return this.#disk.changed();
   }
 
   /** Takes the file on disk as known, so that the next save replaces it without another question. */
   acceptDisk(): void {
-    this.#diskStamp = stampOf(this.#source.path);
+    this.#disk.accept();
   }
 
   /** Writes the current model over its file; a cancelled or failed save leaves the file as it was. */
@@ -260,15 +248,11 @@ export class ModelDocument implements vscode.CustomDocument {
     const point = this.#journal.current;
     await this.#keepOriginal({ copy: true });
     const handle = await this.#handles.at(point);
-    this.#saving = true;
-    try {
+    await this.#disk.writing(async () => {
       const model = { handle, format: this.format };
       await writeModel(this.#context.engine, model, this.#source.path, options);
       if (!this.#source.local) await copyOut(this.#source.path, this.uri);
-      this.#diskStamp = stampOf(this.#source.path);
-    } finally {
-      this.#saving = false;
-    }
+    });
     this.#journal = markSaved(this.#journal, point);
     this.#changed.fire('saved');
   }
@@ -283,7 +267,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** Back to what the file holds, as it is now. */
   async revert(): Promise<void> {
-    this.#applying?.abort();
+    this.#edits.abort();
     if (this.changedOnDisk()) return this.reloadFromDisk();
     this.#move(revert(this.#journal), 'revert');
     await this.handle();
@@ -297,25 +281,14 @@ export class ModelDocument implements vscode.CustomDocument {
     const origin: Origin = { path: this.#source.path, stamp };
     const journal = reload(this.#journal, origin);
     const { handle } = await this.#context.engine.call('open', { path: origin.path, steps: [] });
-    this.#diskStamp = stamp;
+    this.#disk.accept(stamp);
     this.#handles.set(journal.current, handle);
     this.#move(journal, 'reload');
   }
 
   async backup(destination: vscode.Uri): Promise<vscode.CustomDocumentBackup> {
-    const file = { path: this.#source.path, stamp: this.#diskStamp ?? { size: 0, modifiedMs: 0 } };
-    await mkdir(dirname(destination.fsPath), { recursive: true });
-    await writeFile(destination.fsPath, JSON.stringify(toBackup(this.#journal, file)));
-    this.#liveBackups++;
-    return {
-      id: destination.toString(),
-      delete: () => {
-        this.#liveBackups--;
-        rm(destination.fsPath, { force: true }).catch((error: unknown) =>
-          this.#context.log.warn(`a backup stays behind: ${describe(error)}`),
-        );
-      },
-    };
+    const file = { path: this.#source.path, stamp: this.#disk.stamp() ?? { size: 0, modifiedMs: 0 } };
+    return this.#backups.write(destination, toBackup(this.#journal, file));
   }
 
   /** A backup found after the document had been opened by someone else than the editor. */
@@ -335,20 +308,20 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** Edits went away with the editor: whoever still looks sees the file. */
   forgetEdits(): void {
-    this.#applying?.abort();
+    this.#edits.abort();
     if (this.dirty) this.#move(forgetEdits(this.#journal), 'revert');
     else this.#journal = forgetEdits(this.#journal);
   }
 
   /** The end of the document. */
   close(): void {
-    this.#applying?.abort();
+    this.#edits.abort();
     this.#disposed.fire();
     this.#crashes.dispose();
     const closed = this.#handles.close();
     // A backup may still need the kept original; old ones are swept at activation.
     closed
-      .then(() => (this.#liveBackups > 0 ? undefined : this.#kept.forget()))
+      .then(() => (this.#backups.any() ? undefined : this.#kept.forget()))
       .catch((error: unknown) => this.#context.log.warn(`a kept original stays behind: ${describe(error)}`));
     for (const emitter of [this.#changed, this.#edited, this.#disposed]) emitter.dispose();
   }

@@ -153,7 +153,7 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
   return h(
     'div',
     { class: 'scroll', attributes: { tabindex: 0, role: 'region', 'aria-label': 'Candidates' } },
-    h('p', { class: 'muted', text: `${report.reason} Data: ${fileName(report.data)}.` }),
+    h('p', { class: 'muted', text: `${report.reason}${dataOf(app, report)}` }),
     h(
       'table',
       { class: 'candidates' },
@@ -171,6 +171,12 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
       h('tbody', {}, row(baseline, undefined), ...candidates.map((candidate, i) => row(candidate, i))),
     ),
   );
+}
+
+/** What judged the candidates, where it is not what the line above names anyway. */
+function dataOf(app: App, { data }: OptimizeReport): string {
+  const known = app.document.get()?.data;
+  return known != null && fileName(known) === fileName(data) ? '' : ` Data: ${fileName(data)}.`;
 }
 
 function scoreTitle({ scoreKind }: Candidate): string {
