@@ -2,6 +2,7 @@ import type { Model, Node, ValueId } from '../ir/model.ts';
 import type { ValueType } from '../ir/types.ts';
 import { indexOf } from '../ir/walk.ts';
 import { operatorOf } from '../ops/registry.ts';
+import { compiledFor } from '../ops/tflite/custom.ts';
 import { functionOf } from './functions.ts';
 import { executionOrder, readsOf } from './order.ts';
 import type { Unresolved } from './report.ts';
@@ -53,6 +54,8 @@ function unresolvedOf(node: Node, scope: Scope, situation: Situation): readonly 
 
 function reasonOf(node: Node, scope: Scope, described: boolean, { free, cyclic }: Situation): string {
   if (!described) {
+    const chip = node.domain === 'custom' ? compiledFor[node.op] : undefined;
+    if (chip !== undefined) return `compiled for ${chip}: what it computes is not in the file`;
     return node.domain === ''
       ? `operator ${node.op} is not described`
       : `operator ${node.domain}.${node.op} is not described`;

@@ -9,6 +9,7 @@ import {
   loadInto,
   newInstance,
   readOutputs,
+  refusal,
   unload,
   writeInputs,
 } from './litertInstance.ts';
@@ -61,10 +62,17 @@ export async function openLitert(path: string): Promise<BackendSession> {
   };
 }
 
-/** An unknown custom operator shows only when the model first runs. */
+/**
+ * An unknown custom operator shows only when the model first runs, and so does one whose outputs have other shapes than
+ * the file says. Throws `KerfError('runtime-refused')`.
+ */
 async function tryOut(loaded: LoadedModel, path: string): Promise<void> {
-  const { inputs, outputs } = describeInterface(loaded);
-  await runOnce(loaded, zeroFeeds(inputs), outputs, path);
+  try {
+    const { inputs, outputs } = describeInterface(loaded);
+    await runOnce(loaded, zeroFeeds(inputs), outputs, path);
+  } catch (error) {
+    throw refusal(error, loaded.instance.log, path);
+  }
 }
 
 async function runOnce(

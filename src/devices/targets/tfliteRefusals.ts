@@ -1,4 +1,5 @@
 import type { Node, Quantization, ValueId } from '../../ir/model.ts';
+import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import type { Subject } from './refusal.ts';
@@ -12,7 +13,12 @@ export function tfliteRefusals(subject: Subject): void {
   const { graph, rules, refuse, dtypeOf } = subject;
   const isQuantized = graph.nodes.some((node) => node.outputs.some((id) => encodingOf(subject, id)));
   if (rules.border === 'integer' && isQuantized) {
-    for (const id of [...graph.inputs, ...graph.outputs])
+    // What computes floats itself is named below; here is what only hands them over.
+    const handedOver = (id: ValueId) => {
+      const made = indexOf(graph).producer.get(id);
+      return made === undefined || converters.has(made.op);
+    };
+    for (const id of [...graph.inputs, ...graph.outputs].filter(handedOver))
       if (dtypeOf(id) === 'float32') refuse(undefined, 'numbers', `${id} must hold integers, not floats`);
   }
   for (const node of graph.nodes) {

@@ -113,3 +113,9 @@ export const customOperators: readonly Operator[] = [
   custom('SignalPCAN', 'elementwise', asDeclared, { settings: [2], cost: perOutput(4) }),
   custom('SignalFilterBankLog', 'elementwise', asDeclared, { cost: perOutput(2) }),
 ];
+
+/** Operators that hold a compiled part of a model, by the chip that it is for: what they compute is not in the file. */
+export const compiledFor: Readonly<Record<string, string>> = {
+  'edgetpu-custom-op': 'the Edge TPU',
+  'ethos-u': 'an Ethos-U',
+};
