@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -5,6 +6,9 @@ import { localEngine } from '../../src/engine/local.ts';
 import type { SensitivityReport } from '../../src/engine/protocol.ts';
 import { stepOfScheme } from '../../src/optimize/sensitivity/schemes.ts';
 import { evaluate } from '../../src/runtime/evaluate.ts';
+import { inputsOf } from '../../src/runtime/modelInputs.ts';
+import { randomDataset } from '../../src/runtime/random.ts';
+import { readModelFile } from '../../src/formats/io/models.ts';
 import { startRunner } from '../../src/runtime/launch.ts';
 import { hasShared, shared } from '../unit/support/models.ts';
 import { useSourceRunner } from '../unit/support/runner.ts';
@@ -29,6 +33,7 @@ const nets: Readonly<Record<string, { readonly file?: string; readonly data?: st
     file: path.join(shared, 'models/tflite/pretrainedResnet.tflite'),
     data: path.join(shared, 'data/cifar10-calib-512.mlperf.json'),
   },
+  mobilenet_v2: {},
   resnet50: {},
 };
 
@@ -51,7 +56,9 @@ async function measure(name: string): Promise<void> {
   const { handle, format } = await engine.call('open', { path: file });
   const data = net.data === undefined ? {} : { data: net.data };
   const samples = settings['samples'] === undefined ? {} : { samples: Number(settings['samples']) };
+  const before = processorSeconds();
   const report = await engine.call('sensitivity', { handle, scheme, ...data, ...samples, exact });
+  const processor = processorSeconds() - before;
   const { inferences, naiveInferences, seconds, baselineInferenceSeconds, layers } = report;
   const share = (part: number, whole: number) => `${((100 * part) / whole).toFixed(0)} %`;
   console.log(`${name}, ${scheme}: ${layers.length} layers, ${report.samples} samples`);
@@ -59,6 +66,10 @@ async function measure(name: string): Promise<void> {
   const ideal = naiveInferences * baselineInferenceSeconds;
   console.log(
     `  time ${seconds.toFixed(1)} s, ${share(seconds, ideal)} of layers x samples x one inference (${ideal.toFixed(1)} s)`,
+  );
+  const each = await inferenceSeconds(file, baselineInferenceSeconds);
+  console.log(
+    `  processor time ${processor.toFixed(1)} s, ${share(processor, naiveInferences * each)} of layers x samples inferences of ${(1000 * each).toFixed(3)} ms, one at a time`,
   );
   if (settings['naive'] === 'no') return;
   const start = performance.now();
@@ -69,6 +80,38 @@ async function measure(name: string): Promise<void> {
   console.log(
     `  Spearman ${spearman(ours, naive).toFixed(4)}, largest difference ${largest(ours, naive).toFixed(2)} dB`,
   );
+}
+
+/**
+ * Processor time of this process and of all that it started and that have ended, which another load on the machine hardly
+ * changes (Linux; see proc(5)).
+ */
+function processorSeconds(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + ticks, 0) / 100;
+}
+
+/** Processor time of one inference of one sample: what many take more than few do. */
+async function inferenceSeconds(file: string, about: number): Promise<number> {
+  const feeds = randomDataset(inputsOf(readModelFile(file).model), { seed: 1, count: 1 }).feeds(0, 1);
+  const taken = async (runs: number) => {
+    const before = processorSeconds();
+    const runner = startRunner();
+    const session = await runner.open(file, {});
+    await runner.time([{ session, feeds }], { warmup: 2, runs });
+    await session.close();
+    runner.kill();
+    // A process counts once it has ended.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return processorSeconds() - before;
+  };
+  const runs = Math.max(20, Math.min(20_000, Math.round(2 / about)));
+  const few = await taken(1);
+  return ((await taken(1 + runs)) - few) / runs;
 }
 
 async function naiveOf(
