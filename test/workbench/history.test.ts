@@ -71,7 +71,7 @@ flow('close with unsaved changes', { files }, async (bench) => {
   expect(await onDisk(bench)).toEqual(original);
   const again = await bench.openModel(model);
   await expect.poll(() => again.steps()).toEqual([]);
-  expect(await bench.isDirty(model)).toBe(false);
+  await expect.poll(() => bench.isDirty(model)).toBe(false);
 });
 
 flow('restore unsaved changes after the window was closed', { files }, async (bench) => {
@@ -82,7 +82,7 @@ flow('restore unsaved changes after the window was closed', { files }, async (be
   const restored = modelEditor(bench.page);
   await restored.ready();
   await expect.poll(() => restored.steps()).toEqual([fold]);
-  expect(await bench.isDirty(model)).toBe(true);
+  await expect.poll(() => bench.isDirty(model)).toBe(true);
   expect(await onDisk(bench)).toEqual(original);
   await bench.picture('restored');
   await bench.page.keyboard.press('Control+s');
@@ -98,7 +98,7 @@ flow('undo inside a text field leaves the model alone', { files }, async (bench)
   await field.press('Control+z');
   await expect.poll(() => field.inputValue()).not.toBe('conv');
   expect(await editor.steps()).toEqual([fold]);
-  expect(await bench.isDirty(model)).toBe(true);
+  await expect.poll(() => bench.isDirty(model)).toBe(true);
 });
 
 flow(
