@@ -1,6 +1,8 @@
 import { deadLayers } from '../passes/pruneChannels/removeDead.ts';
 import { passFix } from './fixes.ts';
-import type { Finding, Rule } from './rule.ts';
+import type { NodeId } from '../ir/model.ts';
+import type { Tensor } from '../ir/tensor.ts';
+import type { Finding, Fix, Rule, RuleContext } from './rule.ts';
 import { weightsOf } from './places.ts';
 import { channelMaxima, isLookedAt, livingChannels } from './survey.ts';
 
@@ -35,14 +37,21 @@ the biases of the layers that read it; a channel that a softmax, an output or a 
         ? `All ${dead} output channels have only zero weights: the layer gives its bias.`
         : `${dead} of ${largest.length} output channels have only zero weights, or next to zero.`;
       const severity = dead > remarkable * largest.length ? 'warning' : 'information';
-      const fixes = deadLayers(model).has(node.id)
-        ? passFix(context, 'remove-dead-channels', {
-            title: 'Remove the dead channels',
-            layers: [node.id],
-          })
-        : [];
+      const fixes = removal(context, node.id, dead / largest.length, tensor);
       findings.push({ rule: 'dead-channels', severity, layer: node.id, message, fixes });
     }
     return findings;
   },
 };
+
+/** The removal, with what the layer itself loses; the layers that read the channels get smaller as well. */
+function removal(context: RuleContext, layer: NodeId, share: number, tensor: Tensor): readonly Fix[] {
+  if (!deadLayers(context.model).has(layer)) return [];
+  const macs = context.analysis.layers.find(({ id }) => id === layer)?.macs;
+  const gain = { fileBytes: share * tensor.data.length, ...(macs !== undefined && { macs: share * macs }) };
+  return passFix(context, 'remove-dead-channels', {
+    title: 'Remove the dead channels, same result',
+    layers: [layer],
+    gain,
+  });
+}

@@ -25,8 +25,7 @@ export function withGains(context: RuleContext, findings: readonly Finding[]): r
       const key = JSON.stringify([fix.pass, fix.options, (fix.layers ?? removedBy(fix)) ? removed : []]);
       const gain = { ...(known.get(key) ?? predictGain(context, fix, removed)), ...fix.gain };
       known.set(key, gain);
-      // The pass removes all that it can, also what other findings are about.
-      const least = fix.pass === 'simplify' && gain.fileBytes !== undefined ? 'at least ' : '';
+      const least = promisesLeast.has(fix.pass) && gain.fileBytes !== undefined ? 'at least ' : '';
       const said = gainText(context, gain);
       const words = said === '' ? '' : `${least}${said}`;
       const joint = fix.title.includes(': ') ? ', ' : ': ';
@@ -35,6 +34,9 @@ export function withGains(context: RuleContext, findings: readonly Finding[]): r
     return { ...finding, fixes };
   });
 }
+
+/** Passes that take away more than one finding is about. */
+const promisesLeast = new Set(['simplify', 'remove-dead-channels']);
 
 /** Passes whose findings name the layers that go. */
 const removers = new Set(['simplify', 'fuse']);

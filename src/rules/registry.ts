@@ -54,6 +54,8 @@ import { clashingNames } from './clashingNames.ts';
 import { unnamedLayers } from './unnamedLayers.ts';
 import { unresolvedOperator } from './unresolvedOperator.ts';
 import { overFileBudget, overLatencyBudget, overMacsBudget, overRamBudget } from './budget.ts';
+import type { Model } from '../ir/model.ts';
+import { passById } from '../passes/registry.ts';
 import { withGains } from './gain.ts';
 import type { Finding, Rule, RuleContext, Severity } from './rule.ts';
 
@@ -133,7 +135,8 @@ const weight: Record<Severity, number> = { error: 0, warning: 1, information: 2,
 export function checkModel(context: RuleContext, among: readonly Rule[] = rules): readonly Finding[] {
   const found = among.flatMap((rule) => guarded(rule, context));
   const curable = found.some(({ rule }) => rule === missingWeights.id) ? found.map(withoutWeights) : found;
-  const findings = [...withGains(context, curable)];
+  const possible = hasForeignOperators(context.model) ? curable.map(withoutRunning) : curable;
+  const findings = [...withGains(context, possible)];
   return findings.sort((a, b) => weight[a.severity] - weight[b.severity]);
 }
 
@@ -151,6 +154,22 @@ const structural = new Set([
 /** A cure that has to read weights is none where they are missing. */
 function withoutWeights(finding: Finding): Finding {
   return { ...finding, fixes: finding.fixes.filter(({ pass }) => structural.has(pass)) };
+}
+
+/** Domains whose operators ONNX Runtime brings along. */
+const runtimeDomains = new Set(['', 'ai.onnx', 'ai.onnx.ml', 'ai.onnx.training', 'com.microsoft']);
+
+/** Whether some operator comes from a library of its own, so that the model does not run here. */
+function hasForeignOperators(model: Model): boolean {
+  if (model.dialect !== 'onnx') return false;
+  const own = new Set(model.functions.map(({ domain }) => domain));
+  return model.graphs[0].nodes.some(({ domain }) => !runtimeDomains.has(domain) && !own.has(domain));
+}
+
+/** A cure that observes the running model is none where it does not run. */
+function withoutRunning(finding: Finding): Finding {
+  const fixes = finding.fixes.filter(({ pass }) => passById(pass)?.calibration !== 'required');
+  return { ...finding, fixes };
 }
 
 function guarded(rule: Rule, context: RuleContext): readonly Finding[] {

@@ -79,7 +79,7 @@ function compared(kind: Kind, before: Measures, after: Measures, fix: Fix): read
   if (promised === undefined || from === null || to === null) return [];
   const saved = from - to;
   // What "at least" promises is kept or not; there is no error to it.
-  if (fix.pass === 'simplify') {
+  if (fix.pass === 'simplify' || fix.pass === 'remove-dead-channels') {
     least.push(saved >= 0.75 * promised);
     return [`${kind} at least ${promised.toFixed(0)} promised, ${saved.toFixed(0)} done`];
   }

@@ -1,5 +1,5 @@
 import { floatAttribute } from '../../ir/attribute.ts';
-import type { Model, Node, NodeId } from '../../ir/model.ts';
+import type { Graph, Model, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { Pass, PassContext, PassResult } from '../pass.ts';
@@ -84,7 +84,15 @@ async function runRemoveDead(model: Model, _options: unknown, context: PassConte
   }
   const after = withWeights(cut, changes);
   const notes = [`${dead.size} ${dead.size === 1 ? 'channel' : 'channels'} removed`];
-  return resultOf(model, after, changedNodes(model.graphs[0], after.graphs[0]), notes);
+  return resultOf(model, after, changedLayers(model.graphs[0], after.graphs[0]), notes);
+}
+
+/** Nodes that differ, and those that stayed the same value but read a constant with fewer channels. */
+function changedLayers(before: Graph, after: Graph): readonly NodeId[] {
+  const other = (id: ValueId | null) =>
+    id !== null && before.values.get(id)?.constant !== after.values.get(id)?.constant;
+  const readers = after.nodes.filter(({ inputs }) => inputs.some(other)).map(({ id }) => id);
+  return [...new Set([...changedNodes(before, after), ...readers])];
 }
 
 /** Channels that can go without changing any result; one of each group stays. */

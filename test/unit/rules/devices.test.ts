@@ -101,6 +101,18 @@ describe('findings about devices', () => {
     expect(offered(convNet(64, 16, [], { w: lost }))).toEqual([]);
   });
 
+  it('cures that have to run the model are not offered where an operator comes from a library of its own', () => {
+    const model = convNet(64, 16, [['odd', 'DecodeImage', ['y'], ['z']]]);
+    const passes = (domain: string) => {
+      const nodes = model.graphs[0].nodes.map((node) => (node.id === 'odd' ? { ...node, domain } : node));
+      const named = { ...model, graphs: [{ ...model.graphs[0], nodes }] as const };
+      return check(named).flatMap(({ fixes }) => fixes.map(({ pass }) => pass));
+    };
+    expect(passes('com.microsoft')).toContain('quantize-static');
+    expect(passes('com.microsoft.extensions')).not.toContain('quantize-static');
+    expect(passes('com.microsoft.extensions')).toContain('fp16');
+  });
+
   it('a large layer breaks a limit, or is a remark', () => {
     const tail = ['a', 'b', 'c', 'd'].map((id, index) => {
       const from = ['y', 'a', 'b', 'c'][index] ?? '';
