@@ -98,11 +98,11 @@ describe('by keyboard alone', () => {
     await page.keyboard.press('h');
     const hottest = await page.locator('.graph-pane').getAttribute('data-selected');
     await page.keyboard.press('h');
-    expect(await page.locator('.graph-pane').getAttribute('data-selected')).not.toBe(hottest);
+    await expect.poll(() => page.locator('.graph-pane').getAttribute('data-selected')).not.toBe(hottest);
     await page.keyboard.press('H');
-    expect(await page.locator('.graph-pane').getAttribute('data-selected')).toBe(hottest);
+    await expect.poll(() => page.locator('.graph-pane').getAttribute('data-selected')).toBe(hottest);
     // What a screen reader hears of it.
-    expect(await page.locator('.status > .hidden-text').textContent()).toMatch(/^(Group )?\w+/);
+    await expect.poll(() => page.locator('.status > .hidden-text').textContent()).toMatch(/^(Group )?\w+/);
   });
 
   it('a finding is fixed, compared and undone', async () => {
@@ -142,6 +142,8 @@ describe('by keyboard alone', () => {
     for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
     await waitForName('layer1/block0/conv1/Conv');
     await page.keyboard.press('Enter');
-    expect(await page.locator('.graph-pane').getAttribute('data-selected')).toBe('layer1/block0/conv1/Conv');
+    await expect
+      .poll(() => page.locator('.graph-pane').getAttribute('data-selected'))
+      .toBe('layer1/block0/conv1/Conv');
   });
 });

@@ -15,16 +15,20 @@ describe('side by side', () => {
   it('with the original: numbers, arrows, percentages and the layers that differ', async () => {
     page = await open();
     await tab('compare');
-    expect(await page.locator('#view-compare').textContent()).toContain('Nothing has been changed yet');
+    await expect
+      .poll(() => page.locator('#view-compare').textContent())
+      .toContain('Nothing has been changed yet');
     await press('Quantize to int8: about', '.details');
     await page.waitForFunction(() => window.fakeHost.state().steps.length === 1);
     await press('Compare with original', '#view-compare');
     await page.waitForSelector('.other-side .graph-canvas');
-    expect(await page.locator('.compare-bar').textContent()).toContain('1 changed');
-    expect(await page.locator('#view-compare .before-after').first().textContent()).toMatch(/→.*−/);
-    expect(await page.locator('#view-compare').textContent()).toContain(
-      '1 layer changed, 0 added, 0 removed',
-    );
+    await expect.poll(() => page.locator('.compare-bar').textContent()).toContain('1 changed');
+    await expect
+      .poll(() => page.locator('#view-compare .before-after').first().textContent())
+      .toMatch(/→.*−/);
+    await expect
+      .poll(() => page.locator('#view-compare').textContent())
+      .toContain('1 layer changed, 0 added, 0 removed');
     await page.locator('#view-compare .table-row').first().click();
     await waitForName('stem/Conv');
     await picture('compare');
@@ -35,7 +39,7 @@ describe('side by side', () => {
     await tab('compare');
     await press('With another file', '#view-compare');
     await page.waitForSelector('.other-side .graph-canvas');
-    expect(await otherName()).toContain('Graph of other.onnx');
+    await expect.poll(() => otherName()).toContain('Graph of other.onnx');
     await focusStem();
     // The layer of the same name on the other side.
     await page.waitForFunction(
@@ -80,7 +84,7 @@ describe('side by side', () => {
     await page.evaluate(
       () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
     );
-    expect(await middle()).toBeCloseTo(before, -1);
+    await expect.poll(() => middle()).toBeCloseTo(before, -1);
   });
 
   it('survives when the page comes back, and goes with the steps it was made for', async () => {

@@ -9,15 +9,17 @@ let page: Page;
 describe('opening', () => {
   it('a small model opens unfolded, with its numbers', async () => {
     page = await open({ model: 'resnet' });
-    expect(await boxes()).toBe(54);
-    expect(await page.locator('.headline').textContent()).toContain('272 k params · 40.8 MMACs');
-    expect(await page.locator('.meter.over').count()).toBe(1);
-    expect(await page.locator('.meter').first().getAttribute('aria-valuetext')).toBe('File 1.09 MB of 1 MB');
+    await expect.poll(() => boxes()).toBe(54);
+    await expect.poll(() => page.locator('.headline').textContent()).toContain('272 k params · 40.8 MMACs');
+    await expect.poll(() => page.locator('.meter.over').count()).toBe(1);
+    await expect
+      .poll(() => page.locator('.meter').first().getAttribute('aria-valuetext'))
+      .toBe('File 1.09 MB of 1 MB');
   });
 
   it('a large model opens folded and unfolds in the worker', async () => {
     page = await open({ model: 'large', size: '3000' });
-    expect(await boxes()).toBeLessThan(60);
+    await expect.poll(() => boxes()).toBeLessThan(60);
     await choose('Fold level', 'All layers');
     await page.waitForFunction(
       () => Number(document.querySelector('.graph-pane')?.getAttribute('data-boxes')) > 2900,
@@ -29,26 +31,26 @@ describe('opening', () => {
 
   it('a model without name scopes is folded to its repeated blocks', async () => {
     page = await open({ model: 'flat' });
-    expect(await boxes()).toBeLessThan(30);
+    await expect.poll(() => boxes()).toBeLessThan(30);
     await page.locator('.search vscode-text-field').click();
     await page.keyboard.type('layer.7_ffn_Gelu');
     await page.keyboard.press('Enter');
     await waitForDetails('Gelu');
-    expect(await boxes()).toBeGreaterThan(30);
+    await expect.poll(() => boxes()).toBeGreaterThan(30);
   });
 
   it('an empty model says so', async () => {
     page = await open({ model: 'empty' });
-    expect(await page.locator('.graph-notice').textContent()).toContain('no layers');
+    await expect.poll(() => page.locator('.graph-notice').textContent()).toContain('no layers');
   });
 
   it('an untrusted workspace looks but does not run', async () => {
     page = await open({ trusted: 'no' });
     await tab('benchmark');
-    expect(await page.locator('#view-benchmark').textContent()).toContain('not trusted');
-    expect(
-      await page.locator('#view-benchmark vscode-button').first().getAttribute('disabled'),
-    ).not.toBeNull();
+    await expect.poll(() => page.locator('#view-benchmark').textContent()).toContain('not trusted');
+    await expect
+      .poll(() => page.locator('#view-benchmark vscode-button').first().getAttribute('disabled'))
+      .not.toBeNull();
   });
 });
 
@@ -56,15 +58,15 @@ describe('one selection everywhere', () => {
   it('the keyboard walks along edges, and the table and details follow', async () => {
     page = await open();
     await focusStem();
-    expect(await page.locator('.details').locator('.name').textContent()).toBe('stem/Conv');
+    await expect.poll(() => page.locator('.details').locator('.name').textContent()).toBe('stem/Conv');
     await page.waitForSelector('.table-row.selected');
-    expect(await page.locator('.table-row.selected').textContent()).toContain('stem/Conv');
-    expect(await page.locator('.status > .hidden-text').textContent()).toContain(
-      'Conv stem/Conv, output 1×16×32×32',
-    );
+    await expect.poll(() => page.locator('.table-row.selected').textContent()).toContain('stem/Conv');
+    await expect
+      .poll(() => page.locator('.status > .hidden-text').textContent())
+      .toContain('Conv stem/Conv, output 1×16×32×32');
     await page.keyboard.press('ArrowDown');
     await waitForName('stem/Relu');
-    expect((await calls('select')).at(-1)).toEqual({ layer: 'stem/Relu' });
+    await expect.poll(async () => (await calls('select')).at(-1)).toEqual({ layer: 'stem/Relu' });
   });
 
   it('a click on a box selects it; a click beside everything clears', async () => {
@@ -110,7 +112,7 @@ describe('folding', () => {
     await picture('unfolded');
     await page.keyboard.press('Backspace');
     await waitForBoxes(before);
-    expect(await page.locator('.details').locator('h2').textContent()).toBe('ffn');
+    await expect.poll(() => page.locator('.details').locator('h2').textContent()).toBe('ffn');
   });
 
   it('remembers folds, camera, selection, overlay and panes when the page comes back', async () => {
@@ -135,8 +137,10 @@ describe('folding', () => {
     await page.reload();
     await waitForBoxes(before + 4);
     await waitForDetails('Gelu');
-    expect((await page.locator('.pane-right').boundingBox())!.width).toBeCloseTo(width, 0);
-    expect(await page.locator('.legend').textContent()).toContain('MACs');
+    await expect
+      .poll(async () => (await page.locator('.pane-right').boundingBox())!.width)
+      .toBeCloseTo(width, 0);
+    await expect.poll(() => page.locator('.legend').textContent()).toContain('MACs');
     await page.waitForFunction(
       (wanted) => document.querySelector('.graph-pane')?.getAttribute('data-camera') === wanted,
       camera,
@@ -150,14 +154,14 @@ describe('search', () => {
     const field = page.locator('.search vscode-text-field');
     await field.click();
     await page.keyboard.type('conv 16x32x32');
-    expect(await page.locator('.search-count').textContent()).toBe('7 found');
+    await expect.poll(() => page.locator('.search-count').textContent()).toBe('7 found');
     await page.keyboard.press('Enter');
-    expect(await page.locator('.search-count').textContent()).toBe('1 of 7');
+    await expect.poll(() => page.locator('.search-count').textContent()).toBe('1 of 7');
     await page.keyboard.press('Shift+Enter');
-    expect(await page.locator('.search-count').textContent()).toBe('7 of 7');
+    await expect.poll(() => page.locator('.search-count').textContent()).toBe('7 of 7');
     await picture('search');
     await page.keyboard.press('Escape');
-    expect(await page.locator('.search-count').textContent()).toBe('');
+    await expect.poll(() => page.locator('.search-count').textContent()).toBe('');
   });
 
   it('has a language: fields, help, completion and history', async () => {
@@ -167,23 +171,23 @@ describe('search', () => {
     await page.keyboard.type('macs>2M -weight:*x1x1 op:');
     await page.waitForSelector('.suggestion');
     await page.keyboard.press('ArrowDown');
-    expect(await page.locator('.suggestion[aria-selected=true]').textContent()).toContain('Conv');
+    await expect.poll(() => page.locator('.suggestion[aria-selected=true]').textContent()).toContain('Conv');
     await page.keyboard.press('Enter');
-    expect(await field.evaluate((element) => (element as HTMLInputElement).value)).toBe(
-      'macs>2M -weight:*x1x1 op:Conv',
-    );
+    await expect
+      .poll(() => field.evaluate((element) => (element as HTMLInputElement).value))
+      .toBe('macs>2M -weight:*x1x1 op:Conv');
     await picture('query');
     await page.keyboard.press('Enter');
-    expect(await page.locator('.search-count').textContent()).toMatch(/^1 of 1\d$/);
+    await expect.poll(() => page.locator('.search-count').textContent()).toMatch(/^1 of 1\d$/);
     await field.locator('input').fill('macs>lots');
-    expect(await page.locator('.search-count').textContent()).toContain('not a number');
+    await expect.poll(() => page.locator('.search-count').textContent()).toContain('not a number');
     await field.locator('input').fill('');
     await page.keyboard.press('ArrowDown');
-    expect(await page.locator('.suggestion').first().textContent()).toContain(
-      'macs>2M -weight:*x1x1 op:Conv',
-    );
+    await expect
+      .poll(() => page.locator('.suggestion').first().textContent())
+      .toContain('macs>2M -weight:*x1x1 op:Conv');
     await page.locator('vscode-button[aria-label="How to search"]').click();
-    expect(await page.locator('.popover').first().textContent()).toContain('multiply-accumulates');
+    await expect.poll(() => page.locator('.popover').first().textContent()).toContain('multiply-accumulates');
   });
 
   it('undo in a text field stays in the field', async () => {

@@ -10,7 +10,7 @@ describe('the host speaks', () => {
     page = await open();
     await page.evaluate(() => window.fakeHost.notify({ notice: 'show', tab: 'benchmark', run: true }));
     await page.waitForSelector('#view-benchmark .bar-row');
-    expect(await calls('bench')).toHaveLength(1);
+    await expect.poll(() => calls('bench')).toHaveLength(1);
   });
 
   it('work of the host is shown in words', async () => {
@@ -30,15 +30,19 @@ describe('the host speaks', () => {
     const { width } = (await canvas.boundingBox())!;
     await canvas.hover({ position: { x: width / 2 + 1, y: 90 } });
     await page.waitForFunction(() => !document.querySelector<HTMLElement>('.graph-pane .tooltip')!.hidden);
-    expect(await page.locator('.graph-pane .tooltip').textContent()).toBe('input: float32[1×3×32×32]');
+    await expect
+      .poll(() => page.locator('.graph-pane .tooltip').textContent())
+      .toBe('input: float32[1×3×32×32]');
   });
 });
 
 describe('real models', () => {
   it.each(['digits.onnx', 'digits.tflite'])('%s, answered by the engine', async (name) => {
     page = await open({ file: `samples/${name}`, theme: name.endsWith('x') ? 'dark' : 'light' });
-    expect(await boxes()).toBeGreaterThan(4);
-    expect(await page.locator('.headline').textContent()).toMatch(/kB · [\d.]+ k params · [\d.]+ [kM]MAC/);
+    await expect.poll(() => boxes()).toBeGreaterThan(4);
+    await expect
+      .poll(() => page.locator('.headline').textContent())
+      .toMatch(/kB · [\d.]+ k params · [\d.]+ [kM]MAC/);
     await page.locator('.graph-canvas').focus();
     await page.keyboard.press('Home');
     await page.keyboard.press('ArrowDown');

@@ -19,8 +19,8 @@ describe('panes', () => {
     );
     await page.reload();
     await waitForBoxes(54);
-    expect(await layers.isVisible()).toBe(false);
-    expect(await page.locator('.details').isVisible()).toBe(false);
+    await expect.poll(() => layers.isVisible()).toBe(false);
+    await expect.poll(() => page.locator('.details').isVisible()).toBe(false);
     // Whatever needs the lower panel opens it.
     await press('Optimize for device');
     await page.locator('#view-optimize').waitFor();
@@ -59,12 +59,12 @@ describe('looks', () => {
         const canvas = document.querySelector<HTMLCanvasElement>('.graph-canvas')!;
         return canvas.getContext('2d')!.getImageData(2, 2, 1, 1).data.slice(0, 3).join();
       });
-    expect(await corner()).toBe('31,31,31');
+    await expect.poll(() => corner()).toBe('31,31,31');
     await page.evaluate(() => window.fakeHost.setTheme('light'));
     await page.waitForFunction(() => {
       const canvas = document.querySelector<HTMLCanvasElement>('.graph-canvas')!;
       return canvas.getContext('2d')!.getImageData(2, 2, 1, 1).data[0] === 255;
     });
-    expect(await corner()).toBe('255,255,255');
+    await expect.poll(() => corner()).toBe('255,255,255');
   });
 });

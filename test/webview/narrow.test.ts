@@ -25,10 +25,12 @@ describe('little room', () => {
     '%i × %i: two rows on top, a graph, at most 45 % below, nothing sticks out',
     async (width, height) => {
       page = await open({ device: 'cortex-m7' }, { width, height });
-      expect((await box('.strip')).height).toBeLessThan(70);
-      expect((await box('.pane-bottom')).height).toBeLessThanOrEqual(height * 0.45 + 1);
-      expect((await box('.graph-canvas')).width).toBeGreaterThan(350);
-      expect((await box('.graph-canvas')).height).toBeGreaterThan(height * 0.3);
+      await expect.poll(async () => (await box('.strip')).height).toBeLessThan(70);
+      await expect
+        .poll(async () => (await box('.pane-bottom')).height)
+        .toBeLessThanOrEqual(height * 0.45 + 1);
+      await expect.poll(async () => (await box('.graph-canvas')).width).toBeGreaterThan(350);
+      await expect.poll(async () => (await box('.graph-canvas')).height).toBeGreaterThan(height * 0.3);
       const out = await page.evaluate(() =>
         [...document.querySelectorAll('.strip *, .toolbar *')]
           .filter((element) => element.getClientRects().length > 0 && element.clientWidth > 1)
@@ -45,11 +47,11 @@ describe('little room', () => {
     const details = page.locator('.details');
     const graph = (await box('.graph-canvas')).width;
     expect(graph).toBe(520);
-    expect(await page.locator('.minimap').isVisible()).toBe(false);
-    expect(await details.isVisible()).toBe(false);
+    await expect.poll(() => page.locator('.minimap').isVisible()).toBe(false);
+    await expect.poll(() => details.isVisible()).toBe(false);
     await toggleDetails();
     await details.waitFor();
-    expect((await box('.graph-canvas')).width).toBe(graph);
+    await expect.poll(async () => (await box('.graph-canvas')).width).toBe(graph);
     await picture('narrow-520-details');
     await page.keyboard.press('Escape');
     await details.waitFor({ state: 'hidden' });
@@ -78,8 +80,10 @@ describe('little room', () => {
     await page.locator('.details').waitFor();
     await page.setViewportSize({ width: 1440, height: 900 });
     await page.locator('.pane-right:not(.drawer)').waitFor();
-    expect([(await box('.pane-right')).width, (await box('.pane-bottom')).height]).toEqual(before);
-    expect(await remembered()).toEqual(chosen);
+    await expect
+      .poll(async () => [(await box('.pane-right')).width, (await box('.pane-bottom')).height])
+      .toEqual(before);
+    await expect.poll(() => remembered()).toEqual(chosen);
   });
 
   it('what was in the middle of the graph stays there', async () => {
@@ -100,23 +104,23 @@ describe('controls', () => {
 
   it('a dropdown shows its choice although the choices come later', async () => {
     page = await open({ device: 'pi-4', hold: 'devices' });
-    expect(await shown('Target device')).toBe('pi-4');
+    await expect.poll(() => shown('Target device')).toBe('pi-4');
     await page.evaluate(() => window.fakeHost.release());
     await page.waitForFunction(() => document.querySelectorAll('.device-picker vscode-option').length === 3);
-    expect(await shown('Target device')).toBe('Raspberry Pi 4');
-    expect(await shown('Overlay on the graph')).toBe('No overlay');
-    expect(await shown('Fold level')).toBe('All layers');
+    await expect.poll(() => shown('Target device')).toBe('Raspberry Pi 4');
+    await expect.poll(() => shown('Overlay on the graph')).toBe('No overlay');
+    await expect.poll(() => shown('Fold level')).toBe('All layers');
   });
 
   it('a dropdown follows the host, and keeps its choice when its choices are replaced', async () => {
     page = await open({});
-    expect(await shown('Target device')).toBe('Choose a device');
+    await expect.poll(() => shown('Target device')).toBe('Choose a device');
     await choose('Target device', 'Cortex-M7');
     await page.waitForFunction(() => window.fakeHost.state().device === 'cortex-m7');
-    expect(await shown('Target device')).toBe('Cortex-M7 480 MHz');
+    await expect.poll(() => shown('Target device')).toBe('Cortex-M7 480 MHz');
     await press('Quantize to int8: about', '.details');
     await page.waitForFunction(() => window.fakeHost.state().steps.length === 1);
-    expect(await shown('Target device')).toBe('Cortex-M7 480 MHz');
+    await expect.poll(() => shown('Target device')).toBe('Cortex-M7 480 MHz');
   });
 
   it.each([1440, 520])('the controls of the optimizer stand apart in %i pixels', async (width) => {
@@ -156,7 +160,7 @@ describe('controls', () => {
     const before = await places();
     for (const title of ['MACs', 'Name']) {
       await page.locator('#view-layers .table-header button', { hasText: title }).click();
-      expect(await places()).toEqual(before);
+      await expect.poll(() => places()).toEqual(before);
     }
   });
 });

@@ -27,20 +27,20 @@ describe('overlays', () => {
     await page.waitForFunction(() =>
       document.querySelector('.legend-limit')?.textContent?.includes('at or above'),
     );
-    expect(await page.locator('.legend-limit').textContent()).toBe(limit);
+    await expect.poll(() => page.locator('.legend-limit').textContent()).toBe(limit);
   });
 
   it('say how to come by what is not there, and take it', async () => {
     page = await open();
     await choose('Overlay on the graph', 'Sparsity');
-    expect(await legend()).toContain('reading every weight once');
+    await expect.poll(() => legend()).toContain('reading every weight once');
     await press('Read the weights', '.legend');
     await page.waitForSelector('.legend-ramp');
-    expect(await legend()).toContain('80 %');
+    await expect.poll(() => legend()).toContain('80 %');
     await choose('Overlay on the graph', 'Sensitivity');
     await press('Measure for int8', '.legend');
     await page.waitForFunction(() => document.querySelector('.legend')?.textContent?.includes('18 dB'));
-    expect(await calls('sensitivity')).toEqual([{ scheme: 'int8' }]);
+    await expect.poll(() => calls('sensitivity')).toEqual([{ scheme: 'int8' }]);
   });
 
   it('take the values of a dropped file', async () => {
@@ -56,10 +56,10 @@ describe('overlays', () => {
     await page.waitForFunction(() =>
       document.querySelector('.status-words')?.textContent?.includes('errors'),
     );
-    expect(await page.locator('.status-words').textContent()).toBe(
-      'errors: values of 2 layers, 1 name without a layer.',
-    );
-    expect(await legend()).toContain('12');
+    await expect
+      .poll(() => page.locator('.status-words').textContent())
+      .toBe('errors: values of 2 layers, 1 name without a layer.');
+    await expect.poll(() => legend()).toContain('12');
     await picture('imported');
   });
 
@@ -73,7 +73,7 @@ describe('overlays', () => {
     await page.waitForFunction(() =>
       document.querySelector('.status-words')?.textContent?.startsWith('errors: values of 2 layers'),
     );
-    expect(await legend()).toContain('7');
+    await expect.poll(() => legend()).toContain('7');
   });
 });
 
@@ -95,6 +95,8 @@ describe('export', () => {
     expect(saved[1]!.head).toMatch(
       /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="[\d.]+" height="[\d.]+"/,
     );
-    expect(await calls('exportAs')).toEqual([{ to: 'model-explorer', name: 'network.explorer.json' }]);
+    await expect
+      .poll(() => calls('exportAs'))
+      .toEqual([{ to: 'model-explorer', name: 'network.explorer.json' }]);
   });
 });

@@ -18,7 +18,7 @@ describe('roofline', () => {
   it('asks for a device first', async () => {
     page = await open();
     await tab('roofline');
-    expect(await page.locator('#view-roofline').textContent()).toContain('Choose the device');
+    await expect.poll(() => page.locator('#view-roofline').textContent()).toContain('Choose the device');
     await choose('Target device', 'Raspberry Pi 4');
     await page.waitForSelector('.roof-point');
   });
@@ -60,22 +60,24 @@ describe('roofline', () => {
     await show({ device: 'pi-4' });
     await point('stem/Conv').click({ force: true });
     await waitForName('stem/Conv');
-    expect(await page.locator('.roof-point.selected').getAttribute('data-layer')).toBe('stem/Conv');
+    await expect
+      .poll(() => page.locator('.roof-point.selected').getAttribute('data-layer'))
+      .toBe('stem/Conv');
     await page.evaluate(() => window.fakeHost.notify({ notice: 'select', layer: 'fc/Gemm' }));
     await page.waitForSelector('.roof-point.selected[data-layer="fc/Gemm"]');
     await page.locator('.roofline-chart').focus();
     await page.keyboard.press('End');
     await waitForDetails('Conv');
-    expect(await page.locator('.roofline-chart').getAttribute('aria-valuetext')).toMatch(
-      /^Conv .*FLOP\/byte, .*GFLOP\/s, .*estimated/,
-    );
+    await expect
+      .poll(() => page.locator('.roofline-chart').getAttribute('aria-valuetext'))
+      .toMatch(/^Conv .*FLOP\/byte, .*GFLOP\/s, .*estimated/);
   });
 
   it('is a table as well', async () => {
     await show({ device: 'pi-4' });
     await press('As a table');
     const row = page.locator('#view-roofline .table-row', { hasText: 'layer1/block0/conv1/Conv' });
-    expect(await row.textContent()).toContain('compute');
+    await expect.poll(() => row.textContent()).toContain('compute');
     await row.click();
     await waitForName('layer1/block0/conv1/Conv');
     await picture('roofline-table');

@@ -10,12 +10,14 @@ describe('work', () => {
     page = await open();
     await press('Quantize to int8: about', '.details');
     await page.waitForFunction(() => document.querySelector('.status-words')?.textContent?.includes('→'));
-    expect(await page.locator('.status-words').textContent()).toMatch(
-      /file 1\.09 MB → [\d.]+ MB \(−0\.1 %\)/,
-    );
-    expect(await calls('apply')).toEqual([{ pass: 'quantize-dynamic', options: {}, layers: ['stem/Conv'] }]);
+    await expect
+      .poll(() => page.locator('.status-words').textContent())
+      .toMatch(/file 1\.09 MB → [\d.]+ MB \(−0\.1 %\)/);
+    await expect
+      .poll(() => calls('apply'))
+      .toEqual([{ pass: 'quantize-dynamic', options: {}, layers: ['stem/Conv'] }]);
     await tab('recipe');
-    expect(await page.locator('.steps li').count()).toBe(1);
+    await expect.poll(() => page.locator('.steps li').count()).toBe(1);
     await press('Undo', '#view-recipe');
     await page.waitForSelector('.steps .undone');
     await press('Redo', '#view-recipe');
@@ -67,23 +69,23 @@ describe('work', () => {
     const field = form.locator('vscode-text-field');
     await field.locator('input').fill('1.5');
     await form.locator('vscode-button').click();
-    expect(await form.locator('[role=alert]').textContent()).toBe(
-      'Sparsity must be a number from 0 to 0.99.',
-    );
+    await expect
+      .poll(() => form.locator('[role=alert]').textContent())
+      .toBe('Sparsity must be a number from 0 to 0.99.');
     await field.locator('input').fill('0.7');
     await form.locator('vscode-button').click();
     await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'apply'));
-    expect(await calls('apply')).toEqual([
-      { pass: 'prune-magnitude', options: { sparsity: 0.7, pattern: 'unstructured' } },
-    ]);
+    await expect
+      .poll(() => calls('apply'))
+      .toEqual([{ pass: 'prune-magnitude', options: { sparsity: 0.7, pattern: 'unstructured' } }]);
   });
 
   it('a pass for the other dialect says why it refuses', async () => {
     page = await open();
     const form = page.locator('.pass', { hasText: 'Split for the delegate' });
     await form.locator('summary').click();
-    expect(await form.textContent()).toContain('Delegates are a TFLite matter');
-    expect(await form.locator('vscode-button').count()).toBe(0);
+    await expect.poll(() => form.textContent()).toContain('Delegates are a TFLite matter');
+    await expect.poll(() => form.locator('vscode-button').count()).toBe(0);
   });
 
   it('the menu of a box offers fixes and passes by keyboard', async () => {
@@ -95,12 +97,14 @@ describe('work', () => {
     );
     await picture('menu');
     await page.keyboard.press('ArrowDown');
-    expect(await page.evaluate(() => document.activeElement?.textContent)).toContain('Half precision');
+    await expect
+      .poll(() => page.evaluate(() => document.activeElement?.textContent))
+      .toContain('Half precision');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'apply'));
-    expect(await calls('apply')).toEqual([
-      { pass: 'fp16', options: { 'keep-io': true }, layers: ['stem/Conv'] },
-    ]);
+    await expect
+      .poll(() => calls('apply'))
+      .toEqual([{ pass: 'fp16', options: { 'keep-io': true }, layers: ['stem/Conv'] }]);
   });
 
   it('a long job shows words and progress, and Cancel works at once', async () => {
@@ -125,8 +129,10 @@ describe('work', () => {
     await tab('benchmark');
     await press('Run benchmark');
     await page.waitForSelector('#view-benchmark .before-after');
-    expect(await calls('bench')).toEqual([{ options: { runs: 50, threads: 1 }, original: true }]);
-    expect(await page.locator('#view-benchmark .before-after').first().textContent()).toMatch(/→.*−/);
+    await expect.poll(() => calls('bench')).toEqual([{ options: { runs: 50, threads: 1 }, original: true }]);
+    await expect
+      .poll(() => page.locator('#view-benchmark .before-after').first().textContent())
+      .toMatch(/→.*−/);
     await choose('Overlay on the graph', 'Measured time');
     await page.waitForFunction(() => document.querySelector('.legend-ramp') !== null);
     await picture('benchmark');
@@ -135,7 +141,7 @@ describe('work', () => {
   it('optimize asks for a device, then offers candidates that can be taken', async () => {
     page = await open();
     await press('Optimize for device');
-    expect(await page.locator('#view-optimize').textContent()).toContain('Choose the device');
+    await expect.poll(() => page.locator('#view-optimize').textContent()).toContain('Choose the device');
     await choose('Target device', 'Cortex-M7');
     await page.waitForFunction(() => window.fakeHost.state().device === 'cortex-m7');
     await press('Optimize for device');
@@ -143,15 +149,17 @@ describe('work', () => {
     await picture('optimize');
     await page.locator('.candidates tr.chosen vscode-button', { hasText: 'Apply' }).click();
     await page.waitForFunction(() => document.querySelector('.status-words')?.textContent?.includes('(−'));
-    expect(await calls('applyRecipe')).toEqual([
-      { title: 'Quantize to int8', steps: [{ pass: 'quantize-static', options: { ranges: 'minmax' } }] },
-    ]);
+    await expect
+      .poll(() => calls('applyRecipe'))
+      .toEqual([
+        { title: 'Quantize to int8', steps: [{ pass: 'quantize-static', options: { ranges: 'minmax' } }] },
+      ]);
   });
 
   it('the table sorts, filters and copies what it shows', async () => {
     page = await open();
     await page.locator('#view-layers .table-header button', { hasText: 'MACs' }).click();
-    expect(await page.locator('.table-row').first().textContent()).toContain('2.36 MMACs');
+    await expect.poll(() => page.locator('.table-row').first().textContent()).toContain('2.36 MMACs');
     await page.locator('#view-layers vscode-text-field input').fill('gemm');
     await page.waitForFunction(() => document.querySelectorAll('.table-row').length === 1);
     await press('Copy as CSV');
@@ -166,10 +174,10 @@ describe('work', () => {
     await page.locator('select[aria-label="Group the layers"]').selectOption('op');
     const heads = page.locator('#view-layers .table-group');
     await heads.first().waitFor();
-    expect(await heads.first().textContent()).toMatch(/Conv\s+2\d layers.*MMACs/);
+    await expect.poll(() => heads.first().textContent()).toMatch(/Conv\s+2\d layers.*MMACs/);
     const rows = Number(await page.locator('#view-layers .table').getAttribute('aria-rowcount'));
     await heads.first().click();
-    expect(await heads.first().getAttribute('aria-expanded')).toBe('false');
+    await expect.poll(() => heads.first().getAttribute('aria-expanded')).toBe('false');
     expect(Number(await page.locator('#view-layers .table').getAttribute('aria-rowcount'))).toBeLessThan(
       rows - 15,
     );
@@ -202,10 +210,10 @@ describe('work', () => {
   it('the weights of a layer are read when asked for', async () => {
     page = await open();
     await focusStem();
-    expect(await calls('tensor')).toEqual([]);
+    await expect.poll(() => calls('tensor')).toEqual([]);
     await page.locator('.details').getByRole('button', { name: 'Show statistics' }).click();
     await page.waitForSelector('.histogram');
-    expect(await calls('tensor')).toEqual([{ value: 'stem/Conv.weight', graph: 0 }]);
+    await expect.poll(() => calls('tensor')).toEqual([{ value: 'stem/Conv.weight', graph: 0 }]);
     await page.locator('.histogram').scrollIntoViewIfNeeded();
     await picture('details');
   });
@@ -215,12 +223,12 @@ describe('work', () => {
     await tab('weights');
     await page.locator('#view-weights').getByRole('button', { name: 'Go to the heaviest layer' }).click();
     await page.waitForSelector('.values td');
-    expect(await page.locator('.values th').first().textContent()).toBe('[0, 0, 0, 0]');
+    await expect.poll(() => page.locator('.values th').first().textContent()).toBe('[0, 0, 0, 0]');
     await page.locator('vscode-button[aria-label="Next values"]').click();
     await page.waitForFunction(() => document.querySelector('.values th')?.textContent === '[1, 12, 1, 1]');
     await page.locator('.heat-map').focus();
     await page.keyboard.press('End');
-    expect(await page.locator('.heat-words').textContent()).toContain('Channel 15');
+    await expect.poll(() => page.locator('.heat-words').textContent()).toContain('Channel 15');
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => document.querySelector('.values th')?.textContent?.startsWith('[14,'));
     await picture('weights');

@@ -145,7 +145,7 @@ export async function openStage(engine?: Engine): Promise<Stage> {
     errors,
     async open(options = {}, size = { width: 1440, height: 900 }, drawn = true) {
       const page = await browser.newPage({ viewport: size });
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(30_000);
       page.on('pageerror', (error) => errors.push(`${error.message}\n${error.stack ?? ''}`));
       page.on('console', (message) => {
         if (message.type() === 'error') errors.push(message.text());
