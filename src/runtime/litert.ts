@@ -1,3 +1,4 @@
+import { KerfError } from '../ir/errors.ts';
 import type { BackendSession } from './backend.ts';
 import { checkedFeeds, zeroFeeds } from './feeds.ts';
 import type { LitertInstance, LoadedModel } from './litertInstance.ts';
@@ -9,14 +10,13 @@ import {
   loadInto,
   newInstance,
   readOutputs,
-  refusal,
   unload,
   writeInputs,
 } from './litertInstance.ts';
 import { timeOperators } from './operatorTimes.ts';
 import type { HostTensor, SessionInfo, TensorInfo, Tensors } from './runner.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
-import { describeEnd, hasCustomOperators, readStructure } from './tfliteModel.ts';
+import { describeEnd, hasCustomOperators, readStructure, undeclaredDetections } from './tfliteModel.ts';
 import { readForWasm, versionOf } from './wasm.ts';
 
 /** Loads a TFLite model into LiteRT (WebAssembly without threads, XNNPACK kernels). */
@@ -26,6 +26,11 @@ export async function openLitert(path: string): Promise<BackendSession> {
   let loaded: LoadedModel | undefined = await loadInto(await newInstance(), bytes, path);
   const loadMs = performance.now() - start;
   const structure = readStructure(bytes, path);
+  const undeclared = undeclaredDetections(structure);
+  if (undeclared !== undefined) {
+    const message = `LiteRT: it takes the shape that the file declares for ${undeclared}, which is none`;
+    throw new KerfError('runtime-refused', message, { file: path });
+  }
   const ends = describeInterface(loaded);
   if (hasCustomOperators(structure)) await tryOut(loaded, path);
   const info: SessionInfo = {
@@ -62,17 +67,10 @@ export async function openLitert(path: string): Promise<BackendSession> {
   };
 }
 
-/**
- * An unknown custom operator shows only when the model first runs, and so does one whose outputs have other shapes than
- * the file says. Throws `KerfError('runtime-refused')`.
- */
+/** An unknown custom operator shows only when the model first runs. */
 async function tryOut(loaded: LoadedModel, path: string): Promise<void> {
-  try {
-    const { inputs, outputs } = describeInterface(loaded);
-    await runOnce(loaded, zeroFeeds(inputs), outputs, path);
-  } catch (error) {
-    throw refusal(error, loaded.instance.log, path);
-  }
+  const { inputs, outputs } = describeInterface(loaded);
+  await runOnce(loaded, zeroFeeds(inputs), outputs, path);
 }
 
 async function runOnce(

@@ -151,11 +151,9 @@ export function deleteAll(items: readonly Deletable[]): void {
 }
 
 /** The thrown text is a source position at best; the reason stands in the log. */
-export function refusal(error: unknown, log: WasmLog, path: string): KerfError {
+function refusal(error: unknown, log: WasmLog, path: string): KerfError {
   if (KerfError.is(error)) return error;
   const logged = takeErrors(log);
-  const thrown = messageOf(error);
-  const place = thrown.startsWith('ERROR: [') ? `it does not run this model (${thrown})` : thrown;
-  const text = logged === '' ? place : logged;
+  const text = logged === '' ? messageOf(error) : logged;
   return new KerfError('runtime-refused', `LiteRT: ${text}`, { file: path });
 }

@@ -31,6 +31,22 @@ export function hasCustomOperators(model: TfliteModel): boolean {
   return model.graphs.some((graph) => graph.nodes.some((node) => node.domain === 'custom'));
 }
 
+/**
+ * An output of SSD's post-processing that the file declares as a scalar, as exporters do: its size shows as it runs, which
+ * LiteRT's buffers cannot follow.
+ */
+export function undeclaredDetections(model: TfliteModel): ValueId | undefined {
+  for (const { nodes, values } of model.graphs)
+    for (const { op, outputs } of nodes.filter((node) => node.domain === 'custom')) {
+      const bare = outputs.slice(0, 3).find((id) => {
+        const type = id === null ? undefined : values.get(id)?.type;
+        return type?.kind === 'tensor' && (type.shape?.length ?? 0) === 0;
+      });
+      if (op === 'TFLite_Detection_PostProcess' && bare != null) return bare;
+    }
+  return undefined;
+}
+
 /** A model as the bytes of its file. */
 export function encoded(model: TfliteModel): Uint8Array {
   const parts = encodeTflite(model).map((part) => part.read());

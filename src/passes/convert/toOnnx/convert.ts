@@ -1,3 +1,4 @@
+import { analyse } from '../../../analysis/analyse.ts';
 import { stringAttribute } from '../../../ir/attribute.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { KerfError } from '../../../ir/errors.ts';
@@ -61,11 +62,17 @@ export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: rea
     for (const [index, value] of (typeof made === 'string' ? [made] : made).entries())
       if (node.outputs[index] != null) finishValue(conversion, emission, index, value, stored);
   }
+  // Exporters declare scalars where a custom operator decides.
+  const inferred = analyse(model).types.get(graph);
+  const resolved = (value: Value): Value => {
+    const type = inferred?.get(value.id);
+    return type === undefined ? value : { ...value, type };
+  };
   const outputs = graph.outputs.map((id, place) => {
     // ONNX has one name for one end: an input that comes out again, or an output that comes twice, gets another.
     const name =
       graph.inputs.includes(id) || graph.outputs.indexOf(id) < place ? builder.free(`${id}_out`) : id;
-    const { dtype, shape } = declared(graph.values.get(id) as Value);
+    const { dtype, shape } = declared(resolved(graph.values.get(id) as Value));
     const value = graph.inputs.includes(id) ? id : (stored.get(id) ?? conversion.placed.get(id));
     if (value === undefined) throw new KerfError('unsupported', `output '${id}' is not computed`);
     if (name !== id) conversion.notes.add(`output '${id}' is named '${name}'`);
