@@ -13,7 +13,7 @@ import { branchesOf, withoutBranches } from '../../../src/passes/pruneChannels/b
 import { channelsOf } from '../../../src/passes/pruneChannels/channels.ts';
 import { keptWithout, withoutChannels } from '../../../src/passes/pruneChannels/cut.ts';
 import { groupsOf } from '../../../src/passes/pruneChannels/groups.ts';
-import { macsCostOf } from '../../../src/passes/pruneChannels/cost.ts';
+import { macsCostOf, timeCostOf } from '../../../src/passes/pruneChannels/cost.ts';
 import { unshared } from '../../../src/passes/pruneChannels/unshare.ts';
 import { stridesOf } from '../../../src/passes/support/constants.ts';
 import { factsOf } from '../../../src/passes/support/facts.ts';
@@ -366,6 +366,33 @@ function withSilentBranch(): OnnxModel {
   g.node('MatMul', ['f', g.floats('o.w', [16, 4])], 'y');
   return g.output('y').model();
 }
+
+describe('time in blocks of channels', () => {
+  it('is that of whole blocks, and of single channels below one', () => {
+    const g = new OnnxBuilder(2);
+    g.input('x', [1, 3, 8, 8]);
+    g.node('Conv', ['x', g.floats('a.w', [32, 3, 3, 3])], 'a');
+    g.node('Conv', ['a', g.floats('b.w', [64, 32, 3, 3])], 'b');
+    g.node('Conv', ['b', g.floats('c.w', [5, 64, 3, 3])], 'c');
+    const model = g.output('c').model();
+    const { groups } = groupsOf(model, channelsOf(model));
+    expect(groups.map(({ classes }) => classes.length)).toEqual([32, 64]);
+    const blocks = { outputs: 16, inputs: 16, start: 2, narrow: 1.3 };
+    const device = builtinDevices.find(({ id }) => id === 'host') as DeviceProfile;
+    const time = timeCostOf(model, groups, { device, blocks, onlyArithmetic: true });
+    // Milliseconds of each layer by the estimator: 50 GMAC/s, the first layer at a quarter of that.
+    const [a, b, c] = [32 * 27 * 36 * 4, 64 * 288 * 16, 5 * 576 * 4].map((macs) => macs / 50e6) as [
+      number,
+      number,
+      number,
+    ];
+    expect(time([0, 0])).toBeCloseTo(a + b + c, 9);
+    expect(time([8, 8])).toBeCloseTo(a + b + c, 9);
+    expect(time([16, 0])).toBeCloseTo((a * 3) / 4 + b / 2 + c, 9);
+    expect(time([16, 16])).toBeCloseTo((a * 3) / 4 + (b * 5) / 12 + (c * 3) / 4, 9);
+    expect(time([24, 0])).toBeCloseTo((a * 3) / 4 + (b * 0.65) / 2 + c, 9);
+  });
+});
 
 describe('sides of residual sums', () => {
   it('are those that something is computed for alone', () => {
