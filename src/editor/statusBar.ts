@@ -59,7 +59,10 @@ export function createStatusBar(
     if (active.document !== document || document.modelKey !== modelKey) return;
     showBudget(budget, budgetUse(services.settings.budget(document.uri), inspection, estimate));
     items.forEach((each) => each.show());
-    const compressed = shippedText(await shippedSizes(services.engine, document));
+    const compressed = await shippedSizes(services.engine, document).then(shippedText, (error: unknown) => {
+      if (!isCancellation(error)) services.log.warn(`compressed size: ${describe(error)}`);
+      return vscode.l10n.t('Compressed: unknown');
+    });
     if (active.document === document && document.modelKey === modelKey) size.tooltip = sizeTip(compressed);
   };
   const update = (): void => {
