@@ -18,6 +18,7 @@ import { withRunner } from '../runtime/session.ts';
 import { chunksOf, exposing } from './observe/exposed.ts';
 import { countHistograms } from './observe/histograms.ts';
 import { withCache } from './observe/cache.ts';
+import { requireWeights } from './requireWeights.ts';
 import { observeChannels } from './observe/channels.ts';
 import { observeCrossMoments, observeMoments } from './observe/moments.ts';
 import type { RunSamples, Visit } from './observe/runs.ts';
@@ -212,6 +213,7 @@ async function runSamples(
   [from, to]: readonly [number, number],
   visit: Visit,
 ): Promise<void> {
+  for (const model of models) requireWeights(model);
   const folder = await mkdtemp(join(tmpdir(), 'kerf-calibration-'));
   const work = async (runner: Runner) => {
     const sessions: Session[] = [];

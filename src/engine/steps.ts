@@ -1,11 +1,11 @@
 import { KerfError } from '../ir/errors.ts';
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
-import { graphsOf } from '../ir/walk.ts';
 import { passById } from '../passes/registry.ts';
 import { checkBindings } from './bindings.ts';
 import { calibrationNotes, calibratorFor, defaultSeed } from './calibration.ts';
 import type { JobContext } from './context.ts';
 import { findNode } from './nodeDetails.ts';
+import { requireWeights } from './requireWeights.ts';
 import type { Held, ModelStore } from './store.ts';
 
 export interface AppliedStep {
@@ -46,7 +46,7 @@ export async function applyStep(
     ...(calibrator && { calibrator }),
   };
   const { model, changed, notes } = await namingFile(held, () => pass.run(held.model, options, context));
-  if (model === held.model && !pass.exact) requireWeights(held);
+  if (model === held.model && !pass.exact) requireWeights(held.model, held.path);
   const used = model === held.model ? undefined : calibrator;
   const remarks = { changed, notes: [...notes, ...calibrationNotes(used, step)] };
   const next = store.add({ handle, model, damage: held.damage, path: held.path, steps, ...remarks });
@@ -61,16 +61,6 @@ async function namingFile<T>(held: Held, work: () => Promise<T>): Promise<T> {
     if (!KerfError.is(error) || error.file !== undefined) throw error;
     const where = { file: held.path, ...(error.place !== undefined && { place: error.place }) };
     throw new KerfError(error.reason, error.message, where);
-  }
-}
-
-/** A pass that found no weights to work on is told of those that cannot be read. Throws `KerfError('missing-weights')`. */
-function requireWeights({ model, path }: Held): void {
-  for (const graph of graphsOf(model)) {
-    for (const { constant } of graph.values.values()) {
-      const missing = constant?.data.missing;
-      if (missing !== undefined) throw new KerfError('missing-weights', missing, { file: path });
-    }
   }
 }
 

@@ -9,7 +9,7 @@ import type { Watched } from './moments.ts';
 import { addSums, groupsOf, momentsSeen, watchedLayers } from './moments.ts';
 import { mergedRanges } from './merged.ts';
 import { withRangeOutputs } from './rangeOutputs.ts';
-import type { RunSamples } from './runs.ts';
+import type { RunSamples, Visit } from './runs.ts';
 import { numbersOf } from './sums.ts';
 
 /** Vectors per element of a layer's inputs, and of any layer: enough for a matrix of second moments. */
@@ -35,7 +35,8 @@ export async function surveyOnnx(
   await sumFew(few, model, channels, layers, samples.few);
   const merged = mergedRanges();
   const extremes = withRangeOutputs(model, plan.ranges, channels);
-  await all([extremes.model], [0.3, 1], (tensors) => {
+  const isWatched = extremes.model.graphs[0].outputs.length > 0;
+  const visit: Visit = (tensors) => {
     const read = (name: ValueId) => numbersOf(tensors, name);
     for (const [id, { min, max }] of extremes.outputs)
       merged.add(id, { min: min === undefined ? 0 : (read(min)[0] as number), max: read(max)[0] as number });
@@ -45,7 +46,8 @@ export async function surveyOnnx(
       const max = read(names.max);
       addExtremes(each, names.min === undefined ? new Float64Array(max.length) : read(names.min), max);
     }
-  });
+  };
+  if (isWatched) await all([extremes.model], [0.3, 1], visit);
   return {
     ranges: merged.finish() as ReadonlyMap<ValueId, ObservedRange>,
     channels: new Map(channels.map((each) => [each.value, channelsSeen(each, samples)])),
