@@ -41,6 +41,7 @@ const builds = [
       engine: 'src/engine/server.ts',
       runner: 'src/runtime/runnerProcess.ts',
       cli: 'src/cli/main.ts',
+      counter: 'src/engine/weights/countWorker.ts',
     },
     external: ['onnxruntime-node'],
   },

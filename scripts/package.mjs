@@ -32,6 +32,7 @@ const EXPECTED = [
   'dist/engine.cjs',
   'dist/runner.cjs',
   'dist/cli.cjs',
+  'dist/counter.cjs',
   'dist/webview/main.js',
   'dist/webview/main.css',
   'dist/webview/layoutWorker.js',

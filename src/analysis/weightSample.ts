@@ -1,7 +1,6 @@
 import type { DType } from '../ir/dtype.ts';
 import { bitsOf } from '../ir/dtype.ts';
 import { decodeNumbers } from '../ir/numbers.ts';
-import type { Tensor } from '../ir/tensor.ts';
 
 /** An output channel that stands out. */
 export interface Outlier {
@@ -34,13 +33,15 @@ const outlierRatio = 8;
 const mostOutliers = 16;
 
 /** Which elements of a weight are looked at; it follows from the shape alone, so results repeat. */
-interface Places {
+export interface Places {
   /** Flat positions, ascending, and where each goes: a channel and, for the sampled rows, a column. */
   readonly positions: Float64Array;
   readonly channel: Int32Array;
   readonly column: Int32Array;
   readonly rows: readonly number[];
   readonly columns: number;
+  /** Of the weight. */
+  readonly channels: number;
 }
 
 /** Layers of one model often have equal shapes. */
@@ -81,38 +82,41 @@ function choosePlaces(dims: readonly number[], axis: number): Places {
     column: Int32Array.from(places, (place) => place.column),
     rows,
     columns: Math.min(each, mostColumns),
+    channels,
   };
 }
 
-/** Elements of a weight at a few places per output channel, taken as the stream passes by. Memory is bounded. */
-export class SampledMatrix {
-  readonly #tensor: Tensor;
-  readonly #places: Places;
-  readonly #squares: Float64Array;
-  readonly #taken: Int32Array;
-  readonly #rows: ReadonlyMap<number, Float32Array>;
-  #next = 0;
+/** The places of a weight's sample; `undefined` for vectors and scalars, which have no channels to compare. */
+export function samplePlaces(dims: readonly number[], axis: number): Places | undefined {
+  const channels = dims[axis] ?? 0;
+  const elements = dims.reduce((product, dim) => product * dim, 1);
+  if (dims.length < 2 || channels < 2 || elements / channels < 2) return undefined;
+  return placesFor(dims, axis);
+}
 
-  /** `undefined` for vectors and scalars, which have no channels to compare. */
-  static of(tensor: Tensor, axis: number): SampledMatrix | undefined {
-    const channels = tensor.dims[axis] ?? 0;
-    const elements = tensor.dims.reduce((product, dim) => product * dim, 1);
-    if (tensor.dims.length < 2 || channels < 2 || elements / channels < 2) return undefined;
-    return new SampledMatrix(tensor, placesFor(tensor.dims, axis), channels);
+/** Takes the sampled elements out of a run of a weight as its stream passes by. */
+export class SampleReader {
+  readonly #dtype: DType;
+  readonly #positions: Float64Array;
+  readonly #values: number[] = [];
+  #next: number;
+
+  /** `from`: the first element of the run. */
+  constructor(dtype: DType, places: Places, from: number) {
+    this.#dtype = dtype;
+    this.#positions = places.positions;
+    this.#next = firstAtLeast(places.positions, from);
   }
 
-  private constructor(tensor: Tensor, places: Places, channels: number) {
-    this.#tensor = tensor;
-    this.#places = places;
-    this.#squares = new Float64Array(channels);
-    this.#taken = new Int32Array(channels);
-    this.#rows = new Map(places.rows.map((row) => [row, new Float32Array(places.columns)]));
+  /** The elements taken so far, in the order of their places. */
+  get values(): Float64Array {
+    return Float64Array.from(this.#values);
   }
 
   /** Takes what it wants from a piece whose first byte is the tensor's `offset`. */
   take(piece: Uint8Array, offset: number): void {
-    const { dtype } = this.#tensor;
-    const { positions } = this.#places;
+    const dtype = this.#dtype;
+    const positions = this.#positions;
     const bits = bitsOf(dtype);
     const first = (offset * 8) / bits;
     const limit = first + Math.floor((piece.length * 8) / bits);
@@ -124,7 +128,7 @@ export class SampledMatrix {
     const view = viewOf(dtype, piece);
     if (view !== undefined) {
       for (let index = from; index < to; index += 1)
-        this.#put(index, view[(positions[index] as number) - first] as number);
+        this.#values.push(view[(positions[index] as number) - first] as number);
       return;
     }
     // The bytes that are wanted go side by side, so that they are decoded at once.
@@ -138,54 +142,73 @@ export class SampledMatrix {
     const numbers = decodeNumbers(dtype, wanted, (to - from) * packed);
     for (let index = from; index < to; index += 1) {
       const within = packed > 1 ? (positions[index] as number) % packed : 0;
-      this.#put(index, numbers[(index - from) * packed + within] as number);
+      this.#values.push(numbers[(index - from) * packed + within] as number);
     }
   }
+}
 
-  #put(index: number, value: number): void {
-    const channel = this.#places.channel[index] as number;
-    this.#squares[channel] = (this.#squares[channel] as number) + value * value;
-    this.#taken[channel] = (this.#taken[channel] as number) + 1;
-    const column = this.#places.column[index] as number;
-    if (column >= 0) (this.#rows.get(channel) as Float32Array)[column] = value;
+function firstAtLeast(sorted: Float64Array, value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as number) < value) low = middle + 1;
+    else high = middle;
   }
+  return low;
+}
 
-  result(): { outliers: readonly Outlier[]; rank: Rank | null } {
-    return { outliers: this.#outliers(), rank: this.#rank() };
-  }
+/** What the sampled elements say; `values` stand in the order of the places. */
+export function sampled(
+  places: Places,
+  values: Float64Array,
+): { outliers: readonly Outlier[]; rank: Rank | null } {
+  return { outliers: outliersOf(places, values), rank: rankOf(places, values) };
+}
 
-  #outliers(): readonly Outlier[] {
-    const sizes: Outlier[] = [];
-    this.#squares.forEach((sum, channel) => {
-      const count = this.#taken[channel] as number;
-      if (count > 0) sizes.push({ channel, ratio: Math.sqrt(sum / count) });
-    });
-    const sorted = sizes.map((each) => each.ratio).sort((a, b) => a - b);
-    const median = sorted[sorted.length >> 1] as number;
-    if (!(median > 0)) return [];
-    return sizes
-      .map(({ channel, ratio }) => ({ channel, ratio: ratio / median }))
-      .filter((each) => each.ratio >= outlierRatio)
-      .sort((a, b) => b.ratio - a.ratio)
-      .slice(0, mostOutliers);
-  }
+function outliersOf(places: Places, values: Float64Array): readonly Outlier[] {
+  const squares = new Float64Array(places.channels);
+  const taken = new Int32Array(places.channels);
+  values.forEach((value, index) => {
+    const channel = places.channel[index] as number;
+    squares[channel] = (squares[channel] as number) + value * value;
+    taken[channel] = (taken[channel] as number) + 1;
+  });
+  const sizes: Outlier[] = [];
+  squares.forEach((sum, channel) => {
+    const count = taken[channel] as number;
+    if (count > 0) sizes.push({ channel, ratio: Math.sqrt(sum / count) });
+  });
+  const sorted = sizes.map((each) => each.ratio).sort((a, b) => a - b);
+  const median = sorted[sorted.length >> 1] as number;
+  if (!(median > 0)) return [];
+  return sizes
+    .map(({ channel, ratio }) => ({ channel, ratio: ratio / median }))
+    .filter((each) => each.ratio >= outlierRatio)
+    .sort((a, b) => b.ratio - a.ratio)
+    .slice(0, mostOutliers);
+}
 
-  #rank(): Rank | null {
-    const rows = [...this.#rows.values()];
-    const columns = rows[0]?.length ?? 0;
-    let trace = 0;
-    let squares = 0;
-    rows.forEach((a, i) => {
-      for (let j = i; j < rows.length; j += 1) {
-        const product = dot(a, rows[j] as Float32Array);
-        squares += (i === j ? 1 : 2) * product * product;
-        if (i === j) trace += product;
-      }
-    });
-    if (!(squares > 0) || !Number.isFinite(squares)) return null;
-    const random = (rows.length * columns) / (rows.length + columns);
-    return { effective: (trace * trace) / squares, random, rows: rows.length, columns };
-  }
+function rankOf(places: Places, values: Float64Array): Rank | null {
+  const byChannel = new Map(places.rows.map((row) => [row, new Float32Array(places.columns)]));
+  values.forEach((value, index) => {
+    const column = places.column[index] as number;
+    if (column >= 0) (byChannel.get(places.channel[index] as number) as Float32Array)[column] = value;
+  });
+  const rows = [...byChannel.values()];
+  const columns = rows[0]?.length ?? 0;
+  let trace = 0;
+  let squares = 0;
+  rows.forEach((a, i) => {
+    for (let j = i; j < rows.length; j += 1) {
+      const product = dot(a, rows[j] as Float32Array);
+      squares += (i === j ? 1 : 2) * product * product;
+      if (i === j) trace += product;
+    }
+  });
+  if (!(squares > 0) || !Number.isFinite(squares)) return null;
+  const random = (rows.length * columns) / (rows.length + columns);
+  return { effective: (trace * trace) / squares, random, rows: rows.length, columns };
 }
 
 /** The numbers of a piece in place, for the usual types. */

@@ -2,18 +2,19 @@ import type { Bytes } from '../ir/bytes.ts';
 import type { DType } from '../ir/dtype.ts';
 import { bitsOf } from '../ir/dtype.ts';
 import type { Model, ValueId } from '../ir/model.ts';
-import { decodeFloats, decodeNumbers, sizeOf } from '../ir/numbers.ts';
+import { decodeNumbers, sizeOf } from '../ir/numbers.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { graphsOf, indexOf } from '../ir/walk.ts';
-import type { WeightRole } from '../ops/operator.ts';
 import { operatorOf } from '../ops/registry.ts';
 import type { Distribution } from './counting.ts';
-import { distributionOf, isCounted, Tally } from './counting.ts';
-import type { Outlier, Rank } from './weightSample.ts';
-import { SampledMatrix } from './weightSample.ts';
+import type { Counted, CountTask } from './weightCount.ts';
+import { countRun, joined, pieceBytes } from './weightCount.ts';
+import { samplePlaces, SampleReader } from './weightSample.ts';
+import type { Printed, WeightSummary } from './weightSummary.ts';
+import { describe, nothing, summarised } from './weightSummary.ts';
 
-/** Statistics of one stored tensor. Numbers are null where there are none: no finite element, strings, missing bytes. */
-export interface WeightStatistics {
+/** Statistics of one stored tensor; the summary's numbers are null as well for strings and missing bytes. */
+export interface WeightStatistics extends WeightSummary {
   /** Place of the graph in `graphsOf`, and the value there that holds the tensor first. */
   readonly graph: number;
   readonly value: ValueId;
@@ -21,67 +22,67 @@ export interface WeightStatistics {
   readonly dims: readonly number[];
   readonly elements: number;
   readonly bytes: number;
-  readonly min: number | null;
-  readonly max: number | null;
-  readonly mean: number | null;
-  readonly std: number | null;
-  readonly zeros: number | null;
-  readonly nonFinite: number | null;
-  readonly histogram: {
-    readonly counts: readonly number[];
-    readonly from: number;
-    readonly to: number;
-  } | null;
-  /** Output channels whose root mean square is far above the median channel's, the farthest first. */
-  readonly outliers: readonly Outlier[];
-  readonly rank: Rank | null;
   /** The value that holds the same type, shape and bytes already. */
   readonly duplicateOf: ValueId | null;
   /** The largest power of two, up to 4096, that divides the tensor's place in its file; null for bytes in memory. */
   readonly alignment: number | null;
 }
 
-const pieceBytes = 1 << 18;
-const bins = 64;
+/** Counts a run of a tensor, here or in another thread; a run that is the whole tensor is also described there. */
+export type CountingLane = (task: CountTask) => Promise<Counted | Printed>;
+
+export interface SurveyOptions {
+  /** Told the share that is done; may throw to cancel. */
+  readonly step?: (fraction: number) => Promise<void>;
+  /** Ways of counting that work side by side; without any, tensors are counted here one after another. */
+  readonly lanes?: readonly CountingLane[];
+}
+
+/** Longest run that is counted at once. */
+const runBytes = 16 * pieceBytes;
 /** Bytes between two looks at whether the work was cancelled. */
 const stepBytes = 32 << 20;
 const mostAlignment = 4096;
 /** Smaller tensors are not worth a table. */
 const fewElements = 4096;
 
+/** A lane in the calling thread. */
+export const countHere: CountingLane = async (task) => counted(task);
+
+/** A run's counts, or what they say when they are all there is. */
+export function counted(task: CountTask): Counted | Printed {
+  const counts = countRun(task);
+  return isWhole(task) ? summarised(task, counts) : counts;
+}
+
+function isWhole({ dtype, dims, from, to }: CountTask): boolean {
+  return from === 0 && to === neededBytes({ dtype, dims });
+}
+
 /**
- * Statistics of every stored tensor with numbers, shared bytes once, in one pass over the bytes: 256 KiB are held at a time,
- * whatever the model's size. Only tensors that seem equal to an earlier one are read again, to be sure. `step` is told the
- * share that is done, and may throw to cancel.
+ * Statistics of every stored tensor with numbers, shared bytes once, in one pass over the bytes: each lane holds 1 MiB at a
+ * time, whatever the model's size. Only tensors that seem equal to an earlier one are read again, to be sure. The result does
+ * not depend on the lanes. Throws what `step` throws, and `KerfError('io')`.
  */
 export async function surveyWeights(
   model: Model,
-  step: (fraction: number) => Promise<void> = async () => {},
+  { step = async () => {}, lanes = [countHere] }: SurveyOptions = {},
 ): Promise<readonly WeightStatistics[]> {
   const found = storedTensors(model);
-  const total = found.reduce((sum, each) => sum + each.tensor.data.length, 0);
-  const tally = new Tally();
+  const printed = await describeAll(found, lanes, step);
   const twins = new Map<string, Stored[]>();
-  const result: WeightStatistics[] = [];
-  let done = 0;
-  let told = 0;
-  for (const stored of found) {
-    const { statistics, print } = look(stored, tally);
+  return found.map((stored, index) => {
+    const { print, summary } = printed[index] ?? { print: undefined, summary: nothing };
     const duplicateOf = print === undefined ? undefined : twinOf(stored, print, twins);
-    result.push({ ...statistics, duplicateOf: duplicateOf?.value ?? null });
-    done += stored.tensor.data.length;
-    if (done - told < stepBytes) continue;
-    told = done;
-    await step(total === 0 ? 1 : done / total);
-  }
-  return result;
+    return { ...factsOf(stored), ...summary, duplicateOf: duplicateOf?.value ?? null };
+  });
 }
 
 interface Stored {
   readonly graph: number;
   readonly value: ValueId;
   readonly tensor: Tensor;
-  readonly role: WeightRole | undefined;
+  readonly outputAxis: number | undefined;
 }
 
 function storedTensors(model: Model): readonly Stored[] {
@@ -95,55 +96,26 @@ function storedTensors(model: Model): readonly Stored[] {
       seen.add(constant.data);
       const use = indexOf(graph).uses.get(value)?.[0];
       const roles = use === undefined ? [] : (operatorOf(model, use.node)?.weights?.(use.node, model) ?? []);
-      found.push({
-        graph: number,
-        value,
-        tensor: constant,
-        role: roles.find((role) => role.input === use?.index),
-      });
+      const role = roles.find((each) => each.input === use?.index);
+      found.push({ graph: number, value, tensor: constant, outputAxis: role?.outputAxis });
     }
     number += 1;
   }
   return found;
 }
 
-type Draft = Omit<WeightStatistics, 'duplicateOf'>;
-
-function look(stored: Stored, tally: Tally): { statistics: Draft; print: string | undefined } {
-  const { tensor, role } = stored;
-  const elements = sizeOf(tensor);
-  const needed = Math.ceil((elements * bitsOf(tensor.dtype)) / 8);
-  const facts = {
-    graph: stored.graph,
-    value: stored.value,
-    dtype: tensor.dtype,
-    dims: tensor.dims,
-    elements,
-    bytes: tensor.data.length,
-    alignment: alignmentOf(tensor.data),
+function factsOf({ graph, value, tensor }: Stored) {
+  const { dtype, dims, data } = tensor;
+  return {
+    graph,
+    value,
+    dtype,
+    dims,
+    elements: sizeOf(tensor),
+    bytes: data.length,
+    alignment: alignmentOf(data),
   };
-  if (tensor.data.missing !== undefined || tensor.data.length < needed || elements === 0) {
-    return { statistics: { ...facts, ...nothing }, print: undefined };
-  }
-  const sample = role === undefined ? undefined : SampledMatrix.of(tensor, role.outputAxis);
-  const distribution =
-    elements < fewElements ? listed(tensor, elements, sample) : counted(tensor, elements, tally, sample);
-  const { outliers, rank } = sample?.result() ?? { outliers: [], rank: null };
-  const statistics = { ...facts, ...momentsOf(distribution, elements), outliers, rank };
-  return { statistics, print: printOf(tensor, distribution) };
 }
-
-const nothing = {
-  min: null,
-  max: null,
-  mean: null,
-  std: null,
-  zeros: null,
-  nonFinite: null,
-  histogram: null,
-  outliers: [],
-  rank: null,
-} as const;
 
 function alignmentOf(data: Bytes): number | null {
   const { start } = data;
@@ -153,172 +125,92 @@ function alignmentOf(data: Bytes): number | null {
   return alignment;
 }
 
-/**
- * Counts the stream; the extremes of float32 are taken from the pieces that hold the outermost counts. Wide integers and
- * doubles, which are rare, are counted as the nearest float32.
- */
-function counted(
-  tensor: Tensor,
-  elements: number,
-  tally: Tally,
-  sample: SampledMatrix | undefined,
-): Distribution {
-  tally.clear();
-  const direct = isCounted(tensor.dtype);
-  const dtype = direct ? tensor.dtype : 'float32';
-  const extremes = dtype === 'float32' ? new Extremes(tally) : undefined;
-  forPieces(tensor, elements, (piece, offset) => {
-    const numbers = direct ? piece : asFloats(tensor.dtype, piece);
-    tally.add(dtype, numbers);
-    extremes?.look(numbers);
-    sample?.take(piece, offset);
-  });
-  const distribution = distributionOf(dtype, tally.merged(), elements);
-  return extremes === undefined ? distribution : extremes.applied(distribution);
+function neededBytes({ dtype, dims }: Pick<Tensor, 'dtype' | 'dims'>): number {
+  return Math.ceil((dims.reduce((product, dim) => product * dim, 1) * bitsOf(dtype)) / 8);
 }
 
-function asFloats(dtype: DType, piece: Uint8Array): Uint8Array {
-  const floats = decodeFloats(dtype, piece, Math.floor((piece.length * 8) / bitsOf(dtype)));
-  return new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
+/** One run of a tensor among all of them: the tensor's place, and the run's among the tensor's runs. */
+interface Run {
+  readonly index: number;
+  readonly part: number;
+  readonly parts: number;
+  readonly task: CountTask;
+}
+
+/** What each tensor says, `undefined` for those that cannot be read. The lanes take runs as they become free. */
+async function describeAll(
+  found: readonly Stored[],
+  lanes: readonly CountingLane[],
+  step: (fraction: number) => Promise<void>,
+): Promise<readonly (Printed | undefined)[]> {
+  const results: (Printed | undefined)[] = found.map(() => undefined);
+  const open = new Map<number, Counted[]>();
+  const runs = found.flatMap(runsOf);
+  const total = runs.reduce((sum, { task }) => sum + task.to - task.from, 0);
+  const state = { next: 0, done: 0, told: 0, stopped: false };
+  const finish = ({ index, part, parts, task }: Run, made: Counted | Printed) => {
+    if ('print' in made) {
+      results[index] = made;
+      return;
+    }
+    const counts = open.get(index) ?? [];
+    counts[part] = made;
+    open.set(index, counts);
+    if (Object.keys(counts).length < parts) return;
+    open.delete(index);
+    results[index] = summarised(task, joined(counts));
+  };
+  const work = async (lane: CountingLane) => {
+    while (!state.stopped && state.next < runs.length) {
+      const run = runs[state.next] as Run;
+      state.next += 1;
+      finish(run, sizeOf(run.task) < fewElements ? listed(run.task) : await lane(run.task));
+      state.done += run.task.to - run.task.from;
+      if (state.done - state.told < stepBytes) continue;
+      state.told = state.done;
+      await step(state.done / total);
+    }
+  };
+  const ends = lanes.map((lane) =>
+    work(lane).catch((error: unknown) => {
+      state.stopped = true;
+      throw error;
+    }),
+  );
+  // Nothing of this may go on when the caller hears of it.
+  const failed = (await Promise.allSettled(ends)).find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return results;
+}
+
+function runsOf({ tensor, outputAxis }: Stored, index: number): readonly Run[] {
+  const { dtype, dims, data } = tensor;
+  const length = neededBytes(tensor);
+  if (data.missing !== undefined || data.length < length) return [];
+  const parts = Math.ceil(length / runBytes);
+  return Array.from({ length: parts }, (_, part) => {
+    const [from, to] = [part * runBytes, Math.min(length, (part + 1) * runBytes)];
+    return { index, part, parts, task: { dtype, dims, outputAxis, data, from, to } };
+  });
 }
 
 /** A few numbers, each on its own. */
-function listed(tensor: Tensor, elements: number, sample: SampledMatrix | undefined): Distribution {
+function listed(task: CountTask): Printed {
+  const { dtype, dims, outputAxis, data, to } = task;
   const byNumber = new Map<number, number>();
   let nonFinite = 0;
-  forPieces(tensor, elements, (piece, offset) => {
-    for (const value of decodeNumbers(tensor.dtype, piece, elements)) {
-      if (Number.isFinite(value)) byNumber.set(value, (byNumber.get(value) ?? 0) + 1);
-      else nonFinite += 1;
-    }
-    sample?.take(piece, offset);
-  });
+  const piece = data.read(0, to);
+  for (const value of decodeNumbers(dtype, piece, sizeOf(task))) {
+    if (Number.isFinite(value)) byNumber.set(value, (byNumber.get(value) ?? 0) + 1);
+    else nonFinite += 1;
+  }
   const values = Float64Array.from(byNumber.keys()).sort();
-  return { values, counts: Float64Array.from(values, (value) => byNumber.get(value) ?? 0), nonFinite };
-}
-
-function forPieces(
-  tensor: Tensor,
-  elements: number,
-  visit: (piece: Uint8Array, offset: number) => void,
-): void {
-  const { data } = tensor;
-  const length = Math.ceil((elements * bitsOf(tensor.dtype)) / 8);
-  for (let offset = 0; offset < length; offset += pieceBytes) {
-    const size = Math.min(pieceBytes, length - offset);
-    visit(data.readInto?.(window, offset, size) ?? data.read(offset, size), offset);
-  }
-}
-
-/** Pieces of files pass through here; what is kept of them is copied. */
-const window = new Uint8Array(pieceBytes);
-
-/**
- * Exact smallest and largest number of a float32 stream: a piece is looked through only when it holds a count as far out
- * as any before.
- */
-class Extremes {
-  readonly #tally: Tally;
-  #low = { code: -1, count: 0 };
-  #high = { code: -1, count: 0 };
-  #min = Number.POSITIVE_INFINITY;
-  #max = Number.NEGATIVE_INFINITY;
-
-  constructor(tally: Tally) {
-    this.#tally = tally;
-  }
-
-  look(piece: Uint8Array): void {
-    const low = outermost(this.#tally, 'low');
-    const high = outermost(this.#tally, 'high');
-    const news = [low.code !== this.#low.code || low.count !== this.#low.count];
-    news.push(high.code !== this.#high.code || high.count !== this.#high.count);
-    this.#low = low;
-    this.#high = high;
-    if (!news.includes(true)) return;
-    const aligned = piece.byteOffset % 4 === 0 ? piece : piece.slice();
-    const floats = new Float32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
-    [this.#min, this.#max] = extremesOf(floats, this.#min, this.#max);
-  }
-
-  /** The distribution with its outermost numbers replaced by the exact ones. */
-  applied(distribution: Distribution): Distribution {
-    const { values } = distribution;
-    if (values.length === 0 || this.#min > this.#max) return distribution;
-    const exact = values.map((value) => Math.min(this.#max, Math.max(this.#min, value)));
-    exact[0] = this.#min;
-    exact[exact.length - 1] = this.#max;
-    return { ...distribution, values: exact };
-  }
-}
-
-/** Smallest and largest finite number, those given included. */
-function extremesOf(floats: Float32Array, least: number, most: number): [number, number] {
-  const first = floats.find(Number.isFinite);
-  if (first === undefined) return [least, most];
-  let [min, max] = [Math.min(least, first), Math.max(most, first)];
-  for (let i = 0; i < floats.length; i += 1) {
-    const value = floats[i] as number;
-    if (value < min) min = value === Number.NEGATIVE_INFINITY ? min : value;
-    else if (value > max) max = value === Number.POSITIVE_INFINITY ? max : value;
-  }
-  return [min, max];
-}
-
-/** Upper half of the first infinity; finite numbers of one sign lie below it in the order of their magnitude. */
-const infinity = 0x7f80;
-
-/** The upper half of the number farthest to one side, and how many have it: magnitudes fall on the way to the other sign. */
-function outermost(tally: Tally, side: 'low' | 'high'): { code: number; count: number } {
-  const [near, far] = side === 'high' ? [0, 0x8000] : [0x8000, 0];
-  const code = tally.highest(near, near + infinity);
-  if (code >= near) return { code, count: tally.at(code) };
-  for (let other = far; other < far + infinity; other += 1) {
-    const count = tally.at(other);
-    if (count > 0) return { code: other, count };
-  }
-  return { code: -1, count: 0 };
-}
-
-function momentsOf({ values, counts, nonFinite }: Distribution, elements: number) {
-  const finite = elements - nonFinite;
-  if (values.length === 0) return { ...nothing, nonFinite, zeros: 0 };
-  const min = values[0] as number;
-  const max = values.at(-1) as number;
-  let sum = 0;
-  values.forEach((value, index) => {
-    sum += value * (counts[index] as number);
-  });
-  const mean = sum / finite;
-  let squares = 0;
-  let zeros = 0;
-  const histogram = new Float64Array(bins);
-  const scale = max > min ? bins / (max - min) : 0;
-  values.forEach((value, index) => {
-    const count = counts[index] as number;
-    squares += count * (value - mean) ** 2;
-    if (value === 0) zeros += count;
-    const bin = Math.min(bins - 1, Math.floor((value - min) * scale));
-    histogram[bin] = (histogram[bin] as number) + count;
-  });
-  return {
-    min,
-    max,
-    mean,
-    std: Math.sqrt(squares / finite),
-    zeros,
-    nonFinite,
-    histogram: { counts: Array.from(histogram), from: min, to: max },
-  };
-}
-
-/** Equal tensors have equal prints; others seldom do. */
-function printOf(tensor: Tensor, { values, counts }: Distribution): string {
-  let hash = 0;
-  for (let i = 0; i < values.length; i += 1) {
-    hash = Math.imul(hash ^ (Math.fround(values[i] as number) * 1e6), 0x01000193) ^ (counts[i] as number);
-  }
-  return [tensor.dtype, tensor.dims.join('×'), values[0], values.at(-1), values.length, hash].join(' ');
+  const counts = Float64Array.from(values, (value) => byNumber.get(value) ?? 0);
+  const distribution: Distribution = { values, counts, nonFinite };
+  const places = outputAxis === undefined ? undefined : samplePlaces(dims, outputAxis);
+  const sample = places && new SampleReader(dtype, places, 0);
+  sample?.take(piece, 0);
+  return describe(task, distribution, sample?.values ?? new Float64Array(0));
 }
 
 function twinOf(stored: Stored, print: string, twins: Map<string, Stored[]>): Stored | undefined {

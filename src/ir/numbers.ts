@@ -5,7 +5,7 @@ import { KerfError } from './errors.ts';
 import type { Tensor } from './tensor.ts';
 
 /** Number of elements of a tensor. */
-export function sizeOf(tensor: Tensor): number {
+export function sizeOf(tensor: Pick<Tensor, 'dims'>): number {
   return tensor.dims.reduce((product, dim) => product * dim, 1);
 }
 

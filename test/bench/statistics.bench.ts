@@ -1,9 +1,11 @@
-// Weight statistics of a large file against reading the file, by processor time so that a busy machine disturbs less.
-// Usage: npm run bench -- statistics [megabytes]
+// Weight statistics of a large file against reading the file, side by side in one run: by the clock, as users wait, and by
+// processor time, which a busy machine disturbs less. Usage: npm run bench -- statistics [megabytes]
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { build } from 'esbuild';
 import { surveyWeights } from '../../src/analysis/weightSurvey.ts';
+import { configureCounting, withLanes } from '../../src/engine/weights/countPool.ts';
 import { openFile, writeParts } from '../../src/formats/io/files.ts';
 import { readModelFile } from '../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../src/formats/onnx/write.ts';
@@ -61,11 +63,18 @@ function stack(dtype: DType): OnnxModel {
   };
 }
 
-async function milliseconds(work: () => unknown): Promise<number> {
+interface Spent {
+  readonly clock: number;
+  readonly processor: number;
+}
+
+/** Milliseconds. */
+async function spent(work: () => unknown): Promise<Spent> {
   const before = process.cpuUsage();
+  const start = performance.now();
   await work();
   const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
+  return { clock: performance.now() - start, processor: (user + system) / 1000 };
 }
 
 /** One piece after another into the same memory: the least that reading takes. */
@@ -81,26 +90,52 @@ function readPieces(file: string): void {
   for (let at = 0; at < bytes.length; at += 1 << 20) bytes.read(at, 1 << 20);
 }
 
+/** The thread's entry of this source tree. */
+async function useCounter(): Promise<void> {
+  const outfile = path.join(folder, 'counter.cjs');
+  await build({
+    entryPoints: [path.resolve('src/engine/weights/countWorker.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+  });
+  configureCounting({ modulePath: outfile });
+}
+
+const rounds = 9;
+await useCounter();
+const available = os.availableParallelism();
+console.log(`best of ${rounds} rounds, ${available} processors, load ${os.loadavg()[0]?.toFixed(1)}`);
 for (const dtype of ['float32', 'float16', 'int8'] as const) {
   const file = path.join(folder, `${dtype}.onnx`);
   await writeParts(file, encodeOnnx(stack(dtype)));
-  const best = { bare: Infinity, pieces: Infinity, statistics: Infinity };
-  let grown = 0;
-  for (let round = 0; round < 5; round += 1) {
-    best.bare = Math.min(best.bare, await milliseconds(() => readBare(file)));
-    best.pieces = Math.min(best.pieces, await milliseconds(() => readPieces(file)));
-    const { model } = readModelFile(file);
-    const before = process.memoryUsage().rss;
-    best.statistics = Math.min(best.statistics, await milliseconds(() => surveyWeights(model)));
-    grown = Math.max(grown, process.memoryUsage().rss - before);
+  const { model } = readModelFile(file);
+  const ways: Readonly<Record<string, () => unknown>> = {
+    'read into one buffer': () => readBare(file),
+    'read through the engine’s files': () => readPieces(file),
+    'statistics, one thread': () => surveyWeights(model),
+    statistics: () => withLanes((lanes) => surveyWeights(model, { lanes })),
+  };
+  const before = process.memoryUsage().rss;
+  const runs = new Map<string, Spent[]>();
+  for (let round = 0; round < rounds; round += 1)
+    for (const [way, work] of Object.entries(ways))
+      runs.set(way, [...(runs.get(way) ?? []), await spent(work)]);
+  const best = (way: string, of: keyof Spent) => Math.min(...(runs.get(way) ?? []).map((each) => each[of]));
+  const grown = process.memoryUsage().rss - before;
+  const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+  console.log(`${dtype}, ${mebibytes(fs.statSync(file).size)} MiB, memory grew by ${mebibytes(grown)} MiB`);
+  for (const way of Object.keys(ways)) {
+    const share = (of: keyof Spent, reading: string) =>
+      `${((100 * best(reading, of)) / best(way, of)).toFixed(0)} %`;
+    const [bare, pieces] = Object.keys(ways) as [string, string];
+    console.log(
+      `  ${way.padEnd(32)} clock ${best(way, 'clock').toFixed(0).padStart(4)} ms (${share('clock', pieces)} of the engine’s ` +
+        `reading speed, ${share('clock', bare)} of the bare one), processor ${best(way, 'processor').toFixed(0)} ms, ` +
+        `first time ${runs.get(way)?.[0]?.clock.toFixed(0)} ms`,
+    );
   }
-  const percent = (of: number) => `${((100 * of) / best.statistics).toFixed(0)} %`;
-  const size = fs.statSync(file).size;
-  console.log(
-    `${dtype}, ${(size / 2 ** 20).toFixed(0)} MiB: read into one buffer ${best.bare.toFixed(0)} ms, ` +
-      `read through the engine's files ${best.pieces.toFixed(0)} ms, statistics ${best.statistics.toFixed(0)} ms ` +
-      `(${percent(best.pieces)} of the engine's reading speed, ${percent(best.bare)} of the bare one), ` +
-      `memory grew by ${(grown / 2 ** 20).toFixed(0)} MiB`,
-  );
 }
 fs.rmSync(folder, { recursive: true });

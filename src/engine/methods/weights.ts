@@ -6,6 +6,7 @@ import { graphsOf } from '../../ir/walk.ts';
 import type { EngineMethods } from '../methods.ts';
 import type { Handle } from '../protocol.ts';
 import type { ModelStore } from '../store.ts';
+import { withLanes } from '../weights/countPool.ts';
 import { npyParts } from '../weights/npy.ts';
 import { channelMap, tensorPage } from '../weights/pages.ts';
 import { layerSparsity } from '../weights/sparsity.ts';
@@ -21,8 +22,11 @@ export function weightMethods(store: ModelStore): Pick<EngineMethods, Weights> {
     exportTensor: async (at) => ({ bytes: await writeParts(at.path, npyParts(constant(at))) }),
     sparsity: ({ handle }, job) => layerSparsity(store.get(handle).model, job),
     weights: async ({ handle }, job) => ({
-      weights: await surveyWeights(store.get(handle).model, (fraction) =>
-        job.step(fraction, 'Reading weights'),
+      weights: await withLanes((lanes) =>
+        surveyWeights(store.get(handle).model, {
+          lanes,
+          step: (fraction) => job.step(fraction, 'Reading weights'),
+        }),
       ),
     }),
   };

@@ -142,7 +142,9 @@ describe('weights are looked at in one pass', () => {
     const cancel = async () => {
       throw new KerfError('cancelled', 'stop');
     };
-    await expect(surveyWeights(holding(large), cancel)).rejects.toMatchObject({ reason: 'cancelled' });
+    await expect(surveyWeights(holding(large), { step: cancel })).rejects.toMatchObject({
+      reason: 'cancelled',
+    });
   });
 
   it('says where in the file a tensor starts', async () => {

@@ -10,12 +10,18 @@ const root = resolve(import.meta.dirname, '../../..');
 const cache = join(root, 'node_modules/.cache/kerf');
 
 /** The engine, the runner and the command line of this source tree, bundled side by side as in `dist`. */
-export async function bundleProcesses(): Promise<{ engine: string; cli: string; runner: string }> {
+export async function bundleProcesses(): Promise<{
+  engine: string;
+  cli: string;
+  runner: string;
+  counter: string;
+}> {
   const { outputFiles } = await build({
     entryPoints: {
       engine: join(root, 'src/engine/server.ts'),
       cli: join(root, 'src/cli/main.ts'),
       runner: join(root, 'src/runtime/runnerProcess.ts'),
+      counter: join(root, 'src/engine/weights/countWorker.ts'),
     },
     outdir: join(cache, 'out'),
     outExtension: { '.js': '.cjs' },
@@ -47,6 +53,7 @@ export async function bundleProcesses(): Promise<{ engine: string; cli: string; 
     engine: join(folder, 'engine.cjs'),
     cli: join(folder, 'cli.cjs'),
     runner: join(folder, 'runner.cjs'),
+    counter: join(folder, 'counter.cjs'),
   };
 }
 
