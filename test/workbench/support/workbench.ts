@@ -72,8 +72,16 @@ export function workbench(page: Page): Workbench {
     },
     async message(text) {
       const toast = page.locator('.notification-toast').filter({ hasText: text }).first();
-      await toast.waitFor({ timeout: 60_000 });
-      return toast;
+      const shown = await toast.waitFor({ timeout: 5000 }).then(
+        () => true,
+        () => false,
+      );
+      if (shown) return toast;
+      // Of two messages at once only one may be shown; the list keeps both.
+      await this.command('Notifications: Show Notifications');
+      const entry = page.locator('.notifications-center .notification-list-item').filter({ hasText: text });
+      await entry.first().waitFor({ timeout: 60_000 });
+      return entry.first();
     },
     async problems(text) {
       const panel = page.locator('.markers-panel');
