@@ -1,4 +1,4 @@
-import type { DocumentState, PageMethod, PageParams, PageResult, Tab } from '../src/editor/pageProtocol.ts';
+import type { DocumentState, PageMethod, PageParams, PageResult, Tab } from '../src/editor/page/protocol.ts';
 import type { GraphView } from '../src/engine/view.ts';
 import type { Host } from './host.ts';
 import type { Change, Comparison } from './compare/comparison.ts';

@@ -5,7 +5,7 @@ import type {
   PageResult,
   ToHost,
   ToPage,
-} from '../src/editor/pageProtocol.ts';
+} from '../src/editor/page/protocol.ts';
 import type { WireError } from '../src/engine/protocol.ts';
 
 /** What VS Code gives a page; the fake host of the tests gives the same. */

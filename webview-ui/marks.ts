@@ -1,4 +1,4 @@
-import type { PageResult } from '../src/editor/pageProtocol.ts';
+import type { PageResult } from '../src/editor/page/protocol.ts';
 import type { GraphView } from '../src/engine/view.ts';
 
 const severityRank = { hint: 1, information: 2, warning: 3, error: 4 } as const;

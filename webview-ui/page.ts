@@ -1,4 +1,4 @@
-import type { Notice } from '../src/editor/pageProtocol.ts';
+import type { Notice } from '../src/editor/page/protocol.ts';
 import { type App, layerOf } from './app.ts';
 import { keepComparisonFresh, openComparison } from './compare/open.ts';
 import { createSideBySide } from './compare/sideBySide.ts';

@@ -1,4 +1,4 @@
-import type { Against, Tab } from '../src/editor/pageProtocol.ts';
+import type { Against, Tab } from '../src/editor/page/protocol.ts';
 import type { Selection } from './app.ts';
 import type { Camera } from './graph/camera.ts';
 import { type Shown, nothingShown } from './graph/hiding.ts';

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { textScheme, viewType } from './contributions.ts';
-import type { ModelDocument } from './document.ts';
+import type { ModelDocument } from './document/document.ts';
 import type { Services } from './services.ts';
 import { activeModelUri } from './targets.ts';
 

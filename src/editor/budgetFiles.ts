@@ -2,8 +2,8 @@ import * as vscode from 'vscode';
 import { parseCheckConfig } from '../optimize/checkConfig.ts';
 import type { CheckConfig } from '../rules/configured.ts';
 import { noConfig } from '../rules/configured.ts';
-import { describe } from './errorText.ts';
-import type { Log } from './log.ts';
+import { describe } from './support/errorText.ts';
+import type { Log } from './support/log.ts';
 
 /** Limits, severities and accepted findings that a team keeps in `kerf.json` at the top of a workspace folder; `kerf check` reads the same file. */
 export interface BudgetFiles extends vscode.Disposable {

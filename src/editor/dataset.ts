@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
-import type { ModelDocument } from './document.ts';
+import type { ModelDocument } from './document/document.ts';
 import type { Settings } from './settings.ts';
 
 /** Which dataset a document uses; null is the person's choice of seeded random inputs. */

@@ -1,8 +1,8 @@
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
 import type { CallOptions, Engine, Method, Params, Result } from '../engine/protocol.ts';
-import { describe } from './errorText.ts';
-import type { Log } from './log.ts';
+import { describe } from './support/errorText.ts';
+import type { Log } from './support/log.ts';
 
 /** Starts an engine process; `onCrash` is called each time it dies unasked, after which its handles are gone. */
 export type StartEngine = (onCrash: (detail?: unknown) => void) => Engine;

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { SensitivityReport } from '../engine/protocol.ts';
-import type { ModelDocument } from './document.ts';
+import type { ModelDocument } from './document/document.ts';
 import type { Services } from './services.ts';
 
 /** What is known of single layers besides their cost: estimated time on the target, measured sensitivity. */

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { CallOptions } from '../engine/protocol.ts';
 import { KerfError } from '../ir/errors.ts';
-import { callOptions } from './cancel.ts';
-import { watchDisk } from './diskWatch.ts';
-import type { ModelDocument } from './document.ts';
-import { describe } from './errorText.ts';
-import { parseBackup } from './journal.ts';
-import type { Log } from './log.ts';
-import type { PageHost } from './pageHost.ts';
-import type { ModelStore } from './store.ts';
+import { callOptions } from './support/cancel.ts';
+import { watchDisk } from './document/diskWatch.ts';
+import type { ModelDocument } from './document/document.ts';
+import { describe } from './support/errorText.ts';
+import { parseBackup } from './document/journal.ts';
+import type { Log } from './support/log.ts';
+import type { PageHost } from './page/host.ts';
+import type { ModelStore } from './document/store.ts';
 
 /** The custom editor for `.onnx` and `.tflite`: documents from the store, panels from the page host. */
 export interface ModelEditorProvider extends vscode.CustomEditorProvider<ModelDocument>, vscode.Disposable {}

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { ModelDocument } from './document.ts';
+import type { ModelDocument } from './document/document.ts';
 
 export interface Selected {
   readonly document: ModelDocument;

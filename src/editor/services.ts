@@ -1,11 +1,11 @@
 import type * as vscode from 'vscode';
 import type { Catalog } from './catalog.ts';
 import type { EngineService } from './engineService.ts';
-import type { Log } from './log.ts';
-import type { RunHistory } from './runHistory.ts';
+import type { Log } from './support/log.ts';
+import type { RunHistory } from './reports/runHistory.ts';
 import type { Selection } from './selection.ts';
 import type { Settings } from './settings.ts';
-import type { ModelStore } from './store.ts';
+import type { ModelStore } from './document/store.ts';
 
 /** The parts of the editor that most others need; made once, in `extension.ts`. */
 export interface Services {

@@ -3,13 +3,13 @@ import type { EstimateReport } from '../engine/protocol.ts';
 import type { ActiveModel } from './activeModel.ts';
 import { type BudgetUse, budgetUse } from './budgetState.ts';
 import type { Finding } from '../rules/rule.ts';
-import type { ModelDocument } from './document.ts';
-import { describe, isCancellation } from './errorText.ts';
-import type { FindingsView } from './findings.ts';
-import { formatBytes, formatCount, formatMs } from './format.ts';
-import type { PageShipped } from './pageProtocol.ts';
+import type { ModelDocument } from './document/document.ts';
+import { describe, isCancellation } from './support/errorText.ts';
+import type { FindingsView } from './findings/findings.ts';
+import { formatBytes, formatCount, formatMs } from './support/format.ts';
+import type { PageShipped } from './page/protocol.ts';
 import type { Services } from './services.ts';
-import { shippedSizes } from './shippedSizes.ts';
+import { shippedSizes } from './page/shippedSizes.ts';
 
 /** Size and MACs, target device, budget, findings: of the active model. */
 export function createStatusBar(

@@ -1,10 +1,10 @@
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
 import { modelGlob, textScheme, viewType } from './contributions.ts';
-import type { ModelDocument } from './document.ts';
-import { pick } from './quickForms.ts';
-import type { ModelStore } from './store.ts';
-import { modelUri } from './textForms.ts';
+import type { ModelDocument } from './document/document.ts';
+import { pick } from './commands/quickForms.ts';
+import type { ModelStore } from './document/store.ts';
+import { modelUri } from './text/forms.ts';
 
 /** Which model the person means: the argument of a menu, the active editor, or one they pick. */
 export function activeModelUri(): vscode.Uri | undefined {

@@ -2,17 +2,17 @@ import { isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
 import type { OptionValues } from '../passes/pass.ts';
-import { applyPass, benchmark, compareWithOriginal, optimize, writeCandidate } from './actions.ts';
-import { callOptions } from './cancel.ts';
+import { applyPass, benchmark, compareWithOriginal, optimize, writeCandidate } from './commands/actions.ts';
+import { callOptions } from './support/cancel.ts';
 import { passesFor } from './catalog.ts';
 import { toolNames } from './contributions.ts';
-import type { ModelDocument } from './document.ts';
-import { describe } from './errorText.ts';
+import type { ModelDocument } from './document/document.ts';
+import { describe } from './support/errorText.ts';
 import type { CallOptions } from '../engine/protocol.ts';
-import type { FindingsView } from './findings.ts';
+import type { FindingsView } from './findings/findings.ts';
 import type { Services } from './services.ts';
 import { withDocument } from './targets.ts';
-import { heaviestLayers } from './textModel.ts';
+import { heaviestLayers } from './text/model.ts';
 
 interface ModelInput {
   readonly path: string;

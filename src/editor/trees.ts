@@ -2,11 +2,11 @@ import * as vscode from 'vscode';
 import type { LayerRow } from '../engine/protocol.ts';
 import type { ActiveModel } from './activeModel.ts';
 import { viewIds } from './contributions.ts';
-import type { FindingsView } from './findings.ts';
-import { findingsOf } from './findingView.ts';
-import { formatBytes, formatCount, formatMs } from './format.ts';
+import type { FindingsView } from './findings/findings.ts';
+import { findingsOf } from './findings/findingView.ts';
+import { formatBytes, formatCount, formatMs } from './support/format.ts';
 import type { Services } from './services.ts';
-import { layerLabel } from './textModel.ts';
+import { layerLabel } from './text/model.ts';
 
 /** The views of the Kerf container: layers, steps so far, devices, benchmark runs. */
 export function createTrees(

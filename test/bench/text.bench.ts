@@ -2,9 +2,9 @@
 // Usage: npm run bench -- text [layers]
 import { deserialize, serialize } from 'node:v8';
 import { analyse } from '../../src/analysis/analyse.ts';
-import { heaviestLayers, heavyScopes, indexText } from '../../src/editor/textModel.ts';
-import { scopesOf } from '../../src/editor/textScopes.ts';
-import { lineTokens } from '../../src/editor/textTokens.ts';
+import { heaviestLayers, heavyScopes, indexText } from '../../src/editor/text/model.ts';
+import { scopesOf } from '../../src/editor/text/scopes.ts';
+import { lineTokens } from '../../src/editor/text/tokens.ts';
 import { nodeDetails, layerRow } from '../../src/engine/nodeDetails.ts';
 import { printModel } from '../../src/formats/text/print.ts';
 import { passes } from '../../src/passes/registry.ts';

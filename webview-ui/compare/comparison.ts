@@ -1,4 +1,4 @@
-import type { Against, OtherModel } from '../../src/editor/pageProtocol.ts';
+import type { Against, OtherModel } from '../../src/editor/page/protocol.ts';
 import type { DiffReport } from '../../src/engine/protocol.ts';
 import { type LoadedGraph, loadedGraph } from '../app.ts';
 

@@ -1,4 +1,4 @@
-import type { Against } from '../../src/editor/pageProtocol.ts';
+import type { Against } from '../../src/editor/page/protocol.ts';
 import type { App } from '../app.ts';
 import { comparisonOf } from './comparison.ts';
 

@@ -1,4 +1,4 @@
-import type { Tab } from '../../src/editor/pageProtocol.ts';
+import type { Tab } from '../../src/editor/page/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import type { GraphPane } from '../graph/graphPane.ts';

@@ -1,4 +1,4 @@
-import type { PageInspect } from '../../src/editor/pageProtocol.ts';
+import type { PageInspect } from '../../src/editor/page/protocol.ts';
 import type { App } from '../app.ts';
 import { type Comparison, type Difference, differencesOf } from '../compare/comparison.ts';
 import { compareWithFile, openComparison } from '../compare/open.ts';

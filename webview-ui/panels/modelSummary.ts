@@ -1,4 +1,4 @@
-import type { PageInspect } from '../../src/editor/pageProtocol.ts';
+import type { PageInspect } from '../../src/editor/page/protocol.ts';
 import type { EstimateReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';

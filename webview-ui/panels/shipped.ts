@@ -1,4 +1,4 @@
-import type { PageShipped } from '../../src/editor/pageProtocol.ts';
+import type { PageShipped } from '../../src/editor/page/protocol.ts';
 import { bytes } from '../format.ts';
 import type { Loaded } from '../resource.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { ModelDocument } from '../../../src/editor/document.ts';
+import type { ModelDocument } from '../../../src/editor/document/document.ts';
 import type { Services } from '../../../src/editor/services.ts';
 import { writeParts } from '../../../src/formats/io/files.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { commandIds } from '../../../src/editor/contributions.ts';
-import { exportRecipe } from '../../../src/editor/recipeFile.ts';
+import { exportRecipe } from '../../../src/editor/document/recipeFile.ts';
 import type { EvalReport } from '../../../src/engine/protocol.ts';
 import { layersOfOutline, outline } from '../support/features.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { graphAhead } from '../../../src/editor/graphAhead.ts';
+import { graphAhead } from '../../../src/editor/page/graphAhead.ts';
 import type { Result } from '../../../src/engine/protocol.ts';
 
 function setUp() {

@@ -18,7 +18,7 @@ import {
   toBackup,
   undoneSteps,
   undoTo,
-} from '../../../src/editor/journal.ts';
+} from '../../../src/editor/document/journal.ts';
 
 const file = { path: '/models/a.onnx', stamp: { size: 10, modifiedMs: 1 } };
 const step = (pass: string) => ({ pass });

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { connect } from '../../../src/editor/pageLine.ts';
+import { connect } from '../../../src/editor/page/line.ts';
 import type {
   DocumentState,
   HostCall,
   PageHandlers,
   ToHost,
   ToPage,
-} from '../../../src/editor/pageProtocol.ts';
+} from '../../../src/editor/page/protocol.ts';
 import { KerfError } from '../../../src/ir/errors.ts';
 
 const state = { revision: 1 } as DocumentState;

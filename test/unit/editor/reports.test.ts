@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { auditReport } from '../../../src/editor/auditReports.ts';
-import { candidateLine, comparisonReport, evaluationReport } from '../../../src/editor/reports.ts';
+import { auditReport } from '../../../src/editor/reports/auditReports.ts';
+import { candidateLine, comparisonReport, evaluationReport } from '../../../src/editor/reports/reports.ts';
 import type { Candidate, InspectReport } from '../../../src/engine/protocol.ts';
 
 const inspected = (fileBytes: number, macs: number | null): InspectReport => ({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mixedReport, sensitivityReport } from '../../../src/editor/sensitivityReports.ts';
+import { mixedReport, sensitivityReport } from '../../../src/editor/reports/sensitivityReports.ts';
 import type { MixedReport, SensitivityReport } from '../../../src/engine/protocol.ts';
 
 const figures = { sqnrDb: 30, cosine: 0.999, klDiv: 1e-3, agreement: 0.98, samples: 64 };

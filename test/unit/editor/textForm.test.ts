@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { analyse } from '../../../src/analysis/analyse.ts';
-import { findingsOf, fixBehind } from '../../../src/editor/findingView.ts';
-import { fixBenchmarkText, fixResultText } from '../../../src/editor/fixResult.ts';
-import { withSuppression } from '../../../src/editor/kerfJson.ts';
-import { heavyScopes, indexText } from '../../../src/editor/textModel.ts';
-import { layersIn, type ScopeNode, scopePath, scopesOf } from '../../../src/editor/textScopes.ts';
-import { lineTokens } from '../../../src/editor/textTokens.ts';
+import { findingsOf, fixBehind } from '../../../src/editor/findings/findingView.ts';
+import { fixBenchmarkText, fixResultText } from '../../../src/editor/commands/fixResult.ts';
+import { withSuppression } from '../../../src/editor/commands/kerfJson.ts';
+import { heavyScopes, indexText } from '../../../src/editor/text/model.ts';
+import { layersIn, type ScopeNode, scopePath, scopesOf } from '../../../src/editor/text/scopes.ts';
+import { lineTokens } from '../../../src/editor/text/tokens.ts';
 import { layerRow } from '../../../src/engine/nodeDetails.ts';
 import type { BenchReport } from '../../../src/engine/protocol.ts';
 import { printOnnxSyntax } from '../../../src/formats/text/onnxSyntax.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findingLines, heaviestLayers, indexText } from '../../../src/editor/textModel.ts';
+import { findingLines, heaviestLayers, indexText } from '../../../src/editor/text/model.ts';
 import type { LayerRow, TextForm } from '../../../src/engine/protocol.ts';
 
 /** `x` in two graphs: names are only unique within one. */

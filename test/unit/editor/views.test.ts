@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { budgetUse } from '../../../src/editor/budgetState.ts';
-import { findingsOf, groupFindings, keyOfFinding } from '../../../src/editor/findingView.ts';
+import { findingsOf, groupFindings, keyOfFinding } from '../../../src/editor/findings/findingView.ts';
 import {
   formatBytes,
   formatChange,
   formatCount,
   formatMs,
   formatPercent,
-} from '../../../src/editor/format.ts';
-import { checkOption, optionPrompt } from '../../../src/editor/passOptions.ts';
-import { parseQuantity } from '../../../src/editor/quantity.ts';
-import { sliced } from '../../../src/editor/sliced.ts';
+} from '../../../src/editor/support/format.ts';
+import { checkOption, optionPrompt } from '../../../src/editor/commands/passOptions.ts';
+import { parseQuantity } from '../../../src/editor/support/quantity.ts';
+import { sliced } from '../../../src/editor/page/sliced.ts';
 import type { InspectReport } from '../../../src/engine/protocol.ts';
 import type { Finding } from '../../../src/rules/rule.ts';
 

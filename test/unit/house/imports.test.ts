@@ -24,7 +24,7 @@ const allowed: Record<string, readonly string[]> = {
 };
 
 /** The page sees protocol types and the view model only. */
-const pageMayImport = ['src/engine/protocol.ts', 'src/engine/view.ts', 'src/editor/pageProtocol.ts'];
+const pageMayImport = ['src/engine/protocol.ts', 'src/engine/view.ts', 'src/editor/page/protocol.ts'];
 
 const runtimes = ['onnxruntime-node', 'onnxruntime-common', '@litertjs/core', '@tensorflow/tfjs-tflite'];
 

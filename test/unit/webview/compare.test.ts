@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { OtherModel } from '../../../src/editor/pageProtocol.ts';
+import type { OtherModel } from '../../../src/editor/page/protocol.ts';
 import { alignmentOf } from '../../../webview-ui/compare/alignment.ts';
 import { comparisonOf, differencesOf } from '../../../webview-ui/compare/comparison.ts';
 import { loadedGraph } from '../../../webview-ui/app.ts';

@@ -6,7 +6,7 @@ import type {
   PageMethod,
   ToHost,
   ToPage,
-} from '../../../src/editor/pageProtocol.ts';
+} from '../../../src/editor/page/protocol.ts';
 import type { InspectReport, WireError } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import { type FakeNode, viewOf } from './builder.ts';

@@ -1,5 +1,5 @@
 import type { MemoryPlan } from '../../../src/analysis/report.ts';
-import type { PageShipped } from '../../../src/editor/pageProtocol.ts';
+import type { PageShipped } from '../../../src/editor/page/protocol.ts';
 import type { InspectReport, LayerEstimate, NodeDetails } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import type { Finding } from '../../../src/rules/rule.ts';

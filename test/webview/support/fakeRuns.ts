@@ -1,5 +1,5 @@
 import type { BenchReport, Candidate, EstimateReport, OptimizeReport } from '../../../src/engine/protocol.ts';
-import type { PageResult } from '../../../src/editor/pageProtocol.ts';
+import type { PageResult } from '../../../src/editor/page/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import type { FakeNode } from './builder.ts';
 import { deviceList } from './fakeCatalogue.ts';

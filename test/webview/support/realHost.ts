@@ -1,4 +1,4 @@
-import type { PageHandlers, PageInspect } from '../../../src/editor/pageProtocol.ts';
+import type { PageHandlers, PageInspect } from '../../../src/editor/page/protocol.ts';
 import type { InspectReport, Method, Params, Result } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 

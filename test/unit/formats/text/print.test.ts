@@ -15,7 +15,7 @@ import {
   formatType,
   identifier,
 } from '../../../../src/formats/text/tokens.ts';
-import { indexText } from '../../../../src/editor/textModel.ts';
+import { indexText } from '../../../../src/editor/text/model.ts';
 import { attr } from '../../../../src/ir/attribute.ts';
 import { memoryBytes, missingBytes } from '../../../../src/ir/bytes.ts';
 import type { Graph, Model, OnnxModel } from '../../../../src/ir/model.ts';

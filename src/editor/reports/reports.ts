@@ -1,0 +1,135 @@
+import type { DeviceProfile } from '../../devices/profile.ts';
+import type {
+  Candidate,
+  DiffReport,
+  EvalReport,
+  InspectReport,
+  OptimizeReport,
+} from '../../engine/protocol.ts';
+import type { Run } from './runHistory.ts';
+import { formatBytes, formatChange, formatCount, formatMs, formatPercent } from '../support/format.ts';
+import { bullets, cell, table } from './reportParts.ts';
+
+/** Results as Markdown, for VS Code's own preview. No `vscode` import. */
+
+export function comparisonReport(
+  names: readonly [string, string],
+  reports: { readonly before: InspectReport; readonly after: InspectReport; readonly diff: DiffReport },
+): string {
+  const { before, after, diff } = reports;
+  const row = (title: string, a: number | null, b: number | null, format: (value: number | null) => string) =>
+    `| ${title} | ${format(a)} | ${format(b)} | ${formatChange(a, b)} |`;
+  const changes = diff.changed.map(({ id, classes }) => `| ${cell(id)} | ${classes.join(', ')} |`);
+  return [
+    `# ${names[0]} → ${names[1]}`,
+    '',
+    `| | ${names[0]} | ${names[1]} | |`,
+    '|---|--:|--:|--:|',
+    row('File', before.fileBytes, after.fileBytes, formatBytes),
+    row('Parameters', before.params, after.params, formatCount),
+    row('Weights', before.weightBytes, after.weightBytes, formatBytes),
+    row('MACs', before.macs, after.macs, formatCount),
+    row('FLOPs', before.flops, after.flops, formatCount),
+    row('Peak activations', before.peakActivationBytes, after.peakActivationBytes, formatBytes),
+    row('Layers', before.layers.length, after.layers.length, formatCount),
+    '',
+    `${String(diff.unchanged)} layers are the same, ${String(diff.changed.length)} changed, ${String(diff.added.length)} added, ${String(diff.removed.length)} removed.`,
+    '',
+    ...table(['Changed layer', 'What'], changes),
+    ...bullets('Added', diff.added),
+    ...bullets('Removed', diff.removed),
+    ...bullets('Not covered', diff.notCovered),
+  ].join('\n');
+}
+
+export function evaluationReport(name: string, report: EvalReport): string {
+  const { reference } = report;
+  return [
+    `# Evaluation of ${name}`,
+    '',
+    `${String(report.samples)} samples from ${cell(report.data)}.`,
+    '',
+    '| | |',
+    '|---|--:|',
+    ...(report.top1 === undefined ? [] : [`| Top-1 accuracy | ${formatPercent(report.top1)} |`]),
+    ...(report.top5 === undefined ? [] : [`| Top-5 accuracy | ${formatPercent(report.top5)} |`]),
+    ...(reference === undefined
+      ? []
+      : [
+          `| Agreement with the original | ${formatPercent(reference.agreement)} |`,
+          `| Signal to quantization noise | ${reference.sqnrDb === null ? 'identical outputs' : `${reference.sqnrDb.toFixed(1)} dB`} |`,
+          `| Cosine similarity | ${reference.cosine.toPrecision(4)} |`,
+          `| KL divergence | ${reference.klDiv.toPrecision(3)} |`,
+        ]),
+  ].join('\n');
+}
+
+export function runReport({ file, when, steps, report }: Run): string {
+  const { latencyMs, against } = report;
+  const layers = report.layers
+    .slice(0, 50)
+    .map((layer) => `| ${cell(layer.name)} | ${formatMs(layer.ms)} | ${formatPercent(layer.share)} |`);
+  return [
+    `# ${file.split('/').at(-1) ?? file}`,
+    '',
+    `${when}, ${report.runtime} (${report.provider}), ${String(report.threads)} threads, ${String(report.runs)} runs, ${cell(report.inputs)}.`,
+    '',
+    `Passes: ${steps.length === 0 ? 'none' : steps.join(', ')}`,
+    '',
+    '| | |',
+    '|---|--:|',
+    `| Median | ${formatMs(latencyMs.median)} |`,
+    `| Minimum | ${formatMs(latencyMs.min)} |`,
+    `| 90th percentile | ${formatMs(latencyMs.p90)} |`,
+    `| 99th percentile | ${formatMs(latencyMs.p99)} |`,
+    `| Load | ${formatMs(report.loadMs)} |`,
+    `| Peak memory | ${formatBytes(report.peakRssBytes)} |`,
+    ...(against === undefined
+      ? []
+      : [
+          `| Original, median | ${formatMs(against.latencyMs.median)} (speedup ${against.speedup.toFixed(2)}×) |`,
+        ]),
+    '',
+    ...table(['Layer', 'Time', 'Share'], layers),
+  ].join('\n');
+}
+
+/** One candidate as the quick pick shows it. */
+export function candidateLine(
+  candidate: Candidate,
+  baseline: Candidate,
+): { description: string; detail: string } {
+  if (candidate.failure !== undefined) return { description: '', detail: candidate.failure };
+  const score =
+    candidate.scoreKind === 'none'
+      ? 'not evaluated'
+      : `${candidate.scoreKind === 'top1' ? 'accuracy' : 'agreement'} ${formatPercent(candidate.score)}`;
+  const size =
+    `${formatBytes(candidate.fileBytes)} ${formatChange(baseline.fileBytes, candidate.fileBytes)}`.trim();
+  return {
+    description: `${size} · ${score}`,
+    detail: [
+      `on device ${formatMs(candidate.latencyMs)} (estimated)`,
+      `here ${formatMs(candidate.measuredMs)} (measured)`,
+      `flash ${candidate.fits.flash}, RAM ${candidate.fits.ram}`,
+    ].join(' · '),
+  };
+}
+
+/** Everything that was tried, for the record. */
+export function optimizeReportText(report: OptimizeReport, device: DeviceProfile): string {
+  const row = (candidate: Candidate, mark: string): string => {
+    const { description, detail } = candidateLine(candidate, report.baseline);
+    return `| ${mark}${cell(candidate.title)} | ${cell(description)} | ${cell(detail)} |`;
+  };
+  const rows = report.candidates.map((candidate, index) =>
+    row(candidate, index === report.chosen ? '**chosen** ' : report.pareto.includes(index) ? '★ ' : ''),
+  );
+  return [
+    `# Optimized for ${device.name}`,
+    '',
+    `Data: ${cell(report.data)}. ★ marks candidates that no other beats in size, latency and score at once.`,
+    '',
+    ...table(['Candidate', 'Size and score', 'Latency and fit'], [row(report.baseline, ''), ...rows]),
+  ].join('\n');
+}
