@@ -3,6 +3,7 @@ import { jobContext } from './context.ts';
 import { keepProbesIn, stateFolder } from './hostDevice.ts';
 import { createMethods } from './methods.ts';
 import type { FromEngine, Method, ToEngine } from './protocol.ts';
+import { takeTurns } from './turns.ts';
 import { wireError } from './wireError.ts';
 
 /** Entry of the engine's child process: calls come in by IPC, results, errors and progress go out. */
@@ -10,8 +11,10 @@ keepProbesIn(stateFolder());
 const { methods, dispose } = createMethods();
 const running = new Map<number, AbortController>();
 
+const turns = takeTurns(({ id, method, params }) => void answer(id, method, params));
+
 function send(message: FromEngine): void {
-  process.send?.(message);
+  process.send?.(message, undefined, undefined, turns.answering());
 }
 
 async function answer(id: number, method: Method, params: unknown): Promise<void> {
@@ -33,8 +36,10 @@ async function answer(id: number, method: Method, params: unknown): Promise<void
 }
 
 process.on('message', (message: ToEngine) => {
-  if (message.kind === 'cancel') running.get(message.id)?.abort();
-  else void answer(message.id, message.method, message.params);
+  if (message.kind === 'call') turns.add(message);
+  else if (turns.drop(message.id))
+    send({ kind: 'error', id: message.id, error: wireError(new KerfError('cancelled', 'cancelled')) });
+  else running.get(message.id)?.abort();
 });
 
 process.on('disconnect', () => {
