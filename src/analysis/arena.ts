@@ -1,18 +1,5 @@
+import type { ArenaProblem, ArenaSolution } from './arenaProblem.ts';
 import { sweep } from './sweep.ts';
-
-/** Sizes and lifetimes of blocks that must not overlap in memory while they overlap in time. */
-export interface ArenaProblem {
-  readonly bytes: readonly number[];
-  /** First and last step of each block, inclusive. */
-  readonly first: readonly number[];
-  readonly last: readonly number[];
-  readonly steps: number;
-}
-
-export interface ArenaSolution {
-  readonly offsets: Float64Array;
-  readonly peak: number;
-}
 
 /** Overlapping pairs that are looked at; wider problems get the allocation in order of time only. */
 const mostPairs = 4_000_000;

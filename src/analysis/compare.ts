@@ -1,5 +1,4 @@
-import type { Attribute } from '../ir/attribute.ts';
-import type { Graph, Model, Node, Quantization, ValueId } from '../ir/model.ts';
+import type { Attribute, Graph, Model, Node, Quantization, ValueId } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { ValueType } from '../ir/types.ts';
 import { formatShape } from '../ir/types.ts';

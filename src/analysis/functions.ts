@@ -1,6 +1,5 @@
-import type { Attribute } from '../ir/attribute.ts';
+import type { Attribute, FunctionDef, Graph, Model, Node } from '../ir/model.ts';
 import { bodiesOf } from '../ir/attribute.ts';
-import type { FunctionDef, Graph, Model, Node } from '../ir/model.ts';
 import { sameDomain } from '../ops/registry.ts';
 
 const tables = new WeakMap<Model, ReadonlyMap<string, FunctionDef>>();

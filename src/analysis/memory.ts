@@ -1,5 +1,5 @@
 import type { Model } from '../ir/model.ts';
-import type { ArenaProblem, ArenaSolution } from './arena.ts';
+import type { ArenaProblem, ArenaSolution } from './arenaProblem.ts';
 import { liveBytes, planArena } from './arena.ts';
 import type { Block } from './lifetimes.ts';
 import { layOut } from './lifetimes.ts';

@@ -1,6 +1,6 @@
 import type { Model, ValueId } from '../ir/model.ts';
 import { decodeNumbers } from '../ir/numbers.ts';
-import type { ArenaProblem, ArenaSolution } from './arena.ts';
+import type { ArenaProblem, ArenaSolution } from './arenaProblem.ts';
 import { liveBytes, planArena } from './arena.ts';
 import type { Block } from './lifetimes.ts';
 

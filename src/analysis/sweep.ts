@@ -1,4 +1,4 @@
-import type { ArenaProblem, ArenaSolution } from './arena.ts';
+import type { ArenaProblem, ArenaSolution } from './arenaProblem.ts';
 
 /** Gaps looked at before a block is put on top instead. */
 const mostGaps = 512;

@@ -1,30 +1,5 @@
-import type { Bytes } from './bytes.ts';
-import type { Graph, Node } from './model.ts';
+import type { Attribute, Graph, Node } from './model.ts';
 import type { Tensor } from './tensor.ts';
-import type { ValueType } from './types.ts';
-
-/**
- * An attribute of a node. Integers are numbers where they are safe and bigints beyond. `enum` and `bool` occur in
- * TFLite option tables only; `ref` is an ONNX function's reference to its caller's attribute.
- */
-export type Attribute =
-  | { readonly kind: 'int'; readonly value: number | bigint }
-  | { readonly kind: 'float'; readonly value: number }
-  | { readonly kind: 'bool'; readonly value: boolean }
-  | { readonly kind: 'enum'; readonly value: number; readonly name: string }
-  | { readonly kind: 'string'; readonly value: Uint8Array }
-  | { readonly kind: 'bytes'; readonly value: Bytes }
-  | { readonly kind: 'tensor'; readonly value: Tensor }
-  | { readonly kind: 'graph'; readonly value: Graph }
-  | { readonly kind: 'type'; readonly value: ValueType }
-  | { readonly kind: 'ints'; readonly value: readonly (number | bigint)[] }
-  | { readonly kind: 'floats'; readonly value: readonly number[] }
-  | { readonly kind: 'strings'; readonly value: readonly Uint8Array[] }
-  | { readonly kind: 'tensors'; readonly value: readonly Tensor[] }
-  | { readonly kind: 'graphs'; readonly value: readonly Graph[] }
-  | { readonly kind: 'types'; readonly value: readonly ValueType[] }
-  | { readonly kind: 'ref'; readonly value: string }
-  | { readonly kind: 'opaque'; readonly value: object };
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();

@@ -1,6 +1,5 @@
-import type { Attribute } from './attribute.ts';
+import type { Attribute, Graph, Model, Node, NodeId, Quantization, Value, ValueId } from './model.ts';
 import { bodiesOf } from './attribute.ts';
-import type { Graph, Model, Node, NodeId, Quantization, Value, ValueId } from './model.ts';
 import type { Tensor } from './tensor.ts';
 import { tensorType } from './types.ts';
 import { capturesOf, graphsOf, indexOf } from './walk.ts';

@@ -1,7 +1,6 @@
-import type { Attribute } from '../../src/ir/attribute.ts';
+import type { Attribute, Node, OnnxModel, Value } from '../../src/ir/model.ts';
 import { attr } from '../../src/ir/attribute.ts';
 import { missingBytes } from '../../src/ir/bytes.ts';
-import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
 import { intTensor } from '../../src/ir/numbers.ts';
 import { tensorType } from '../../src/ir/types.ts';
 

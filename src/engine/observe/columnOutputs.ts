@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { floatTensor, intTensor } from '../../ir/numbers.ts';
 import { tensorType } from '../../ir/types.ts';

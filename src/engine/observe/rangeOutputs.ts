@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { intTensor, readFloats } from '../../ir/numbers.ts';
 import { tensorType } from '../../ir/types.ts';

@@ -1,8 +1,7 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, FunctionDef, Graph, Node, OnnxModel, Value } from '../../ir/model.ts';
 import type { Bytes } from '../../ir/bytes.ts';
 import type { Damage } from '../../ir/errors.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { FunctionDef, Graph, Node, OnnxModel, Value } from '../../ir/model.ts';
 import type { Leftover } from './origin.ts';
 import { setOrigin } from './origin.ts';
 import { readAttribute } from './readAttribute.ts';

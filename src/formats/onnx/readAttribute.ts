@@ -1,5 +1,4 @@
-import type { Attribute } from '../../ir/attribute.ts';
-import type { Graph } from '../../ir/model.ts';
+import type { Attribute, Graph } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { ValueType } from '../../ir/types.ts';
 import { tensorType } from '../../ir/types.ts';

@@ -1,8 +1,7 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, NodeId, Value, ValueId } from '../../ir/model.ts';
 import type { Bytes } from '../../ir/bytes.ts';
 import type { Damage } from '../../ir/errors.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { Graph, Node, NodeId, Value, ValueId } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { tensorType } from '../../ir/types.ts';
 import type { ValueType } from '../../ir/types.ts';

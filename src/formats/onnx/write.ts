@@ -1,9 +1,8 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, FunctionDef, Graph, Node, OnnxModel, Value } from '../../ir/model.ts';
 import type { Bytes } from '../../ir/bytes.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { byteSize } from '../../ir/dtype.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { FunctionDef, Graph, Node, OnnxModel, Value } from '../../ir/model.ts';
 import { sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { ValueType } from '../../ir/types.ts';

@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node } from '../../ir/model.ts';
 import type { Bytes } from '../../ir/bytes.ts';
 import { readFlexMap } from '../../ir/flexMap.ts';
-import type { Node } from '../../ir/model.ts';
 import { formatBytes, formatFloat, formatTensor, formatType, identifier, quoteBytes } from './tokens.ts';
 
 /** Lists longer than this are cut; the count says how much is missing. */

@@ -1,6 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import type { DType } from '../../ir/dtype.ts';
-import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import type { ValueType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { formatAttribute } from './attributes.ts';

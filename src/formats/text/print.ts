@@ -1,5 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
 import type {
+  Attribute,
   FunctionDef,
   Graph,
   Model,

@@ -4,8 +4,7 @@ import type { DType } from '../../ir/dtype.ts';
 import { bitsOf } from '../../ir/dtype.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import type { TensorExtra } from './extra.ts';
-import type { TensorSource } from './read-tensor.ts';
+import type { TensorExtra, TensorSource } from './extra.ts';
 import { blobOf, choiceOf, integersOf, rowsOf, scalarOf, type Row } from './row.ts';
 
 /**

@@ -103,3 +103,11 @@ export const quantizationDetails = (quantization: Quantization) =>
 
 /** Slot of each buffer content that was read, whichever tensors now use it. */
 export const slotOfData = new WeakMap<Bytes, BufferSlot>();
+
+/** What reading tensors needs of the rest of the model. */
+export interface TensorSource {
+  readonly slots: readonly BufferSlot[];
+  readonly usesHasRank: boolean;
+  readonly externalBuffers: ReadonlyMap<number, { readonly length: number; readonly group: string }>;
+  readonly report: Report;
+}

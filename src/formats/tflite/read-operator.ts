@@ -1,6 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node, Value, ValueId } from '../../ir/model.ts';
 import type { Bytes } from '../../ir/bytes.ts';
-import type { Node, Value, ValueId } from '../../ir/model.ts';
 import type { NodeExtra, Report } from './extra.ts';
 import type { Names } from './names.ts';
 import { builtinOperators, customCode } from './opcodes.ts';

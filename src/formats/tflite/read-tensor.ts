@@ -1,22 +1,14 @@
+import type { TensorSource, BufferSlot, QuantizationDetails, ValueExtra } from './extra.ts';
 import { byteSize } from '../../ir/dtype.ts';
 import type { Quantization, Value, ValueId } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { TensorType } from '../../ir/types.ts';
 import { tensorType } from '../../ir/types.ts';
 import { missingBytes, memoryBytes } from '../../ir/bytes.ts';
-import type { BufferSlot, Report, QuantizationDetails, ValueExtra } from './extra.ts';
 import { choiceOf, floatsOf, integersOf, rowOf, scalarOf, textOf, type Row } from './row.ts';
 import { densify, readStrings } from './constants.ts';
 import { Names } from './names.ts';
 import { dtypeOf } from './types.ts';
-
-/** What reading tensors needs of the rest of the model. */
-export interface TensorSource {
-  readonly slots: readonly BufferSlot[];
-  readonly usesHasRank: boolean;
-  readonly externalBuffers: ReadonlyMap<number, { readonly length: number; readonly group: string }>;
-  readonly report: Report;
-}
 
 /** The tensors of one subgraph as values in their stored order, under unique ids. */
 export function readTensors(

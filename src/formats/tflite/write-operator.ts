@@ -1,6 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node, TfliteModel, ValueId } from '../../ir/model.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { Node, TfliteModel, ValueId } from '../../ir/model.ts';
 import { nodeExtra } from './extra.ts';
 import { builtinCode, customCode, optionsTableOf } from './opcodes.ts';
 import { operatorCode } from './read-operator.ts';

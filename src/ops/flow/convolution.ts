@@ -1,6 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node, ValueId } from '../../ir/model.ts';
 import { attr, intAttribute } from '../../ir/attribute.ts';
-import type { Node, ValueId } from '../../ir/model.ts';
 import type { AxisOfValue, ChannelFlow, FlowContext, RefitContext } from './flow.ts';
 import { at, holdNode, optional, outputsOf } from './flow.ts';
 

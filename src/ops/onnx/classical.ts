@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node } from '../../ir/model.ts';
 import { intAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
-import type { Node } from '../../ir/model.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { combine, productOf } from '../dims.ts';
 import { known, tensorTypeOf } from '../known.ts';

@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node } from '../../ir/model.ts';
 import { intsAttribute } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
-import type { Node } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, tensorType } from '../../ir/types.ts';

@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { attr, bodiesOf, intAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';

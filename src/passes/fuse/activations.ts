@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, ValueId } from '../../ir/model.ts';
 import { intAttribute } from '../../ir/attribute.ts';
 import type { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Node, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { soleReader } from '../support/graph.ts';
 

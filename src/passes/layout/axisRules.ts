@@ -1,6 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node, ValueId } from '../../ir/model.ts';
 import { attr, intAttribute, intsAttribute } from '../../ir/attribute.ts';
-import type { Node, ValueId } from '../../ir/model.ts';
 import { intTensor, readIntegers } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { opsetOf } from '../support/graph.ts';

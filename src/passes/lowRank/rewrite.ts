@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Model, Node, Value, ValueId } from '../../ir/model.ts';
 import { attr, floatAttribute } from '../../ir/attribute.ts';
 import type { GraphEditor } from '../../ir/edit.ts';
-import type { Model, Node, Value, ValueId } from '../../ir/model.ts';
 import { floatTensor, readFloats } from '../../ir/numbers.ts';
 import { tensorType } from '../../ir/types.ts';
 import { readableConstant } from '../support/constants.ts';

@@ -1,8 +1,7 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { attr, floatAttribute, intAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { floatTensor, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';

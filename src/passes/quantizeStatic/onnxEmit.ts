@@ -1,9 +1,8 @@
 import type { TargetRules } from '../../devices/targets/target.ts';
 import { operatorRule } from '../../devices/targets/target.ts';
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { attr, floatAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { floatTensor, intTensor, readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';

@@ -1,6 +1,6 @@
 import type { Model, NodeId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
-import type { Repaired } from './repair.ts';
+import type { Repaired } from './repaired.ts';
 
 /** The schema's `force_align` for the data of buffers. */
 const alignment = 16;

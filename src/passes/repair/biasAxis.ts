@@ -1,7 +1,7 @@
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Model, NodeId, Value } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
-import type { Repaired } from './repair.ts';
+import type { Repaired } from './repaired.ts';
 
 /**
  * A tensor of one dimension that is quantized along another: every runtime since 2020 refuses it, though an old text of

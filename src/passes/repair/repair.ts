@@ -1,3 +1,4 @@
+import type { Repaired } from './repaired.ts';
 import type { Model, NodeId } from '../../ir/model.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { readOptions } from '../support/options.ts';
@@ -5,13 +6,6 @@ import { alignBuffers } from './align.ts';
 import { fixBiasAxes } from './biasAxis.ts';
 import { restamp } from './versions.ts';
 import { centreWeights } from './zeroPoints.ts';
-
-/** What one repair did; `undefined` when there was nothing to do. */
-export interface Repaired {
-  readonly model: Model;
-  readonly changed: readonly NodeId[];
-  readonly notes: readonly string[];
-}
 
 /** Mends what converters and writers get wrong, without touching a number that the model computes. */
 export const repair: Pass = {

@@ -4,7 +4,7 @@ import { graphsOf } from '../../ir/walk.ts';
 import { definedIn, newestOpset } from '../../ops/onnx/versions.ts';
 import { sameDomain } from '../../ops/registry.ts';
 import { opsetOf } from '../support/graph.ts';
-import type { Repaired } from './repair.ts';
+import type { Repaired } from './repaired.ts';
 
 /** The IR version that brought an element type (onnx/docs/Versioning.md and the release notes). */
 const typesSince: Partial<Record<DType, number>> = {

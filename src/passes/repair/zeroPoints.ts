@@ -5,7 +5,7 @@ import { numberTensor, readIntegers, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
-import type { Repaired } from './repair.ts';
+import type { Repaired } from './repaired.ts';
 
 /**
  * Signed weights whose zero point is not 0: the TFLite specification forbids them, and runtimes that take them disagree on

@@ -1,6 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Model, Node, Value, ValueId } from '../../ir/model.ts';
 import type { GraphEditor } from '../../ir/edit.ts';
-import type { Graph, Model, Node, Value, ValueId } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';

@@ -1,7 +1,6 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Graph, Node, ValueId } from '../../ir/model.ts';
 import type { Bytes } from '../../ir/bytes.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
-import type { Graph, Node, ValueId } from '../../ir/model.ts';
 import { byteSize } from '../../ir/dtype.ts';
 import { floatTensor, intTensor, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';

@@ -1,4 +1,4 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import {
   attr,
   bodiesOf,
@@ -8,7 +8,6 @@ import {
   stringAttribute,
 } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { floatTensor, intTensor } from '../../ir/numbers.ts';
 import { isBuiltin } from './constants.ts';

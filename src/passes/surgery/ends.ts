@@ -1,6 +1,5 @@
-import type { Attribute } from '../../ir/attribute.ts';
+import type { Attribute, Model, Node, Quantization, Value, ValueId } from '../../ir/model.ts';
 import { GraphEditor } from '../../ir/edit.ts';
-import type { Model, Node, Quantization, Value, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { ValueType } from '../../ir/types.ts';

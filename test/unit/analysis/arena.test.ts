@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ArenaProblem, ArenaSolution } from '../../../src/analysis/arena.ts';
+import type { ArenaProblem, ArenaSolution } from '../../../src/analysis/arenaProblem.ts';
 import { liveBytes, planArena } from '../../../src/analysis/arena.ts';
 import { generator } from './random.ts';
 

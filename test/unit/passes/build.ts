@@ -1,16 +1,12 @@
-import type { Attribute } from '../../../src/ir/attribute.ts';
+import type { Attribute, Graph, Node, OnnxModel, Value, Model } from '../../../src/ir/model.ts';
 import { attr } from '../../../src/ir/attribute.ts';
 import type { DType } from '../../../src/ir/dtype.ts';
-import type { Graph, Node, OnnxModel, Value } from '../../../src/ir/model.ts';
 import { floatTensor, intTensor } from '../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
 import type { Dim } from '../../../src/ir/types.ts';
 import { tensorType } from '../../../src/ir/types.ts';
-import type { PassContext, PassResult } from '../../../src/passes/pass.ts';
+import type { PassContext, PassResult, OptionValues, Calibrator } from '../../../src/passes/pass.ts';
 import { passById } from '../../../src/passes/registry.ts';
-import type { OptionValues } from '../../../src/passes/pass.ts';
-import type { Calibrator } from '../../../src/passes/pass.ts';
-import type { Model } from '../../../src/ir/model.ts';
 import { random } from './runtime.ts';
 
 type Plain = number | string | readonly number[] | Tensor | Graph | Attribute;

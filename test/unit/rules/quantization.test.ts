@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Attribute } from '../../../src/ir/attribute.ts';
-import type { Quantization } from '../../../src/ir/model.ts';
+import type { Attribute, Quantization } from '../../../src/ir/model.ts';
 import { device, of } from './check.ts';
 import { onnx, perChannel, perTensor, scalar, tensor, tflite } from './small.ts';
 

@@ -1,8 +1,15 @@
-import type { Attribute } from '../../../src/ir/attribute.ts';
+import type {
+  Attribute,
+  Graph,
+  Node,
+  OnnxModel,
+  Quantization,
+  TfliteModel,
+  Value,
+} from '../../../src/ir/model.ts';
 import { memoryBytes } from '../../../src/ir/bytes.ts';
 import type { DType } from '../../../src/ir/dtype.ts';
 import { byteSize } from '../../../src/ir/dtype.ts';
-import type { Graph, Node, OnnxModel, Quantization, TfliteModel, Value } from '../../../src/ir/model.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
 import { tensorType } from '../../../src/ir/types.ts';
 import type { Shape } from '../../../src/ir/types.ts';

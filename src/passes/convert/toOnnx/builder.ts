@@ -1,7 +1,6 @@
-import type { Attribute } from '../../../ir/attribute.ts';
+import type { Attribute, Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
 import { attr } from '../../../ir/attribute.ts';
 import type { DType } from '../../../ir/dtype.ts';
-import type { Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
 import { dataTypeNumber } from '../../../formats/onnx/dataTypes.ts';
 import { floatTensor, intTensor } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';

@@ -1,8 +1,7 @@
-import type { Attribute } from '../../../ir/attribute.ts';
+import type { Attribute, Graph, Node, Quantization, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
 import { attr } from '../../../ir/attribute.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { KerfError } from '../../../ir/errors.ts';
-import type { Graph, Node, Quantization, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
 import { floatTensor, intTensor } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';
 import { tensorType } from '../../../ir/types.ts';

@@ -1,7 +1,6 @@
-import type { Attribute } from '../../../../src/ir/attribute.ts';
+import type { Attribute, Graph, Node, OnnxModel, Value, ValueId } from '../../../../src/ir/model.ts';
 import { attr } from '../../../../src/ir/attribute.ts';
 import type { DType } from '../../../../src/ir/dtype.ts';
-import type { Graph, Node, OnnxModel, Value, ValueId } from '../../../../src/ir/model.ts';
 import { numberTensor } from '../../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../../src/ir/tensor.ts';
 import type { Shape } from '../../../../src/ir/types.ts';

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeModelFile } from '../../../../src/formats/io/models.ts';
-import type { Attribute } from '../../../../src/ir/attribute.ts';
+import type { Attribute, Quantization, TfliteModel, Value } from '../../../../src/ir/model.ts';
 import { attr } from '../../../../src/ir/attribute.ts';
-import type { Quantization, TfliteModel, Value } from '../../../../src/ir/model.ts';
 import { floatTensor, numberTensor } from '../../../../src/ir/numbers.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Attribute } from '../../../../src/ir/attribute.ts';
+import type { Attribute, Node, TfliteModel, Value } from '../../../../src/ir/model.ts';
 import { attr } from '../../../../src/ir/attribute.ts';
 import type { DType } from '../../../../src/ir/dtype.ts';
-import type { Node, TfliteModel, Value } from '../../../../src/ir/model.ts';
 import { decodeNumbers, encodeNumbers, floatTensor, intTensor } from '../../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../../src/ir/tensor.ts';
 import { tensorType } from '../../../../src/ir/types.ts';

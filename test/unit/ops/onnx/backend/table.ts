@@ -1,8 +1,7 @@
-import type { Attribute } from '../../../../../src/ir/attribute.ts';
+import type { Attribute, Node, OnnxModel, Value } from '../../../../../src/ir/model.ts';
 import { memoryBytes } from '../../../../../src/ir/bytes.ts';
 import type { DType } from '../../../../../src/ir/dtype.ts';
 import { byteSize, isFloat } from '../../../../../src/ir/dtype.ts';
-import type { Node, OnnxModel, Value } from '../../../../../src/ir/model.ts';
 import { decodeNumbers, numberTensor, sizeOf } from '../../../../../src/ir/numbers.ts';
 import type { TensorType, ValueType } from '../../../../../src/ir/types.ts';
 import { tensorType } from '../../../../../src/ir/types.ts';
