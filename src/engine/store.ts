@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { encodeModel } from '../formats/encode.ts';
+import type { FileBytes } from '../formats/io/files.ts';
 import { readModelFile, writeModelFile } from '../formats/io/models.ts';
 import type { Damage } from '../ir/errors.ts';
 import { KerfError } from '../ir/errors.ts';
@@ -33,6 +34,14 @@ function identityOf(file: string): string {
   }
 }
 
+/** A file that holds a value. */
+interface KnownFile {
+  readonly path: string;
+  readonly fileBytes: number;
+  /** Where the value was read from; absent when the file was written from it. */
+  readonly bytes?: FileBytes;
+}
+
 /** Values kept although nobody holds them, so that undo and redo are look-ups. */
 const keptUnheld = 32;
 
@@ -42,7 +51,7 @@ const keptUnheld = 32;
  */
 export class ModelStore {
   readonly #held = new Map<Handle, { value: Held; holders: number }>();
-  readonly #files = new Map<Handle, { path: string; fileBytes: number }>();
+  readonly #files = new Map<Handle, KnownFile>();
   #folder: string | undefined;
 
   /** The handle of a file's model after some steps. */
@@ -58,9 +67,30 @@ export class ModelStore {
     const handle = this.handleOf(file, []);
     const known = this.find(handle);
     if (known !== undefined) return known;
-    const { model, damage, fileBytes } = readModelFile(file);
-    this.#files.set(handle, { path: file, fileBytes });
+    const twin = this.#underAnotherName(file);
+    if (twin !== undefined) {
+      this.#files.set(handle, { ...twin.file, path: file });
+      return this.add({ ...twin.held, handle, path: file });
+    }
+    const { model, damage, fileBytes, file: bytes } = readModelFile(file);
+    this.#files.set(handle, { path: file, fileBytes, bytes });
     return this.add({ handle, model, damage, path: file, steps: [], changed: [], notes: [] });
+  }
+
+  /**
+   * The value of the same file under another name: editors put the original aside before the first edit, by a link.
+   * What is known of the model then stays known.
+   */
+  #underAnotherName(file: string): { held: Held; file: KnownFile } | undefined {
+    for (const { value: held } of this.#held.values()) {
+      const known = this.#files.get(held.handle);
+      if (known?.bytes === undefined || held.steps.length > 0) continue;
+      // External data is looked for beside the model.
+      const alone = known.fileBytes === known.bytes.length && held.damage.length === 0;
+      const beside = path.dirname(path.resolve(known.path)) === path.dirname(path.resolve(file));
+      if ((alone || beside) && known.bytes.alsoAt(file)) return { held, file: known };
+    }
+    return undefined;
   }
 
   find(handle: Handle): Held | undefined {

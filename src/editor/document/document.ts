@@ -1,14 +1,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type {
-  ApplyReport,
-  CallOptions,
-  Handle,
-  InspectReport,
-  Opened,
-  Params,
-  Result,
-} from '../../engine/protocol.ts';
+import type { CallOptions, Handle, Opened, Params, Result } from '../../engine/protocol.ts';
+import type { ApplyReport, InspectReport } from '../../engine/answers.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Dialect } from '../../ir/model.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
@@ -222,7 +215,10 @@ export class ModelDocument implements vscode.CustomDocument {
     const { path } = this.#source;
     const standsOnFile = this.#journal.origins.some((origin) => origin.path === path);
     if (!standsOnFile || this.changedOnDisk()) return;
-    const { fileBytes } = await this.#context.engine.call('inspect', { handle: await this.original() });
+    const { fileBytes } =
+      this.steps.length === 0
+        ? await this.inspection()
+        : await this.#context.engine.call('inspect', { handle: await this.original() });
     const kept = await this.#kept.keep(path, { copy, external: fileBytes !== stampOf(path)?.size });
     if (kept === undefined) return;
     this.#journal = moveOrigin(this.#journal, path, kept);
@@ -303,7 +299,7 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** Called by VS Code when the last editor closed; the store decides whether somebody else still needs it. */
   dispose(): void {
-    this.#context.released(this);
+    this.#context.released();
   }
 
   /** Edits went away with the editor: whoever still looks sees the file. */

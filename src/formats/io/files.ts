@@ -11,10 +11,12 @@ const idleCloseMs = 1000;
 
 /**
  * One file, read by position. The descriptor is opened on demand and closed when idle, so that other programs are not
- * locked out; a file that was replaced meanwhile is refused rather than misread.
+ * locked out; a file that was replaced meanwhile is read under another name it is known by, or refused rather than
+ * misread.
  */
 class OpenFile {
-  readonly path: string;
+  /** Names of the file; the one that was right last comes first. */
+  #names: readonly string[];
   readonly size: number;
   readonly stamp: string;
   #fd: number | undefined;
@@ -23,11 +25,23 @@ class OpenFile {
   #pageStart = 0;
 
   constructor(file: string) {
-    this.path = file;
+    this.#names = [file];
     const stat = attempt(file, () => fs.statSync(file));
     if (!stat.isFile()) throw new KerfError('io', 'not a regular file', { file });
     this.size = stat.size;
     this.stamp = stampOf(stat);
+  }
+
+  get path(): string {
+    return this.#names[0]!;
+  }
+
+  /** Another name of this very file, by which it is found when the first one is given to another file; else false. */
+  alsoAt(name: string): boolean {
+    const stat = fs.statSync(name, { throwIfNoEntry: false });
+    if (stat === undefined || stampOf(stat) !== this.stamp) return false;
+    if (!this.#names.includes(name)) this.#names = [...this.#names, name];
+    return true;
   }
 
   read(position: number, length: number): Uint8Array {
@@ -64,15 +78,17 @@ class OpenFile {
   #open(): number {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#close(), idleCloseMs).unref();
-    if (this.#fd === undefined) {
-      const fd = attempt(this.path, () => fs.openSync(this.path, 'r'));
-      if (stampOf(fs.fstatSync(fd)) !== this.stamp) {
-        fs.closeSync(fd);
-        throw new KerfError('io', 'the file has changed on disk since it was opened', { file: this.path });
-      }
-      this.#fd = fd;
-    }
+    this.#fd ??= this.#openByName();
     return this.#fd;
+  }
+
+  #openByName(): number {
+    const right = this.#names.find((name) => this.alsoAt(name)) ?? this.path;
+    this.#names = [right, ...this.#names.filter((name) => name !== right)];
+    const fd = attempt(this.path, () => fs.openSync(this.path, 'r'));
+    if (stampOf(fs.fstatSync(fd)) === this.stamp) return fd;
+    fs.closeSync(fd);
+    throw new KerfError('io', 'the file has changed on disk since it was opened', { file: this.path });
   }
 
   #close(): void {
@@ -83,7 +99,7 @@ class OpenFile {
 }
 
 function stampOf(stat: fs.Stats): string {
-  return `${stat.ino}:${stat.size}:${stat.mtimeMs}`;
+  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}`;
 }
 
 /** A range of a file. */
@@ -105,6 +121,11 @@ export class FileBytes implements Bytes {
   /** Tells the file from one that replaces it later. */
   get stamp(): string {
     return this.#file.stamp;
+  }
+
+  /** Whether `name` leads to this very file; it is read there when its path has gone to another one. */
+  alsoAt(name: string): boolean {
+    return this.#file.alsoAt(name);
   }
 
   read(offset = 0, length = this.length - offset): Uint8Array {

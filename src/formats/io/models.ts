@@ -19,6 +19,8 @@ export interface ReadModel {
   readonly damage: readonly Damage[];
   /** The model file and its external data files. */
   readonly fileBytes: number;
+  /** The model file itself. */
+  readonly file: FileBytes;
 }
 
 /** A protocol buffer cannot be longer (protobuf encoding specification). */
@@ -34,10 +36,11 @@ const smallestExternal = 1024;
 export function readModelFile(file: string): ReadModel {
   const bytes = openFile(file);
   try {
-    if (sniff(bytes) === 'tflite') return { ...readTflite(bytes), fileBytes: bytes.length };
+    if (sniff(bytes) === 'tflite') return { ...readTflite(bytes), fileBytes: bytes.length, file: bytes };
     const external = new ExternalFiles(path.dirname(file));
     const { model, damage } = readOnnx(bytes, external.resolve);
-    return { model, damage: [...damage, ...external.damage], fileBytes: bytes.length + external.bytes };
+    const fileBytes = bytes.length + external.bytes;
+    return { model, damage: [...damage, ...external.damage], fileBytes, file: bytes };
   } catch (error) {
     if (!KerfError.is(error) || error.file !== undefined) throw error;
     throw new KerfError(error.reason, error.message, { file, ...(error.place && { place: error.place }) });
