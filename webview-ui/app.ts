@@ -1,8 +1,9 @@
+import type { LoadedGraph, Selection } from './loadedGraph.ts';
+import { loadedGraph } from './loadedGraph.ts';
 import type { DocumentState, PageMethod, PageParams, PageResult, Tab } from '../src/editor/page/protocol.ts';
-import type { GraphView } from '../src/engine/view.ts';
 import type { Host } from './host.ts';
 import type { Change, Comparison } from './compare/comparison.ts';
-import { type Loaded, type Resource, resource, settledOnce } from './resource.ts';
+import { type Resource, resource, settledOnce } from './resource.ts';
 import { markFindings } from './marks.ts';
 import { type Signal, signal } from './signal.ts';
 import { type ViewState, readViewState } from './viewState.ts';
@@ -15,24 +16,6 @@ export interface Job {
   readonly fraction: number;
   readonly message: string;
   readonly cancel: (() => void) | undefined;
-}
-
-/** One thing selected everywhere: a layer by id, or a folded group by key. */
-export type Selection =
-  | { readonly kind: 'layer'; readonly id: string }
-  | { readonly kind: 'group'; readonly key: string }
-  | undefined;
-
-/** Layer ids to node indexes, worked out once per graph. */
-export interface LoadedGraph {
-  readonly view: GraphView;
-  readonly indexOf: ReadonlyMap<string, number>;
-}
-
-/** A layer's id in the model; in the view it may have several, one for each run of its body. */
-export function layerOf({ value }: Loaded<LoadedGraph>, id: string): string {
-  const index = value?.indexOf.get(id);
-  return index === undefined ? id : value!.view.strings[value!.view.layer[index]!]!;
 }
 
 export interface OverlayMakers {
@@ -174,12 +157,6 @@ export function createApp(host: Host): App {
     },
     say,
   };
-}
-
-export function loadedGraph(view: GraphView): LoadedGraph {
-  const indexOf = new Map<string, number>();
-  for (let v = 0; v < view.nodeCount; v++) indexOf.set(view.strings[view.id[v]!]!, v);
-  return { view, indexOf };
 }
 
 async function runJob<M extends PageMethod>(

@@ -1,5 +1,6 @@
 import type { Notice } from '../src/editor/page/protocol.ts';
-import { type App, layerOf } from './app.ts';
+import { type App } from './app.ts';
+import { layerOf } from './loadedGraph.ts';
 import { keepComparisonFresh, openComparison } from './compare/open.ts';
 import { createSideBySide } from './compare/sideBySide.ts';
 import { h } from './dom.ts';

@@ -1,5 +1,5 @@
 import type { Against, Tab } from '../src/editor/page/protocol.ts';
-import type { Selection } from './app.ts';
+import type { Selection } from './loadedGraph.ts';
 import type { Camera } from './graph/camera.ts';
 import { type Shown, nothingShown } from './graph/hiding.ts';
 import type { OverlayId } from './graph/overlay.ts';

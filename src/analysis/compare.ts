@@ -1,30 +1,15 @@
+import type { ChangeClass, Comparison } from './comparison.ts';
 import type { Attribute, Graph, Model, Node, Quantization, ValueId } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { ValueType } from '../ir/types.ts';
 import { formatShape } from '../ir/types.ts';
 import { analyse } from './analyse.ts';
 import { classifyAcross } from './compareAcross.ts';
-import type { GroupDifference } from './compareGroups.ts';
 import { groupDifferences } from './compareGroups.ts';
 import { typeText } from './cost.ts';
 import type { Matching } from './match.ts';
 import { matchGraphs, originOf } from './match.ts';
 import { matchAcross } from './matchAcross.ts';
-
-export type ChangeClass = 'op' | 'attribute' | 'shape' | 'type' | 'weights' | 'quantization' | 'wiring';
-
-/** Differences between two models, layer by layer of their main graphs. Layer ids, in execution order. */
-export interface Comparison {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly { readonly id: string; readonly classes: readonly ChangeClass[] }[];
-  readonly unchanged: number;
-  /** Layers that were matched although their ids differ: of `a`, of `b`. */
-  readonly renamed: readonly (readonly [string, string])[];
-  /** The same by groups of layers whose names share a path. */
-  readonly groups: readonly GroupDifference[];
-  readonly notCovered: readonly string[];
-}
 
 /** One side of a comparison. */
 interface Side {

@@ -7,7 +7,7 @@ import type { ValueType } from '../ir/types.ts';
 import { isStatic } from '../ir/types.ts';
 import { operatorOf } from '../ops/registry.ts';
 import { analyse } from './analyse.ts';
-import type { ChangeClass } from './compare.ts';
+import type { ChangeClass } from './comparison.ts';
 import { originOf } from './match.ts';
 
 /** One layer of a model of either format, with its weight as real numbers. */

@@ -1,20 +1,7 @@
+import type { GroupDifference, ChangeClass, Comparison } from './comparison.ts';
 import type { Model, NodeId } from '../ir/model.ts';
 import { analyse } from './analyse.ts';
-import type { ChangeClass, Comparison } from './compare.ts';
 import type { LayerCost } from './report.ts';
-
-/** Layers whose names share a path, on both sides. Amounts are of before and after; null where one is not known. */
-export interface GroupDifference {
-  readonly name: string;
-  readonly added: number;
-  readonly removed: number;
-  readonly changed: number;
-  readonly unchanged: number;
-  readonly classes: readonly ChangeClass[];
-  readonly params: readonly [number, number];
-  readonly weightBytes: readonly [number, number];
-  readonly macs: readonly [number | null, number | null];
-}
 
 /** More groups than this say no more than the layers do. */
 const mostGroups = 40;

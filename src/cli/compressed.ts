@@ -1,4 +1,5 @@
-import type { Handle, Headline, Shipped } from '../engine/protocol.ts';
+import type { Handle, Shipped } from '../engine/protocol.ts';
+import type { Headline } from '../engine/answers.ts';
 import { bytes, change } from './format.ts';
 import type { Session } from './session.ts';
 

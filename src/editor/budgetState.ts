@@ -1,4 +1,5 @@
-import type { EstimateReport, InspectReport } from '../engine/protocol.ts';
+import type { EstimateReport } from '../engine/protocol.ts';
+import type { InspectReport } from '../engine/answers.ts';
 import type { Budget } from '../rules/rule.ts';
 
 /** One limit of the budget with what the model uses of it; `used` is null when that is unknown. */

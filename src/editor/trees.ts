@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { LayerRow } from '../engine/protocol.ts';
+import type { LayerRow } from '../engine/answers.ts';
 import type { ActiveModel } from './activeModel.ts';
 import { viewIds } from './contributions.ts';
 import type { FindingsView } from './findings/findings.ts';

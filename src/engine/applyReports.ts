@@ -1,5 +1,5 @@
 import { KerfError } from '../ir/errors.ts';
-import type { ApplyReport } from './protocol.ts';
+import type { ApplyReport } from './answers.ts';
 
 /** One report for steps applied in a row: from before the first to after the last. */
 export function spanOf(reports: readonly ApplyReport[]): ApplyReport {

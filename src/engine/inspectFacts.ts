@@ -1,72 +1,12 @@
+import type { InspectFacts, QuantizationFacts, AlignmentFacts, MemoryFacts } from './answers.ts';
 import { executionOrder } from '../analysis/order.ts';
 import type { Analysis, MemoryPlan } from '../analysis/report.ts';
 import type { TensorLeftover } from '../formats/onnx/origin.ts';
-import type { Model, NodeId, ValueId } from '../ir/model.ts';
+import type { Model } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import { graphsOf } from '../ir/walk.ts';
 import { operatorOf } from '../ops/registry.ts';
 import { layerRow } from './nodeDetails.ts';
-import type { LayerRow } from './protocol.ts';
-
-/** What a file says of itself, and what its layout in memory and on disk is. */
-export interface InspectFacts {
-  /** ONNX only. */
-  readonly irVersion: number | null;
-  /** ONNX: version of every imported domain; the default one is ''. */
-  readonly opsets: Readonly<Record<string, number>>;
-  readonly metadata: readonly { readonly name: string; readonly value: string }[];
-  readonly signatures: readonly {
-    readonly key: string;
-    readonly inputs: readonly string[];
-    readonly outputs: readonly string[];
-  }[];
-  readonly quantization: QuantizationFacts;
-  readonly alignment: AlignmentFacts;
-  readonly memory: MemoryFacts | null;
-  /** Estimate for TensorFlow Lite Micro; null for other files. `flashBytes` is the file's, without the runtime's code. */
-  readonly micro: MicroFacts | null;
-  /** Layers inside bodies, called functions and subgraphs, for one run of each. */
-  readonly bodies: readonly {
-    readonly layer: NodeId;
-    readonly graph: string;
-    readonly layers: readonly LayerRow[];
-  }[];
-}
-
-export interface QuantizationFacts {
-  /** TFLite tensors with scales, and the operands of ONNX's quantizing operators. */
-  readonly perTensor: number;
-  readonly perChannel: number;
-  readonly blockwise: number;
-  readonly constantTypes: Readonly<Record<string, number>>;
-}
-
-export interface AlignmentFacts {
-  /** What the format asks for, in bytes: 16 for TFLite buffers, 4096 for external data of ONNX. */
-  readonly wanted: number;
-  readonly constants: number;
-  readonly misaligned: number;
-}
-
-export interface MemoryFacts {
-  readonly arenaBytes: number;
-  /** The largest sum of live bytes: no arena can be smaller. */
-  readonly lowerBoundBytes: number;
-  readonly peakStep: number;
-  readonly peakLayer: NodeId | null;
-  /** What is alive at the peak, the largest first. */
-  readonly atPeak: readonly { readonly value: ValueId; readonly bytes: number }[];
-  /** Live bytes at each step of the execution order. */
-  readonly timeline: readonly number[];
-}
-
-export interface MicroFacts {
-  readonly tensorBytes: number;
-  readonly persistentBytes: number;
-  readonly arenaBytes: number;
-  readonly alignment: number;
-  readonly flashBytes: number;
-}
 
 const longestText = 400;
 const mostAtPeak = 32;

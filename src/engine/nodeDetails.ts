@@ -7,7 +7,7 @@ import { graphsOf, indexOf } from '../ir/walk.ts';
 import { operatorOf } from '../ops/registry.ts';
 import type { Pass } from '../passes/pass.ts';
 import type { Finding } from '../rules/rule.ts';
-import type { LayerRow, NodeDetails, ValueDetails } from './protocol.ts';
+import type { LayerRow, NodeDetails, ValueDetails } from './answers.ts';
 
 /** A layer's costs as they go over the wire: unknown is null. */
 export function layerRow(layer: LayerCost): LayerRow {

@@ -1,5 +1,5 @@
-import type { GroupDifference } from '../analysis/compareGroups.ts';
-import type { LayerCost, MemoryPlan, Unresolved } from '../analysis/report.ts';
+import type { InspectReport, ApplyReport, DiffReport, NodeDetails } from './answers.ts';
+import type { LayerCost, MemoryPlan } from '../analysis/report.ts';
 import type { TensorStatistics } from '../analysis/statistics.ts';
 import type { EstimateReport, Fit, LayerEstimate } from '../devices/estimate.ts';
 import type { WeightStatistics } from '../analysis/weightSurvey.ts';
@@ -16,7 +16,6 @@ import type { Budget, Finding, Fix, Rule, Severity } from '../rules/rule.ts';
 import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
 import type { SpeedReport } from '../runtime/speed.ts';
 import type { AuditReport, AuditRow } from './audit/report.ts';
-import type { InspectFacts } from './inspectFacts.ts';
 import type { Shipped } from './shipping/shipped.ts';
 import type { GraphView } from './view.ts';
 import type { ChannelMap, LayerSparsity, TensorPage } from './weights/reports.ts';
@@ -68,88 +67,6 @@ export interface Opened {
   readonly damage: readonly Damage[];
 }
 
-export interface TensorSummary {
-  readonly name: string;
-  /** "float32[1×3×32×32]" or "unknown". */
-  readonly type: string;
-  /** Free dimensions are their symbol's name or null. */
-  readonly shape: readonly (number | string | null)[] | null;
-  readonly dtype: string;
-}
-
-/** `inspect`: numbers that are unknown are null, never 0. */
-export interface InspectReport extends InspectFacts {
-  readonly format: Dialect;
-  readonly producer: string;
-  /** ONNX: version of the default domain, null when the model imports none. TFLite: the schema version. */
-  readonly opset: number | null;
-  readonly fileBytes: number;
-  readonly weightBytes: number;
-  readonly params: number;
-  readonly macs: number | null;
-  readonly flops: number | null;
-  readonly peakActivationBytes: number | null;
-  /** Share of weight elements that are exactly zero; null when weights were not read. */
-  readonly sparsity: number | null;
-  readonly unresolved: readonly Unresolved[];
-  readonly freeDimensions: readonly string[];
-  readonly inputs: readonly TensorSummary[];
-  readonly outputs: readonly TensorSummary[];
-  readonly layers: readonly LayerRow[];
-  readonly damage: readonly Damage[];
-}
-
-export interface LayerRow {
-  readonly id: string;
-  readonly name: string;
-  readonly op: string;
-  readonly params: number;
-  readonly macs: number | null;
-  readonly flops: number | null;
-  readonly weightBytes: number;
-  readonly activationBytes: number | null;
-  readonly outputShapes: readonly string[];
-}
-
-export interface Headline {
-  readonly fileBytes: number;
-  readonly params: number;
-  readonly macs: number | null;
-}
-
-export interface ApplyReport {
-  readonly before: Headline;
-  readonly after: Headline;
-  readonly changed: readonly string[];
-  readonly notes: readonly string[];
-  readonly seconds: number;
-}
-
-export interface DiffReport {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly {
-    readonly id: string;
-    readonly classes: readonly (
-      | 'op'
-      | 'attribute'
-      | 'shape'
-      | 'type'
-      | 'weights'
-      | 'quantization'
-      | 'wiring'
-    )[];
-  }[];
-  readonly unchanged: number;
-  /** Layers that were matched although their ids differ: before, after. */
-  readonly renamed: readonly (readonly [string, string])[];
-  /** By groups of layers whose names share a path. */
-  readonly groups: readonly GroupDifference[];
-  readonly before: Headline;
-  readonly after: Headline;
-  readonly notCovered: readonly string[];
-}
-
 /** What a team agreed on, for the findings of one model; `file` is the model's name as suppressions have it. */
 export interface Checks extends CheckConfig {
   readonly file: string;
@@ -160,35 +77,6 @@ export type PassInfo = Omit<Pass, 'run' | 'appliesTo'>;
 
 /** The declaration of a rule, without what runs it. */
 export type RuleInfo = Omit<Rule, 'check'>;
-
-export interface NodeDetails {
-  readonly id: string;
-  readonly name: string;
-  readonly op: string;
-  readonly domain: string;
-  /** Number of the graph that holds the layer, for `tensor` and its kin; 0 is the main graph. */
-  readonly graph: number;
-  readonly cost: LayerRow & { readonly formula: string; readonly inputBytes: number | null };
-  readonly attributes: readonly { readonly name: string; readonly value: string }[];
-  readonly inputs: readonly ValueDetails[];
-  readonly outputs: readonly ValueDetails[];
-  /** Ids of passes that can work on this layer alone. */
-  readonly passes: readonly string[];
-  readonly findings: readonly Finding[];
-}
-
-export interface ValueDetails {
-  readonly name: string;
-  /** The value's id in its graph, for `tensor`. */
-  readonly value: string;
-  readonly role: string;
-  readonly type: string;
-  readonly constant: boolean;
-  readonly bytes: number | null;
-  readonly quantization: string | null;
-  /** Layers at the other end. */
-  readonly peers: readonly string[];
-}
 
 export interface BenchOptions {
   readonly runs?: number;

@@ -1,5 +1,5 @@
 import { targetRefusals } from '../devices/targets/refusal.ts';
-import type { TargetRefusal } from '../devices/targets/refusal.ts';
+import type { TargetRefusal } from '../devices/targets/subject.ts';
 import { targetOfDevice } from '../devices/targets/registry.ts';
 import type { TargetRules } from '../devices/targets/target.ts';
 import { againstFloat, computesInFloat } from '../devices/targets/target.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { ApplyReport } from '../../src/engine/protocol.ts';
+import type { ApplyReport } from '../../src/engine/answers.ts';
 import {
   closeEverything,
   eventually,

@@ -1,6 +1,7 @@
 import type { Against, OtherModel } from '../../src/editor/page/protocol.ts';
-import type { DiffReport } from '../../src/engine/protocol.ts';
-import { type LoadedGraph, loadedGraph } from '../app.ts';
+import type { DiffReport } from '../../src/engine/answers.ts';
+import type { LoadedGraph } from '../loadedGraph.ts';
+import { loadedGraph } from '../loadedGraph.ts';
 
 /** How a layer differs from its counterpart; `undefined` elsewhere means that it does not. */
 export type Change = 'added' | 'changed' | 'removed';

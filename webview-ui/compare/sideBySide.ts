@@ -1,4 +1,5 @@
-import { type App, type Selection } from '../app.ts';
+import { type App } from '../app.ts';
+import type { Selection } from '../loadedGraph.ts';
 import { h } from '../dom.ts';
 import type { Folding } from '../graph/graphModel.ts';
 import { type GraphPane, createGraphPane } from '../graph/graphPane.ts';

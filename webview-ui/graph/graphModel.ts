@@ -1,4 +1,5 @@
-import type { App, LoadedGraph } from '../app.ts';
+import type { App } from '../app.ts';
+import type { LoadedGraph } from '../loadedGraph.ts';
 import { type Signal, signal } from '../signal.ts';
 import { type FoldTree, buildFoldTree } from './foldTree.ts';
 import { type HiddenKind, type Shown, countHidden, hiddenKinds } from './hiding.ts';

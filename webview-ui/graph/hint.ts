@@ -1,14 +1,6 @@
+import type { Hint, Scene } from './scene.ts';
 import type { GraphView } from '../../src/engine/view.ts';
-import type { Scene } from './scene.ts';
 import type { Visible } from './visible.ts';
-
-/** What a new picture should take over from the former one, by item; NaN for what is new. */
-export interface Hint {
-  /** Former centres. A box that was inside a tile, or a tile made of boxes, starts where those were. */
-  readonly hint: Float32Array;
-  /** Former centres of what was a box of its own. */
-  readonly keep: Float32Array;
-}
 
 export function hintOf(former: Scene, view: GraphView, visible: Visible): Hint {
   const places = new Map<string, { x: number; own: boolean }>();

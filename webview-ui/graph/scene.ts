@@ -3,7 +3,6 @@ import { count, macs, plural } from '../format.ts';
 import type { Box } from './camera.ts';
 import type { FoldTree } from './foldTree.ts';
 import { type Grid, buildGrid } from './grid.ts';
-import type { Hint } from './hint.ts';
 import type { Layout, LayoutInput } from './layoutTypes.ts';
 import type { Visible } from './visible.ts';
 
@@ -235,4 +234,12 @@ function union(a: Box, b: Box): Box {
     right: Math.max(a.right, b.right),
     bottom: Math.max(a.bottom, b.bottom),
   };
+}
+
+/** What a new picture should take over from the former one, by item; NaN for what is new. */
+export interface Hint {
+  /** Former centres. A box that was inside a tile, or a tile made of boxes, starts where those were. */
+  readonly hint: Float32Array;
+  /** Former centres of what was a box of its own. */
+  readonly keep: Float32Array;
 }

@@ -1,5 +1,5 @@
 import type { OptionValues } from '../../src/engine/protocol.ts';
-import type { ApplyReport } from '../../src/engine/protocol.ts';
+import type { ApplyReport } from '../../src/engine/answers.ts';
 import type { App } from '../app.ts';
 import { bytes, change, macs, plural } from '../format.ts';
 

@@ -1,5 +1,6 @@
-import type { NodeDetails, ValueDetails } from '../../src/engine/protocol.ts';
-import { type App, layerOf } from '../app.ts';
+import type { NodeDetails, ValueDetails } from '../../src/engine/answers.ts';
+import { type App } from '../app.ts';
+import { layerOf } from '../loadedGraph.ts';
 import { h } from '../dom.ts';
 import { bytes, count, macs, plural, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';

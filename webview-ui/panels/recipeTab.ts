@@ -1,4 +1,5 @@
-import type { Headline, RecipeStep } from '../../src/engine/protocol.ts';
+import type { RecipeStep } from '../../src/engine/protocol.ts';
+import type { Headline } from '../../src/engine/answers.ts';
 import type { App } from '../app.ts';
 import { openComparison } from '../compare/open.ts';
 import { h } from '../dom.ts';

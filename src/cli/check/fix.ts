@@ -1,4 +1,5 @@
-import type { ApplyReport, Handle } from '../../engine/protocol.ts';
+import type { Handle } from '../../engine/protocol.ts';
+import type { ApplyReport } from '../../engine/answers.ts';
 import { spanOf } from '../../engine/applyReports.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
 import type { Finding, Fix, Gain } from '../../rules/rule.ts';

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { spanOf } from '../../engine/applyReports.ts';
-import type { ApplyReport, Candidate, Handle, OptimizeReport, SpeedReport } from '../../engine/protocol.ts';
+import type { Candidate, Handle, OptimizeReport, SpeedReport } from '../../engine/protocol.ts';
+import type { ApplyReport } from '../../engine/answers.ts';
 import { checkOutput } from '../../engine/paths.ts';
 import { readAnyRecipe, withDataset } from '../../engine/aeqFiles.ts';
 import { stepFromText } from '../../engine/steps.ts';

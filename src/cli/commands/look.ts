@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { DiffReport, EstimateReport, InspectReport, Shipped } from '../../engine/protocol.ts';
+import type { EstimateReport, Shipped } from '../../engine/protocol.ts';
+import type { DiffReport, InspectReport } from '../../engine/answers.ts';
 import { checkFolders } from '../../engine/paths.ts';
 import { bindings, keyValue, repeated } from '../arguments.ts';
 import { bytes, change, count, milliseconds, percent, table } from '../format.ts';

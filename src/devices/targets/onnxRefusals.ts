@@ -4,7 +4,7 @@ import type { Graph, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { readFloats, readIntegers } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
-import type { Subject } from './refusal.ts';
+import type { Subject } from './subject.ts';
 import type { IntegerType, OperatorRule } from './target.ts';
 import { computesInFloat, operatorRule } from './target.ts';
 

@@ -2,7 +2,7 @@ import type { Node, Quantization, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { WeightRole } from '../../ops/operator.ts';
-import type { Subject } from './refusal.ts';
+import type { Subject } from './subject.ts';
 import type { IntegerType, OperatorRule } from './target.ts';
 import { againstFloat, computesInFloat, operatorRule } from './target.ts';
 

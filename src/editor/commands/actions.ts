@@ -1,15 +1,13 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type {
-  ApplyReport,
   BenchOptions,
   BenchReport,
   CallOptions,
-  DiffReport,
   EvalReport,
-  InspectReport,
   OptimizeReport,
 } from '../../engine/protocol.ts';
+import type { ApplyReport, DiffReport, InspectReport } from '../../engine/answers.ts';
 import { spanOf } from '../../engine/applyReports.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { OptionValues, RecipeStep } from '../../passes/pass.ts';

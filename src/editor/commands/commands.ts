@@ -1,33 +1,11 @@
-import { basename } from 'node:path';
+import type { CommandParts, CommandTable } from './command.ts';
 import * as vscode from 'vscode';
 import { reportErrors } from '../support/cancel.ts';
 import { analysisCommands } from './analysisCommands.ts';
-import { commandIds, type CommandId } from '../contributions.ts';
+import { commandIds } from '../contributions.ts';
 import { editCommands } from './editCommands.ts';
-import type { FindingsView } from '../findings/findings.ts';
 import { fixCommands } from './fixCommands.ts';
-import type { LayerTimes } from '../layerTimes.ts';
-import type { PageHost } from '../page/host.ts';
-import type { Previews } from '../document/previews.ts';
-import type { ReportDocuments } from '../reports/reportDocuments.ts';
-import type { Services } from '../services.ts';
 import { targetCommands } from './targetCommands.ts';
-import type { TextForms } from '../text/forms.ts';
-
-/** What commands need besides the services. */
-export interface CommandParts {
-  readonly services: Services;
-  readonly pages: PageHost;
-  readonly texts: TextForms;
-  readonly findings: FindingsView;
-  readonly reports: ReportDocuments;
-  readonly previews: Previews;
-  readonly times: LayerTimes;
-}
-
-export type Command = (...args: readonly unknown[]) => Promise<unknown>;
-/** A missing command does not compile. */
-export type CommandTable = { readonly [K in CommandId]: Command };
 
 export function registerCommands(parts: CommandParts): vscode.Disposable {
   const table: CommandTable = {
@@ -41,8 +19,4 @@ export function registerCommands(parts: CommandParts): vscode.Disposable {
       vscode.commands.registerCommand(id, (...args: unknown[]) => reportErrors(() => table[id](...args))),
     ),
   );
-}
-
-export function fileName(uri: vscode.Uri): string {
-  return basename(uri.path);
 }

@@ -1,10 +1,10 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
-import type { ApplyReport } from '../../engine/protocol.ts';
+import type { ApplyReport } from '../../engine/answers.ts';
 import type { OptionValues } from '../../passes/pass.ts';
 import { applyPass, applySteps } from './actions.ts';
 import { withProgress } from '../support/cancel.ts';
-import type { CommandParts, CommandTable } from './commands.ts';
+import type { CommandParts, CommandTable } from './command.ts';
 import { lensPasses } from '../contributions.ts';
 import type { ModelDocument } from '../document/document.ts';
 import { formatBytes, formatChange, formatCount } from '../support/format.ts';

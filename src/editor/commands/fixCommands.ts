@@ -1,10 +1,10 @@
 import * as vscode from 'vscode';
-import type { ApplyReport } from '../../engine/protocol.ts';
+import type { ApplyReport } from '../../engine/answers.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Finding, Fix } from '../../rules/rule.ts';
 import { applyPass, benchmark } from './actions.ts';
 import { reportErrors, withProgress } from '../support/cancel.ts';
-import type { CommandParts, CommandTable } from './commands.ts';
+import type { CommandParts, CommandTable } from './command.ts';
 import type { ModelDocument } from '../document/document.ts';
 import { describe, isCancellation } from '../support/errorText.ts';
 import { findingsOf, type FindingGroup, joinFixes, keyOfFinding } from '../findings/findingView.ts';

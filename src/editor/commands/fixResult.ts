@@ -1,4 +1,5 @@
-import type { ApplyReport, BenchReport, Fix } from '../../engine/protocol.ts';
+import type { BenchReport, Fix } from '../../engine/protocol.ts';
+import type { ApplyReport } from '../../engine/answers.ts';
 import { formatBytes, formatChange, formatCount, formatMs } from '../support/format.ts';
 
 /** What a fix did against what its title promised, in one line. No `vscode` import. */

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { KerfError } from '../../ir/errors.ts';
 import type { Budget } from '../../rules/rule.ts';
-import type { CommandParts, CommandTable } from './commands.ts';
+import type { CommandParts, CommandTable } from './command.ts';
 import { askForDataset } from '../dataset.ts';
 import { pick, pickDevice } from './quickForms.ts';
 import { parseQuantity } from '../support/quantity.ts';

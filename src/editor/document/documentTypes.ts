@@ -1,5 +1,4 @@
 import type * as vscode from 'vscode';
-import type { ModelDocument } from './document.ts';
 import type { EngineService } from '../engineService.ts';
 import type { Log } from '../support/log.ts';
 
@@ -19,7 +18,7 @@ export interface DocumentContext {
   /** Folder for kept originals. */
   readonly storage: string;
   /** The custom editor let go of the document; others may still hold it. */
-  readonly released: (document: ModelDocument) => void;
+  readonly released: () => void;
 }
 
 /** Where the document's bytes are: the file itself, or a local copy of what is not a local file. */

@@ -1,4 +1,5 @@
-import type { CallOptions, Handle, InspectReport, Method, Params, Result } from '../../engine/protocol.ts';
+import type { CallOptions, Handle, Method, Params, Result } from '../../engine/protocol.ts';
+import type { InspectReport } from '../../engine/answers.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { EngineService } from '../engineService.ts';
 

@@ -1,4 +1,5 @@
-import type { ApplyReport, CallOptions, Handle } from '../../engine/protocol.ts';
+import type { CallOptions, Handle } from '../../engine/protocol.ts';
+import type { ApplyReport } from '../../engine/answers.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
 import type { EngineService } from '../engineService.ts';
 

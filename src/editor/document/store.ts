@@ -30,7 +30,7 @@ export function createModelStore(context: Omit<DocumentContext, 'released'>): Mo
   const open = async (uri: vscode.Uri, how: OpenHow): Promise<ModelDocument> => {
     const source = await locate(uri, context.storage, how.untitledDocumentData);
     const backup = how.backupId === undefined ? undefined : await readBackup(how.backupId);
-    const released = (document: ModelDocument): void => {
+    const released = (): void => {
       // Whoever else still looks sees the file again; when nobody does, the document simply ends.
       if ((entries.get(uri.toString())?.uses ?? 0) > 1) document.forgetEdits();
       release(document);

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CallOptions, Handle, InspectReport } from '../../engine/protocol.ts';
+import type { CallOptions, Handle } from '../../engine/protocol.ts';
+import type { InspectReport } from '../../engine/answers.ts';
 import type { ModelDocument } from '../document/document.ts';
 import type { Against, HostCall, OtherModel, PageHandlers, PageInspect } from './protocol.ts';
 import type { Services } from '../services.ts';

@@ -2,18 +2,15 @@ import type { Dialect } from '../../ir/model.ts';
 import type { Budget } from '../../rules/rule.ts';
 import type { OptionValues, RecipeStep } from '../../passes/pass.ts';
 import type {
-  ApplyReport,
   BenchOptions,
   BenchReport,
-  DiffReport,
   EstimateReport,
   EvalReport,
-  InspectReport,
   OptimizeReport,
-  Headline,
   Result,
   WireError,
 } from '../../engine/protocol.ts';
+import type { ApplyReport, DiffReport, InspectReport, Headline } from '../../engine/answers.ts';
 import type { GraphView } from '../../engine/view.ts';
 
 /**

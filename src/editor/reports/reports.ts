@@ -1,11 +1,6 @@
 import type { DeviceProfile } from '../../devices/profile.ts';
-import type {
-  Candidate,
-  DiffReport,
-  EvalReport,
-  InspectReport,
-  OptimizeReport,
-} from '../../engine/protocol.ts';
+import type { Candidate, EvalReport, OptimizeReport } from '../../engine/protocol.ts';
+import type { DiffReport, InspectReport } from '../../engine/answers.ts';
 import type { Run } from './runHistory.ts';
 import { formatBytes, formatChange, formatCount, formatMs, formatPercent } from '../support/format.ts';
 import { bullets, cell, table } from './reportParts.ts';

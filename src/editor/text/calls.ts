@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { NodeDetails } from '../../engine/protocol.ts';
+import type { NodeDetails } from '../../engine/answers.ts';
 import type { Services } from '../services.ts';
 import { modelUri, textUri, type ShownText, type TextForms } from './forms.ts';
 import { withDocument } from '../targets.ts';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { LayerRow } from '../../engine/protocol.ts';
+import type { LayerRow } from '../../engine/answers.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { textExtension, textScheme } from '../contributions.ts';
 import type { ModelDocument } from '../document/document.ts';

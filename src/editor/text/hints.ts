@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { LayerRow } from '../../engine/protocol.ts';
+import type { LayerRow } from '../../engine/answers.ts';
 import { formatBytes, formatCount, formatMs } from '../support/format.ts';
 import type { LayerTimes } from '../layerTimes.ts';
 import type { Services } from '../services.ts';

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { NodeDetails } from '../../engine/protocol.ts';
+import type { NodeDetails } from '../../engine/answers.ts';
 import type { FindingsView } from '../findings/findings.ts';
 import { commandLink } from '../findings/findings.ts';
 import { findingsOf, keyOfFinding } from '../findings/findingView.ts';

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import type { LayerRow, PassInfo } from '../../engine/protocol.ts';
+import type { PassInfo } from '../../engine/protocol.ts';
+import type { LayerRow } from '../../engine/answers.ts';
 import { lensPasses } from '../contributions.ts';
 import type { FindingsView } from '../findings/findings.ts';
 import { findingsOf, keyOfFinding } from '../findings/findingView.ts';

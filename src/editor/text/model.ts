@@ -1,4 +1,5 @@
-import type { LayerRow, TextForm } from '../../engine/protocol.ts';
+import type { TextForm } from '../../engine/protocol.ts';
+import type { LayerRow } from '../../engine/answers.ts';
 import type { Finding } from '../../rules/rule.ts';
 import { layersOf } from '../findings/findingView.ts';
 

@@ -1,4 +1,4 @@
-import type { LayerRow } from '../../engine/protocol.ts';
+import type { LayerRow } from '../../engine/answers.ts';
 import { layerLabel, type TextIndex } from './model.ts';
 
 /** Name scopes in the text, for outline, folding and lenses. No `vscode` import. */

@@ -13,7 +13,7 @@ import type { AuditReport } from '../audit/report.ts';
 import { auditReport } from '../audit/report.ts';
 import { tfliteAuditReport } from '../audit/tfliteReport.ts';
 import type { JobContext } from '../context.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import type { ModelStore } from '../store.ts';
 
 /** The fusion audit: which layers of a model its runtime runs on integers here, and why the others stay float. */

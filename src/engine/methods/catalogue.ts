@@ -1,7 +1,7 @@
 import { passes } from '../../passes/registry.ts';
 import { rules } from '../../rules/registry.ts';
 import { allDevices } from '../deviceFiles.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 
 export function catalogueMethods(): Pick<EngineMethods, 'passes' | 'rules' | 'devices'> {
   return {

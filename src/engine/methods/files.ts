@@ -12,7 +12,7 @@ import type { PassContext } from '../../passes/pass.ts';
 import { defaultSeed } from '../calibration.ts';
 import type { JobContext } from '../context.ts';
 import { exporters } from '../exporters.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import type { Held, ModelStore } from '../store.ts';
 import { shippedOf } from '../shipping/shipped.ts';
 import { headline } from './models.ts';

@@ -19,9 +19,10 @@ import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import { graphView } from '../graphView.ts';
 import { inspectFacts } from '../inspectFacts.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import { layerRow, nodeDetails } from '../nodeDetails.ts';
-import type { Checks, InspectReport, TensorSummary } from '../protocol.ts';
+import type { Checks } from '../protocol.ts';
+import type { InspectReport, TensorSummary } from '../answers.ts';
 import type { Held, ModelStore } from '../store.ts';
 import { constantOf } from './weights.ts';
 

@@ -8,7 +8,7 @@ import { kernelLayers } from '../../runtime/kernelLayers.ts';
 import { startRunner } from '../../runtime/launch.ts';
 import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import { rememberProbe } from '../hostDevice.ts';
 import { forwardProgress } from '../context.ts';
 import type { ModelStore } from '../store.ts';

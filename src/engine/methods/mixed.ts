@@ -4,7 +4,7 @@ import { writeModelFile } from '../../formats/io/models.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { checkBindings } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import { mixedPrecision } from '../mixed/mixed.ts';
 import { findNode } from '../nodeDetails.ts';
 import { recipeText } from '../recipeFiles.ts';

@@ -1,7 +1,7 @@
 import { analyse } from '../../analysis/analyse.ts';
 import { writeModelFile } from '../../formats/io/models.ts';
-import type { EngineMethods } from '../methods.ts';
-import type { Headline } from '../protocol.ts';
+import type { EngineMethods } from './method.ts';
+import type { Headline } from '../answers.ts';
 import { applyStep, goTo } from '../steps.ts';
 import type { Held, ModelStore } from '../store.ts';
 

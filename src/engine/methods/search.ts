@@ -24,7 +24,7 @@ import { mixedPrecision } from '../mixed/mixed.ts';
 import type { HeldOut } from '../heldOut.ts';
 import { heldOutOf } from '../heldOut.ts';
 import { deviceNamed } from '../deviceFiles.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import { recipeText } from '../recipeFiles.ts';
 import { findNode } from '../nodeDetails.ts';
 import { sensitivityReport } from '../sensitivity/report.ts';

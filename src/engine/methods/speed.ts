@@ -2,7 +2,7 @@ import { startRunner } from '../../runtime/launch.ts';
 import { compareSpeed } from '../../runtime/speed.ts';
 import { checkBindings } from '../bindings.ts';
 import { forwardProgress } from '../context.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import type { ModelStore } from '../store.ts';
 
 /** Before against after in alternating runs, quick enough to follow every pass. */

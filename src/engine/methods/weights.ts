@@ -3,7 +3,7 @@ import { writeParts } from '../../formats/io/files.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { graphsOf } from '../../ir/walk.ts';
-import type { EngineMethods } from '../methods.ts';
+import type { EngineMethods } from './method.ts';
 import type { Handle } from '../protocol.ts';
 import type { ModelStore } from '../store.ts';
 import { withLanes } from '../weights/countPool.ts';

@@ -1,4 +1,5 @@
-import type { Attribute, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
+import type { Density, Builder } from './columnBuilder.ts';
+import type { Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
 import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import { withMainGraph } from '../../ir/model.ts';
@@ -39,9 +40,6 @@ export interface ColumnModel {
 /** Feature maps with more positions than this are sampled on a grid. */
 const mostPositions = 1024;
 
-/** How many positions of a layer's feature map are looked at, at most. */
-export type Density = (layer: DenseLayer) => number;
-
 /**
  * Adds behind each layer's input what sums its columns, so that only `inputs` x `inputs` numbers leave the runtime. The
  * patches of a convolution are cut out of its padded input, tap by tap; where its padding or size is not known beforehand,
@@ -76,20 +74,6 @@ export function withColumnOutputs(
   editor.setInputs([...graph.inputs, ...build.inputs]);
   editor.setOutputs([...outputs.values()].flatMap((names) => Object.values(names) as string[]));
   return { model: withMainGraph(model, editor.finish()), outputs };
-}
-
-type Attributes = Readonly<Record<string, Attribute>>;
-
-export interface Builder {
-  readonly density: Density;
-  readonly editor: GraphEditor;
-  readonly inputs: ValueId[];
-  add(op: string, inputs: readonly ValueId[], attributes?: Attributes): ValueId;
-  /** A float input of the model with this name. */
-  input(name: string): ValueId;
-  /** The sum over the vectors. */
-  total(columns: ValueId): ValueId;
-  finish(): void;
 }
 
 function builderOf(model: OnnxModel, density: Density): Builder {

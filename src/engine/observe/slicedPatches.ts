@@ -4,7 +4,7 @@ import { intTensor } from '../../ir/numbers.ts';
 import type { DenseLayer } from '../../passes/support/denseLayer.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
-import type { Builder } from './columnOutputs.ts';
+import type { Builder } from './columnBuilder.ts';
 
 /** Pad, Slice and Reshape take what they need as inputs from this version on. */
 const firstOpset = 13;

@@ -5,7 +5,7 @@ import { KerfError } from '../../ir/errors.ts';
 import type { Leftover } from './origin.ts';
 import { setOrigin } from './origin.ts';
 import { readAttribute } from './readAttribute.ts';
-import type { ReadContext } from './readGraph.ts';
+import type { ReadContext } from './readContext.ts';
 import { readGraph, readInfo, readNode } from './readGraph.ts';
 import type { ExternalResolver } from './readTensor.ts';
 import { readEntry } from './readTensor.ts';
@@ -43,7 +43,12 @@ export function readOnnx(
   resolve: ExternalResolver,
 ): { model: OnnxModel; damage: readonly Damage[] } {
   const damage: Damage[] = [];
-  const context: ReadContext = { resolve, damage, nodeIds: new Set() };
+  const context: ReadContext = {
+    resolve,
+    damage,
+    nodeIds: new Set(),
+    graph: (within, end, place) => readGraph(within, end, place, context),
+  };
   const draft: Draft = {
     irVersion: 0,
     producerName: '',

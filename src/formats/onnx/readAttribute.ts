@@ -3,8 +3,7 @@ import type { Tensor } from '../../ir/tensor.ts';
 import type { ValueType } from '../../ir/types.ts';
 import { tensorType } from '../../ir/types.ts';
 import { setOrigin } from './origin.ts';
-import type { ReadContext } from './readGraph.ts';
-import { readGraph } from './readGraph.ts';
+import type { ReadContext } from './readContext.ts';
 import { readTensor } from './readTensor.ts';
 import { readType } from './readType.ts';
 import type { WireReader } from './wire.ts';
@@ -142,7 +141,7 @@ function tensorAt(
 function bodyAt(reader: WireReader, end: number, place: string, context: ReadContext): Graph {
   if (place.split('.node[').length > deepestBody)
     throw reader.malformed(`graphs nested more than ${deepestBody} deep`);
-  return readGraph(reader, end, place, context);
+  return context.graph(reader, end, place);
 }
 
 function attributeOf(draft: Draft): Attribute | undefined {

@@ -1,24 +1,16 @@
+import type { ReadContext } from './readContext.ts';
 import type { Attribute, Graph, Node, NodeId, Value, ValueId } from '../../ir/model.ts';
 import type { Bytes } from '../../ir/bytes.ts';
-import type { Damage } from '../../ir/errors.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { tensorType } from '../../ir/types.ts';
 import type { ValueType } from '../../ir/types.ts';
 import { readAttribute } from './readAttribute.ts';
-import type { ExternalResolver } from './readTensor.ts';
 import { readTensor } from './readTensor.ts';
 import { readType } from './readType.ts';
 import type { GraphLeftover, Leftover } from './origin.ts';
 import { setInfoOrigin, setOrigin } from './origin.ts';
 import type { WireReader } from './wire.ts';
-
-/** State shared by everything read from one file. */
-export interface ReadContext {
-  readonly resolve: ExternalResolver;
-  readonly damage: Damage[];
-  readonly nodeIds: Set<NodeId>;
-}
 
 interface Draft {
   name: string;

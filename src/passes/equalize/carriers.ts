@@ -2,8 +2,8 @@ import { intAttribute, intsAttribute, stringAttribute } from '../../ir/attribute
 import type { Node, ValueId } from '../../ir/model.ts';
 import { readIntegers } from '../../ir/numbers.ts';
 import { readableConstant } from '../support/constants.ts';
-import type { ChannelConstant, Link } from './channels.ts';
-import { scalarOf, tameActivation } from './channels.ts';
+import type { ChannelConstant, Link } from './carried.ts';
+import { scalarOf, tameActivation } from './carried.ts';
 import type { Site, SiteBuilder } from './sites.ts';
 
 /** Operators of one input through which a positive factor passes: f(s x) = s f(x), channel by channel. */

@@ -1,6 +1,7 @@
 import type { Model, Node, ValueId } from '../../ir/model.ts';
 import { factsOf } from '../support/facts.ts';
-import type { Channels, ChannelConstant, Link } from './channels.ts';
+import type { Channels } from './channels.ts';
+import type { ChannelConstant, Link } from './carried.ts';
 import { readFloats } from '../../ir/numbers.ts';
 import { readableConstant } from '../support/constants.ts';
 import type { Site } from './sites.ts';

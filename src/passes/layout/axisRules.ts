@@ -3,8 +3,8 @@ import { attr, intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import { intTensor, readIntegers } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { opsetOf } from '../support/graph.ts';
-import type { Rule } from './indifferent.ts';
-import { constant, integers, made, rankOf } from './indifferent.ts';
+import type { Rule } from './axisRule.ts';
+import { constant, integers, made, rankOf } from './axisRule.ts';
 import type { Order } from './order.ts';
 import { ordered } from './order.ts';
 

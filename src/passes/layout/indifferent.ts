@@ -1,27 +1,10 @@
-import type { GraphEditor } from '../../ir/edit.ts';
-import type { Model, Node, ValueId } from '../../ir/model.ts';
-import { isInteger } from '../../ir/dtype.ts';
-import { readIntegers, sizeOf } from '../../ir/numbers.ts';
+import type { Indifferent, Surroundings, Rule } from './axisRule.ts';
+import { rankOf, constant, made } from './axisRule.ts';
+import type { Node, ValueId } from '../../ir/model.ts';
+import { sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import { isBuiltin, readableConstant, reshaped, transposed } from '../support/constants.ts';
-import type { Facts } from '../support/facts.ts';
+import { isBuiltin, reshaped, transposed } from '../support/constants.ts';
 import { onnxAxisRules, tfliteAxisRules } from './axisRules.ts';
-import type { Order } from './order.ts';
-
-/** An operator that works the same whatever the order of the axes, once what names axes follows. */
-export interface Indifferent {
-  /** Values whose axes change place together. */
-  readonly values: readonly ValueId[];
-  /** Orders that it cannot follow, when there are any. */
-  refuses?(order: Order): boolean;
-  /** The node for values whose axes are in this order; constants that it needs go into the editor. */
-  reordered(order: Order, editor: GraphEditor): Node;
-}
-
-export interface Surroundings {
-  readonly model: Model;
-  readonly facts: Facts;
-}
 
 const onnxPointwise = new Set(
   (
@@ -47,22 +30,6 @@ export function indifferent(around: Surroundings, node: Node): Indifferent | und
   if (pointwiseOps.has(node.op)) return pointwise(around, node);
   const rule = model.dialect === 'onnx' ? onnxAxisRules[node.op] : tfliteAxisRules[node.op];
   return rule?.(around, node);
-}
-
-export type Rule = (around: Surroundings, node: Node) => Indifferent | undefined;
-
-export function rankOf({ facts }: Surroundings, id: ValueId | null | undefined): number | undefined {
-  return facts.typeOf(id)?.shape?.length;
-}
-
-export function constant({ model }: Surroundings, node: Node, index: number): Tensor | undefined {
-  return readableConstant(model.graphs[0], node.inputs[index]);
-}
-
-/** A constant list of integers; damaged files have other types in such places. */
-export function integers(around: Surroundings, node: Node, index: number): readonly number[] | undefined {
-  const tensor = constant(around, node, index);
-  return tensor !== undefined && isInteger(tensor.dtype) ? readIntegers(tensor) : undefined;
 }
 
 /** Broadcasting lines axes up from the back, so every value has to have all of them; constants are filled up. */
@@ -113,8 +80,4 @@ function hasAxisScale({ model }: Surroundings, node: Node): boolean {
   return [...node.inputs, ...node.outputs].some(
     (id) => id !== null && (values.get(id)?.quantization?.scale.length ?? 0) > 1,
   );
-}
-
-export function made(node: Node): readonly ValueId[] {
-  return node.outputs.filter((id) => id !== null);
 }

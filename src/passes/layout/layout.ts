@@ -8,7 +8,7 @@ import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { withoutDeadCode } from '../simplify/deadCode.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, opsetOf, resultOf } from '../support/graph.ts';
-import type { Surroundings } from './indifferent.ts';
+import type { Surroundings } from './axisRule.ts';
 import type { Order } from './order.ts';
 import { inverse, isIdentity, movesNothing, ordered } from './order.ts';
 import type { Region, Regions } from './regions.ts';

@@ -2,8 +2,9 @@ import { intsAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { isBuiltin } from '../support/constants.ts';
-import type { Indifferent, Surroundings } from './indifferent.ts';
-import { indifferent, integers } from './indifferent.ts';
+import type { Indifferent, Surroundings } from './axisRule.ts';
+import { indifferent } from './indifferent.ts';
+import { integers } from './axisRule.ts';
 import type { Order } from './order.ts';
 import { compose, inverse, isIdentity, isOrder, movesNothing, sameOrder } from './order.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { auditReport } from '../../../src/editor/reports/auditReports.ts';
 import { candidateLine, comparisonReport, evaluationReport } from '../../../src/editor/reports/reports.ts';
-import type { Candidate, InspectReport } from '../../../src/engine/protocol.ts';
+import type { Candidate } from '../../../src/engine/protocol.ts';
+import type { InspectReport } from '../../../src/engine/answers.ts';
 
 const inspected = (fileBytes: number, macs: number | null): InspectReport => ({
   format: 'onnx',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { findingLines, heaviestLayers, indexText } from '../../../src/editor/text/model.ts';
-import type { LayerRow, TextForm } from '../../../src/engine/protocol.ts';
+import type { TextForm } from '../../../src/engine/protocol.ts';
+import type { LayerRow } from '../../../src/engine/answers.ts';
 
 /** `x` in two graphs: names are only unique within one. */
 const spans: readonly (readonly [

@@ -11,7 +11,7 @@ import {
 import { checkOption, optionPrompt } from '../../../src/editor/commands/passOptions.ts';
 import { parseQuantity } from '../../../src/editor/support/quantity.ts';
 import { sliced } from '../../../src/editor/page/sliced.ts';
-import type { InspectReport } from '../../../src/engine/protocol.ts';
+import type { InspectReport } from '../../../src/engine/answers.ts';
 import type { Finding } from '../../../src/rules/rule.ts';
 
 const finding = (rule: string, layer?: string, more: Partial<Finding> = {}): Finding => ({

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { OtherModel } from '../../../src/editor/page/protocol.ts';
 import { alignmentOf } from '../../../webview-ui/compare/alignment.ts';
 import { comparisonOf, differencesOf } from '../../../webview-ui/compare/comparison.ts';
-import { loadedGraph } from '../../../webview-ui/app.ts';
+import { loadedGraph } from '../../../webview-ui/loadedGraph.ts';
 import { buildFoldTree } from '../../../webview-ui/graph/foldTree.ts';
 import { nothingShown } from '../../../webview-ui/graph/hiding.ts';
 import { layoutGraph } from '../../../webview-ui/graph/layout.ts';

@@ -7,7 +7,8 @@ import type {
   ToHost,
   ToPage,
 } from '../../../src/editor/page/protocol.ts';
-import type { InspectReport, WireError } from '../../../src/engine/protocol.ts';
+import type { WireError } from '../../../src/engine/protocol.ts';
+import type { InspectReport } from '../../../src/engine/answers.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import { type FakeNode, viewOf } from './builder.ts';
 import { deviceList, passList } from './fakeCatalogue.ts';

@@ -1,6 +1,7 @@
 import type { MemoryPlan } from '../../../src/analysis/report.ts';
 import type { PageShipped } from '../../../src/editor/page/protocol.ts';
-import type { InspectReport, LayerEstimate, NodeDetails } from '../../../src/engine/protocol.ts';
+import type { LayerEstimate } from '../../../src/engine/protocol.ts';
+import type { InspectReport, NodeDetails } from '../../../src/engine/answers.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 import type { Finding } from '../../../src/rules/rule.ts';
 import { type FakeNode, viewOf } from './builder.ts';

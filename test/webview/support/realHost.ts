@@ -1,5 +1,6 @@
 import type { PageHandlers, PageInspect } from '../../../src/editor/page/protocol.ts';
-import type { InspectReport, Method, Params, Result } from '../../../src/engine/protocol.ts';
+import type { Method, Params, Result } from '../../../src/engine/protocol.ts';
+import type { InspectReport } from '../../../src/engine/answers.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 
 const arrays = { Uint8Array, Uint16Array, Uint32Array, Float32Array, Float64Array } as const;
