@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import * as vscode from 'vscode';
+import type * as vscode from 'vscode';
 import type { CommandId } from '../contributions.ts';
 import type { FindingsView } from '../findings/findings.ts';
 import type { LayerTimes } from '../layerTimes.ts';
