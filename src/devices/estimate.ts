@@ -5,7 +5,8 @@ import type { Basis, DeviceProfile, PrecisionProfile } from './profile.ts';
 import { refusalsOf } from './refusal.ts';
 import type { Refusal } from './refusal.ts';
 import { workOf } from './work.ts';
-import type { LayerWork, Precision } from './work.ts';
+import type { LayerWork } from './work.ts';
+import type { Precision } from './workReader.ts';
 
 /** `tight` means less than 15 % of the memory is left. */
 export type Fit = 'fits' | 'tight' | 'does not fit' | 'unknown';

@@ -4,7 +4,7 @@ import type { TensorStatistics } from '../analysis/statistics.ts';
 import type { EstimateReport, Fit, LayerEstimate } from '../devices/estimate.ts';
 import type { WeightStatistics } from '../analysis/weightSurvey.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
-import type { TextForm } from '../formats/text/print.ts';
+import type { TextForm } from '../formats/text/form.ts';
 import type { Damage, ErrorReason } from '../ir/errors.ts';
 import type { Dialect } from '../ir/model.ts';
 import type { MixedBudget, MixedReport } from '../optimize/mixed/report.ts';

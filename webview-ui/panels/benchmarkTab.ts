@@ -2,7 +2,8 @@ import type { BenchReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, digits, percent, time } from '../format.ts';
-import { button, checkbox, textField } from '../ui/controls.ts';
+import { button, checkbox } from '../ui/controls.ts';
+import { textField } from '../ui/textField.ts';
 import { beforeAfter, empty, facts, link } from './parts.ts';
 
 /** How many layers are listed; the rest is in the table and on the graph. */

@@ -5,7 +5,8 @@ import { bytes, count, macs, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
 import { overlayOf } from '../graph/overlay.ts';
 import { findLayers } from '../query.ts';
-import { button, select, textField } from '../ui/controls.ts';
+import { button, select } from '../ui/controls.ts';
+import { textField } from '../ui/textField.ts';
 import { copyText } from './actions.ts';
 import { createBulk } from './bulk.ts';
 import type { Column } from './tableCells.ts';
@@ -44,7 +45,8 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
   const counter = h('span', { class: 'muted' });
 
   const fill = () => {
-    if (view === undefined) return;
+    // A newer graph fills the table when its picture is there.
+    if (view === undefined || view !== app.graph.get().value?.view) return;
     const layers = Array.from(view.kind, (_, v) => v).filter((v) => view!.kind[v] === 0);
     const result = filter.get().trim() === '' ? undefined : findLayers(app, filter.get());
     const wanted = result === undefined ? undefined : new Set(result.found);
@@ -59,7 +61,7 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
   };
   const follow = () => {
     const selection = app.selection.get();
-    const v = selection?.kind === 'layer' ? app.graph.get().value?.indexOf.get(selection.id) : undefined;
+    const v = selection?.kind === 'layer' ? app.drawn.get()?.indexOf.get(selection.id) : undefined;
     table.select(v);
   };
   const filter = textField({
@@ -73,8 +75,8 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
     icon: 'copy',
     onClick: () => void copyText(app, csvOf(columns, table.rows(), view), `${table.rows().length} rows`),
   });
-  app.graph.watch(({ value }) => {
-    view = value?.view;
+  app.drawn.watch((graph) => {
+    view = graph?.view;
     fill();
   });
   app.measured.onChange(fill);

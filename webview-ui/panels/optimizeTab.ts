@@ -2,7 +2,8 @@ import type { Candidate, OptimizeReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { bytes, change, fileName, macs, plural, time } from '../format.ts';
-import { button, textField } from '../ui/controls.ts';
+import { button } from '../ui/controls.ts';
+import { textField } from '../ui/textField.ts';
 import { outcomeOf } from './actions.ts';
 import { empty } from './parts.ts';
 

@@ -1,9 +1,9 @@
-import type { PassInfo } from '../../src/engine/protocol.ts';
-import type { OptionValue, OptionValues, PassOption } from '../../src/engine/protocol.ts';
+import type { PassInfo, OptionValue, OptionValues, PassOption } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { digits, fileName, plural } from '../format.ts';
-import { button, checkbox, dropdown, textField } from '../ui/controls.ts';
+import { button, checkbox, dropdown } from '../ui/controls.ts';
+import { textField } from '../ui/textField.ts';
 import { applyPass } from './actions.ts';
 
 interface Field {

@@ -4,7 +4,8 @@ import { type Suggestion, suggestionsFor } from '../graph/complete.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
 import { fields } from '../graph/query.ts';
 import { findLayers, rulesOf } from '../query.ts';
-import { button, textField } from '../ui/controls.ts';
+import { button } from '../ui/controls.ts';
+import { textField } from '../ui/textField.ts';
 import { createPopover } from './popover.ts';
 
 const keptQueries = 20;

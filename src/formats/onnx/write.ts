@@ -11,7 +11,7 @@ import type { ExternalReference, GraphLeftover, Leftover, TensorLeftover } from 
 import { infoOriginOf, originOf } from './origin.ts';
 import type { ModelLeftover } from './read.ts';
 import { attributeTypes } from './readAttribute.ts';
-import { WireWriter } from './wire.ts';
+import { WireWriter } from './wireWriter.ts';
 
 /** Decides where a tensor's data goes; `undefined` keeps it in the model file (or where it was). */
 export type Placement = (tensor: Tensor, name: string) => ExternalReference | undefined;

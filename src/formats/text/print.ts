@@ -1,54 +1,9 @@
-import type {
-  Attribute,
-  FunctionDef,
-  Graph,
-  Model,
-  Node,
-  NodeId,
-  OnnxModel,
-  TfliteModel,
-  Value,
-  ValueId,
-} from '../../ir/model.ts';
+import { onnxHeader, tfliteHeader } from './header.ts';
+import type { PrintedGraph, TextForm } from './form.ts';
+import type { Attribute, FunctionDef, Graph, Model, Node, NodeId, Value, ValueId } from '../../ir/model.ts';
 import type { ValueType } from '../../ir/types.ts';
 import { formatAttributes } from './attributes.ts';
-import { formatBytes, formatQuantization, formatTensor, formatType, identifier } from './tokens.ts';
-
-/**
- * The places of names in the text, as columns with one entry per place. A name is a value of one printed graph: names are
- * only unique within a graph. Lines and columns count from 0 in UTF-16 units; `end` is exclusive.
- */
-export interface NamePlaces {
-  /** Values by number, as printed without quotes. */
-  readonly values: readonly string[];
-  /** Number of the value that stands at each place. Places are in the order of the text. */
-  readonly value: Uint32Array;
-  readonly line: Uint32Array;
-  readonly start: Uint32Array;
-  readonly end: Uint32Array;
-  /** 1 where the value is defined, 0 where it is used. */
-  readonly definition: Uint8Array;
-}
-
-/** A graph in the text: the main graph, a subgraph, a function, or the body of an operator. */
-export interface PrintedGraph {
-  readonly name: string;
-  readonly kind: 'main' | 'subgraph' | 'function' | 'body';
-  /** Lines of its head and of its closing brace. */
-  readonly line: number;
-  readonly end: number;
-}
-
-/** The text form: one operator per line, with where everything stands. Columns, so that it travels between processes. */
-export interface TextForm {
-  readonly text: string;
-  /** Layers in the order of the text, bodies included, and the line of each. */
-  readonly layers: readonly NodeId[];
-  readonly layerLines: Uint32Array;
-  readonly names: NamePlaces;
-  /** Outer before inner. */
-  readonly graphs: readonly PrintedGraph[];
-}
+import { formatQuantization, formatTensor, formatType, identifier } from './tokens.ts';
 
 /** VS Code stops colouring and folding texts beyond 20 MB; UTF-16 units, with some room for its own count. */
 const editorLimit = 19_000_000;
@@ -318,33 +273,4 @@ function isComplete(type: ValueType | undefined): boolean {
   if (type === undefined) return false;
   if (type.kind !== 'tensor' && type.kind !== 'sparse') return true;
   return type.shape !== undefined && !type.shape.includes(null);
-}
-
-function onnxHeader(model: OnnxModel): string[] {
-  const opsets = [...model.opsets].map(([domain, version]) => `${JSON.stringify(domain)} : ${version}`);
-  const lines = ['format: "onnx"', `ir_version: ${model.irVersion}`, `opset_import: [${opsets.join(', ')}]`];
-  if (model.producerName !== '') lines.push(`producer_name: ${JSON.stringify(model.producerName)}`);
-  if (model.producerVersion !== '') lines.push(`producer_version: ${JSON.stringify(model.producerVersion)}`);
-  for (const [key, value] of model.metadata)
-    lines.push(`metadata ${JSON.stringify(key)}: ${JSON.stringify(cut(value))}`);
-  return lines;
-}
-
-function tfliteHeader(model: TfliteModel): string[] {
-  const lines = ['format: "tflite"', `version: ${model.version}`];
-  if (model.description !== '') lines.push(`description: ${JSON.stringify(cut(model.description))}`);
-  for (const { name, data } of model.metadata)
-    lines.push(`metadata ${JSON.stringify(name)}: bytes ${formatBytes(data.length)}`);
-  for (const signature of model.signatures) {
-    const names = (pairs: readonly (readonly [string, ValueId])[]) =>
-      pairs.map(([name, id]) => `${identifier(name)} = ${identifier(id)}`).join(', ');
-    lines.push(
-      `signature ${JSON.stringify(signature.key)}: (${names(signature.inputs)}) => (${names(signature.outputs)})`,
-    );
-  }
-  return lines;
-}
-
-function cut(text: string): string {
-  return text.length > 200 ? `${text.slice(0, 200)}...` : text;
 }

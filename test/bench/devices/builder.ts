@@ -1,4 +1,5 @@
-import type { LayerWork, OpClass } from '../../../src/devices/work.ts';
+import type { LayerWork } from '../../../src/devices/work.ts';
+import type { OpClass } from '../../../src/devices/workReader.ts';
 
 /**
  * Published architectures as lists of layers, at batch 1 in float32. They stand for models whose files nobody has at

@@ -1,7 +1,8 @@
 import type { App } from '../../app.ts';
 import { h } from '../../dom.ts';
-import { digits } from '../../format.ts';
-import { button, textField } from '../../ui/controls.ts';
+import { digits, grouped } from '../../format.ts';
+import { button } from '../../ui/controls.ts';
+import { textField } from '../../ui/textField.ts';
 
 export interface Constant {
   readonly value: string;
@@ -38,7 +39,7 @@ export function createValues(app: App): ValuesPager {
       if (mine !== call) return;
       table.replaceChildren(...rowsOf(page.values, page.offset, dims));
       const last = page.offset + page.values.length - 1;
-      words.textContent = `${page.offset.toLocaleString('en-US')} to ${last.toLocaleString('en-US')} of ${elements().toLocaleString('en-US')}`;
+      words.textContent = `${grouped(page.offset)} to ${grouped(last)} of ${grouped(elements())}`;
       back.enable(page.offset > 0);
       on.enable(last < elements() - 1);
     } catch (error) {

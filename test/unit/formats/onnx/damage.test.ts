@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openFile } from '../../../../src/formats/io/files.ts';
 import { readOnnx } from '../../../../src/formats/onnx/read.ts';
-import { WireWriter } from '../../../../src/formats/onnx/wire.ts';
+import { WireWriter } from '../../../../src/formats/onnx/wireWriter.ts';
 import { sniff } from '../../../../src/formats/sniff.ts';
 import { memoryBytes, missingBytes } from '../../../../src/ir/bytes.ts';
 import { KerfError } from '../../../../src/ir/errors.ts';

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { analyse } from '../../../../src/analysis/analyse.ts';
 import { readModelFile } from '../../../../src/formats/io/models.ts';
 import { printModel } from '../../../../src/formats/text/print.ts';
-import type { TextForm } from '../../../../src/formats/text/print.ts';
+import type { TextForm } from '../../../../src/formats/text/form.ts';
 import {
   formatBytes,
   formatFloat,
