@@ -64,7 +64,7 @@ export interface TargetRules {
     readonly known?: Readonly<Record<string, number>>;
     /** Gives no real numbers: indices. */
     readonly sink?: readonly string[];
-    /** With integer kernels whose numbers follow rules of their own: models bring them, Kerf does not write them. */
+    /** With integer kernels whose numbers follow rules of their own, which are not checked. */
     readonly given?: readonly string[];
     /** Only the input that does not come from a weighted layer is encoded. */
     readonly residual?: readonly string[];

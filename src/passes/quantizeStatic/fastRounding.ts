@@ -2,11 +2,12 @@ import type { Model, Node, NodeId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { Calibrator, InputMoments, PassContext } from '../pass.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
-import { multiplyLayerOf } from '../support/denseLayer.ts';
+import { matrixOf, multiplyLayerOf } from '../support/denseLayer.ts';
+import { lanes } from '../support/lanes.ts';
 import type { LayerChange } from '../support/refit.ts';
-import { shiftOf, takesShift, targetOf, withWeights } from '../support/refit.ts';
-import { costOf } from '../support/roundingRow.ts';
-import { roundedRows, together } from './rowBlocks.ts';
+import { takesShift, withWeights } from '../support/refit.ts';
+import { errorFactor } from './errorFactor.ts';
+import { roundedRows } from './panelRows.ts';
 
 /** Vectors this long take a second to factor; longer ones are rounded to nearest. */
 const longestVector = 1152;
@@ -91,23 +92,33 @@ function roundedLayer(
   centred: boolean,
 ): { readonly change: LayerChange; readonly stored: Float32Array } {
   const { outputs, inputs, groups } = layer;
-  const target = targetOf(layer, moments, centred);
-  const stored = scalesOf(target.weights, perChannel ? outputs : 1, top);
+  const weights = matrixOf(layer);
+  const stored = scalesOf(weights, perChannel ? outputs : 1, top);
+  const scales = perChannel ? stored : new Float32Array(outputs).fill(stored[0] as number);
   const matrix = new Float64Array(outputs * inputs);
+  const shift = new Float64Array(outputs);
   const rows = outputs / groups;
   for (let group = 0; group < groups; group += 1) {
-    const cost = costOf(target.costs[group] as Float64Array, inputs);
-    for (let row = group * rows; row < (group + 1) * rows; row += together) {
-      const count = Math.min(together, (group + 1) * rows - row);
-      const weights = target.weights.subarray(row * inputs, (row + count) * inputs);
-      const scales = Float64Array.from({ length: together }, (_, r) => {
-        return stored[perChannel ? row + Math.min(r, count - 1) : 0] as number;
-      });
-      matrix.set(roundedRows(cost, weights, scales, top), row * inputs);
+    const mean = moments.mean.subarray(group * inputs, (group + 1) * inputs);
+    const gram = moments.gram.subarray(group * inputs ** 2, (group + 1) * inputs ** 2);
+    const factor = errorFactor({ size: inputs, count: moments.count, gram, ...(centred && { mean }) });
+    const end = (group + 1) * rows;
+    for (let row = group * rows; row < end; row += lanes) {
+      const last = Math.min(row + lanes, end);
+      const part = weights.subarray(row * inputs, last * inputs);
+      matrix.set(roundedRows(factor, part, scales.subarray(row, last), top), row * inputs);
     }
+    for (let row = group * rows; row < end; row += 1) shift[row] = meanError(row, weights, matrix, mean);
   }
-  const shift = centred ? shiftOf(layer, target, matrix) : undefined;
-  return { change: { layer, matrix, ...(shift && { shift }) }, stored };
+  return { change: { layer, matrix, ...(centred && { shift }) }, stored };
+}
+
+/** What the output of a row loses in the mean. */
+function meanError(row: number, weights: Float64Array, matrix: Float64Array, mean: Float64Array): number {
+  let sum = 0;
+  for (let i = 0, at = row * mean.length; i < mean.length; i += 1, at += 1)
+    sum += ((weights[at] as number) - (matrix[at] as number)) * (mean[i] as number);
+  return sum;
 }
 
 /** The largest magnitude of each row over the largest code. */

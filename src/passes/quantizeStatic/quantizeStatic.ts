@@ -45,6 +45,15 @@ export const quantizeStatic: Pass = {
       default: true,
     },
     {
+      name: 'lean',
+      title:
+        'How far rounding by the data leans to weights that compress well: 0 not at all, 1 as a narrower scheme would',
+      type: 'number',
+      default: 0,
+      min: 0,
+      max: 10,
+    },
+    {
       name: 'target',
       title: 'What it will run on: types, scales and operators follow its rules',
       type: 'choice',
@@ -127,6 +136,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
   const weights = {
     ...weightRounding(options.choice('scheme'), options.choice('rounding')),
     biasCorrection: options.boolean('biasCorrection'),
+    lean: options.number('lean'),
   };
   const equalize = options.boolean('equalize');
   const wide = options.choice('scheme') === 'w8a16';

@@ -5,7 +5,9 @@ import { operatorOf } from '../../ops/registry.ts';
 import type { PassContext } from '../pass.ts';
 import { hybridRecurrent, withHybridWeights } from '../quantizeDynamic/tflite.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
+import { cellKind, cellRefusal } from './cells.ts';
 import type { TflitePlan } from './tflitePlan.ts';
+import { codesOf } from './tflitePlan.ts';
 
 export interface RecurrentLayers {
   readonly model: TfliteModel;
@@ -15,9 +17,8 @@ export interface RecurrentLayers {
 }
 
 /**
- * Recurrent layers of a statically quantized TFLite model. Their full-integer form quantizes the state as well, whose range
- * calibration cannot see; so they get int8 weights against float activations where the target has such kernels, and
- * otherwise stay in float.
+ * Recurrent layers of a statically quantized TFLite model that the plan left out, because they have no full-integer form:
+ * they get int8 weights against float activations where the target has such kernels, and otherwise stay in float.
  */
 export async function recurrentTflite(
   model: TfliteModel,
@@ -39,11 +40,18 @@ export async function recurrentTflite(
     notes.push(
       `${layers(done.length, 'has', 'have')} int8 weights and float activations: the kernels quantize their input as they run`,
     );
-  if (all.length > done.length)
-    notes.push(
-      `${layers(all.length - done.length, 'stays', 'stay')} in float: their full-integer form quantizes the state as well, which this pass does not write`,
-    );
+  if (all.length > done.length) notes.push(`${layers(all.length - done.length, 'stays', 'stay')} in float`);
+  const reasons = new Set(all.map((node) => whyNotInteger(model, node, rules)));
+  for (const reason of reasons) notes.push(`recurrent, and not on integers alone: ${reason}`);
   return { model: result, hybrid: new Set(done), notes };
+}
+
+function whyNotInteger(model: TfliteModel, node: Node, rules: TargetRules): string {
+  if (codesOf(rules) === 'int16')
+    return `${node.op} takes no 16-bit activations everywhere, so it is left out`;
+  if (rules.operators.given?.includes(node.op) !== true && cellKind(node) !== undefined)
+    return `${rules.name} has no integer kernel for ${node.op}`;
+  return cellRefusal(model, node) ?? 'its input, result or state was not observed';
 }
 
 function layers(count: number, one: string, several: string): string {

@@ -12,6 +12,7 @@ import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding, symmetricWide } from '../support/quantization.ts';
+import { observeStates } from './cellRanges.ts';
 import { equalizedFor } from './equalizedFor.ts';
 import { fewSamples } from './fastRounding.ts';
 import { recurrentTflite } from './recurrent.ts';
@@ -78,8 +79,11 @@ export async function quantizeTflite(
   }
   await context.step(0.05, `calibrating ${wanted.length} values over ${calibrator.samples} samples`);
   const ranges = await observeRanges(calibrator, start, wanted, options.ranges, room);
+  const cells = [...draft.nodes.values()].flatMap(({ node, reach }) => (reach === undefined ? [] : [node]));
+  const states = await observeStates(calibrator, start, cells);
   await context.step(0.8, 'writing quantized weights');
-  const plan = planTflite(start, facts, options.rules, allowed, (id) => isUsable(ranges.get(id)));
+  const usable = (id: ValueId) => isUsable(ranges.get(id));
+  const plan = planTflite(start, facts, options.rules, allowed, usable, (node) => states.get(node.id));
   if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);
   const encodings = new Map<Group, Encoding>();
   const encodingOf = (group: Group): Encoding => {
@@ -141,7 +145,10 @@ function encodeGroup(
     min = Math.min(min, range?.min ?? 0);
     max = Math.max(max, range?.max ?? 0);
   }
-  return dtype === 'int16' ? symmetricWide({ min, max }) : activationEncoding({ min, max }, 'int8');
+  if (dtype === 'int16') return symmetricWide({ min, max });
+  if (root.symmetric !== true) return activationEncoding({ min, max }, 'int8');
+  const most = Math.max(-min, max);
+  return { ...activationEncoding({ min: -most, max: most }, 'int8'), zeroPoint: 0 };
 }
 
 function planNotes(

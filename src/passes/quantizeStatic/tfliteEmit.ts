@@ -16,6 +16,7 @@ import {
   smallestScales,
 } from '../support/quantization.ts';
 import { perTensor, plainNode, symmetric } from '../support/tflite.ts';
+import { encodeCell } from './cellEmit.ts';
 import type { Group, TfliteNodePlan, TflitePlan } from './tflitePlan.ts';
 import { groupRoot, storedScales } from './tflitePlan.ts';
 
@@ -126,8 +127,8 @@ function emitFloat({ editor, floats, codes }: Emitter, node: Node): void {
   if (inputs.some((id, i) => id !== node.inputs[i])) editor.replaceNode(node.id, [{ ...node, inputs }]);
 }
 
-function emitInteger(emitter: Emitter, { node, weight, inputs: groups }: TfliteNodePlan): void {
-  const { editor, plan, codes } = emitter;
+function emitInteger(emitter: Emitter, { node, weight, reach, inputs: groups }: TfliteNodePlan): void {
+  const { editor, graph, plan, codes, encodingOf } = emitter;
   const inputs = [...node.inputs];
   const before: Node[] = [];
   for (const [index, group] of groups) {
@@ -136,7 +137,21 @@ function emitInteger(emitter: Emitter, { node, weight, inputs: groups }: TfliteN
   if (weight !== undefined) encodeWeight(emitter, node, weight, groups, inputs);
   const outputs = node.outputs.map((id) => (id !== null && plan.made.has(id) ? (codes.get(id) ?? id) : id));
   const attributes = emitter.dtype === 'int16' ? withAnyScale(node) : node.attributes;
-  editor.replaceNode(node.id, [...before, { ...node, inputs, outputs, attributes }]);
+  const encodingAt = (group: Group | undefined) => encodingOf(groupRoot(group as Group));
+  const cell =
+    reach !== undefined &&
+    encodeCell(
+      {
+        editor,
+        graph,
+        node,
+        input: encodingAt(groups.get(0)),
+        output: encodingAt(plan.groups.get(node.outputs[0] as ValueId)),
+        reach,
+      },
+      inputs,
+    );
+  editor.replaceNode(node.id, [...before, { ...node, inputs, outputs, attributes, ...cell }]);
 }
 
 /** Sums of 16-bit numbers are taken to have scales that are powers of two unless they say otherwise. */

@@ -9,6 +9,7 @@ import type { ObservedRange } from '../pass.ts';
 import { readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { rangeOf } from '../support/quantization.ts';
+import { cellKind, cellRefusal } from './cells.ts';
 
 /** Values of one group share scale and zero point. */
 export interface Group {
@@ -16,6 +17,8 @@ export interface Group {
   /** Ranges of constants that take part. */
   constants: ObservedRange[];
   fixed?: { readonly scale: number; readonly zeroPoint: number };
+  /** A member needs the zero point 0. */
+  symmetric?: boolean;
   /** Set when the group was merged into another. */
   into?: Group;
 }
@@ -23,6 +26,8 @@ export interface Group {
 export interface TfliteNodePlan {
   readonly node: Node;
   readonly weight?: WeightRole;
+  /** For a recurrent layer: the largest magnitude in its state; 0 while nobody has looked. */
+  readonly reach?: number;
   /** Float inputs that are read as codes: index to group; a member elsewhere is requantized on the way. */
   readonly inputs: ReadonlyMap<number, Group>;
 }
@@ -51,15 +56,20 @@ interface Planner {
   readonly made: Set<ValueId>;
   readonly feeds: ReadonlySet<ValueId>;
   readonly encodable: (id: ValueId) => boolean;
+  readonly reach: ((node: Node) => number | undefined) | undefined;
 }
 
-/** Decides which operators run on int8 and which values share an encoding. */
+/**
+ * Decides which operators run on int8 and which values share an encoding. With `reach`, recurrent layers whose state
+ * nobody has seen stay as they are.
+ */
 export function planTflite(
   model: TfliteModel,
   facts: Facts,
   rules: TargetRules,
   allowed: (node: Node) => boolean,
   encodable: (id: ValueId) => boolean,
+  reach?: (node: Node) => number | undefined,
 ): TflitePlan {
   const graph = model.graphs[0];
   const planner: Planner = {
@@ -72,6 +82,7 @@ export function planTflite(
     made: new Set(),
     feeds: new Set(feedsOf(graph).map((value) => value.id)),
     encodable,
+    reach,
   };
   for (const node of graph.nodes) if (node.domain === '' && allowed(node)) planNode(planner, node);
   return { nodes: planner.nodes, groups: planner.groups, made: planner.made };
@@ -96,8 +107,10 @@ function ruleOf(rules: TargetRules, op: string): OperatorRule | undefined {
 }
 
 function planNode(planner: Planner, node: Node): void {
+  if (node.intermediates !== undefined) return;
+  if (cellKind(node) !== undefined) return planCell(planner, node);
   const rule = ruleOf(planner.rules, node.op);
-  if (rule === undefined || node.intermediates !== undefined) return;
+  if (rule === undefined) return;
   const weight = rule.kind === 'weighted' ? weightRole(planner, node) : undefined;
   if (rule.kind === 'weighted' && weight === undefined) return;
   const floats = floatInputs(planner, node, weight);
@@ -117,6 +130,24 @@ function planNode(planner: Planner, node: Node): void {
   for (const index of floats) inputs.set(index, groupOfInput(planner, node, index));
   if (rule.kind !== 'sink') planOutputs(planner, rule, outputs, inputs, lead);
   planner.nodes.set(node.id, { node, ...(weight && { weight }), inputs });
+}
+
+/** A recurrent layer: its input and its result are encoded freely, everything else is its own. */
+function planCell(planner: Planner, node: Node): void {
+  const { rules, model, facts } = planner;
+  const [source = null] = node.inputs;
+  const [output = null] = node.outputs;
+  if (codesOf(rules) !== 'int8' || rules.operators.given?.includes(node.op) !== true) return;
+  if (cellRefusal(model, node) !== undefined || source === null || output === null) return;
+  const reach = planner.reach === undefined ? 0 : planner.reach(node);
+  const usable = (id: ValueId) => isPlainFloat(planner, id) && planner.encodable(id);
+  if (reach === undefined || facts.dtypeOf(source) !== 'float32' || !usable(output)) return;
+  if (!planner.groups.has(source) && !usable(source)) return;
+  const inputs = new Map([[0, groupOfInput(planner, node, 0)]]);
+  // LiteRT's LSTM kernel takes the zero point of its result away where it should add it: only 0 is right everywhere.
+  planner.groups.set(output, { members: [output], constants: [], symmetric: cellKind(node) === 'lstm' });
+  planner.made.add(output);
+  planner.nodes.set(node.id, { node, reach, inputs });
 }
 
 function planOutputs(
@@ -142,7 +173,8 @@ function planOutputs(
     for (const [index, input] of inputs) {
       const root = groupRoot(input);
       // A fixed encoding cannot be stretched: such an input is requantized on its way in.
-      if (root.fixed === undefined) merge(root, groupRoot(group));
+      const apart = root.fixed !== undefined || (root.symmetric === true && group.fixed !== undefined);
+      if (!apart) merge(root, groupRoot(group));
       inputs.set(index, group);
     }
   }
@@ -152,6 +184,7 @@ function merge(from: Group, to: Group): void {
   if (from === to) return;
   to.members.push(...from.members);
   to.constants.push(...from.constants);
+  if (from.symmetric === true) to.symmetric = true;
   from.into = to;
 }
 

@@ -17,10 +17,15 @@ export interface WeightRounding {
   readonly rounding: Rounding;
   /** Whether biases make up for the mean error of rounding by the data. */
   readonly biasCorrection: boolean;
+  /** How far codes lean to those that compress well; 0 for not at all. */
+  readonly lean: number;
 }
 
 /** From the options `scheme` (`w4a8`) and `rounding`. */
-export function weightRounding(scheme: string, rounding: string): Omit<WeightRounding, 'biasCorrection'> {
+export function weightRounding(
+  scheme: string,
+  rounding: string,
+): Omit<WeightRounding, 'biasCorrection' | 'lean'> {
   const bits = Number(scheme.slice(1, scheme.indexOf('a'))) as WeightBits;
   return { bits, rounding: rounding as Rounding };
 }
@@ -39,9 +44,9 @@ export interface RoundedFor<M extends Model> {
 export function momentsFor(
   model: Model,
   plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
-  { bits, rounding }: WeightRounding,
+  { bits, rounding, lean }: WeightRounding,
 ): readonly NodeId[] | undefined {
-  if (bits !== 8 || (rounding !== 'auto' && rounding !== 'nearest')) return undefined;
+  if (bits !== 8 || lean > 0 || (rounding !== 'auto' && rounding !== 'nearest')) return undefined;
   if (rounding === 'nearest') return [];
   return surveyedLayers(
     model,
@@ -53,13 +58,13 @@ export function momentsFor(
 export async function roundedFor<M extends Model>(
   model: M,
   plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
-  { bits, rounding, biasCorrection }: WeightRounding,
+  { bits, rounding, biasCorrection, lean }: WeightRounding,
   context: PassContext,
   target: { readonly bits: number; perChannel(node: Node): boolean },
 ): Promise<RoundedFor<M>> {
   const nodes = plans.flatMap(({ node, weight }) => (weight === undefined ? [] : [node]));
   if (bits === 8 && rounding === 'nearest') return { model, scales: new Map(), notes: [] };
-  if (bits === 8 && rounding === 'auto' && context.calibrator !== undefined) {
+  if (bits === 8 && rounding === 'auto' && lean === 0 && context.calibrator !== undefined) {
     const top = 2 ** (target.bits - 1) - 1;
     const data = { step: context.step, calibrator: context.calibrator, biasCorrection };
     return { ...(await roundedFast(model, nodes, top, target.perChannel, data)), notes: [] };
@@ -78,7 +83,7 @@ export async function roundedFor<M extends Model>(
         const oneScale = perTensor(layer);
         // One scale over all groups of a convolution would have to be found over all of their Gram matrices at once.
         if (oneScale && layer.groups > 1) return undefined;
-        return { levels: int8Levels(width, target.bits), block: 0, oneScale };
+        return { levels: int8Levels(width, target.bits), block: 0, oneScale, lean };
       },
     },
     context,

@@ -8,16 +8,20 @@ import { floatsOf } from './runtime.ts';
 
 /**
  * Outputs of a TFLite model or file for seeded inputs, as real numbers. Models with int8 inputs get the same real
- * inputs through their scale.
+ * inputs through their scale. A state is carried from one sample to the next.
  */
-export async function runTflite(model: Model | string, like: Model | string = model): Promise<Outputs> {
+export async function runTflite(
+  model: Model | string,
+  like: Model | string = model,
+  count = 4,
+): Promise<Outputs> {
   const runner = startRunner();
   const session = await runner.open(typeof model === 'string' ? model : await temporaryFile(model), {});
   const reference =
     like === model
       ? session
       : await runner.open(typeof like === 'string' ? like : await temporaryFile(like), {});
-  const data = randomDataset(reference.info.inputs, { seed: 5, count: 4 });
+  const data = randomDataset(reference.info.inputs, { seed: 5, count });
   const outputs: Outputs = {};
   for (let i = 0; i < data.samples; i += 1) {
     const results = await session.run(encoded(data.feeds(i, 1), session.info.inputs));
