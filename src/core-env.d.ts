@@ -7,3 +7,13 @@ declare class TextDecoder {
   decode(bytes?: Uint8Array): string;
 }
 declare const performance: { now(): number };
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+  }
+  class Instance {
+    constructor(module: Module, imports?: Readonly<Record<string, object>>);
+    readonly exports: object;
+  }
+  function validate(bytes: Uint8Array<ArrayBuffer>): boolean;
+}
