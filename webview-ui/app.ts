@@ -53,6 +53,8 @@ export interface App {
   /** Milliseconds per layer id of the last benchmark of this model. */
   readonly measured: Signal<ReadonlyMap<string, number> | undefined>;
   readonly graph: Resource<LoadedGraph>;
+  /** The graph whose picture is on screen; what can wait for the picture watches this. */
+  readonly drawn: Signal<LoadedGraph | undefined>;
   readonly inspect: Resource<PageResult<'inspect'>>;
   readonly layers: Resource<PageResult<'layers'>>;
   /** Asked for when the graph is there: compressing may take a while, and nobody waits for it. */
@@ -107,6 +109,8 @@ export function createApp(host: Host): App {
     if (known !== undefined) markFindings(loaded.view, known);
     return loaded;
   });
+  // Asked for before anything is redrawn for the new state.
+  document.onChange(() => graph.refresh());
   const findings = resource(revision, () => host.call('check', {}));
   findings.watch(({ value }) => {
     if (value === undefined) return;
@@ -132,6 +136,7 @@ export function createApp(host: Host): App {
     changes: signal<ReadonlyMap<string, Change> | undefined>(undefined),
     measured: signal<ReadonlyMap<string, number> | undefined>(undefined),
     graph,
+    drawn: signal<LoadedGraph | undefined>(undefined),
     inspect: resource(revision, () => host.call('inspect', {})),
     layers: resource(model, () => host.call('layers', {})),
     shipped: resource(model, async () => {

@@ -57,3 +57,14 @@ export function svg(
   element.append(...children);
   return element;
 }
+
+/** Runs when what was changed is on screen; soon in any case, because a page out of sight paints nothing. */
+export function afterPaint(run: () => void): void {
+  let done = false;
+  const once = () => {
+    if (!done) run();
+    done = true;
+  };
+  requestAnimationFrame(() => setTimeout(once, 0));
+  setTimeout(once, 300);
+}

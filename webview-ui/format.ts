@@ -78,7 +78,15 @@ export function change(before: number | null | undefined, after: number | null |
   return `${share < 0 ? '−' : '+'}${text} %`;
 }
 
+/** Made once: a formatter takes longer to make than a thousand numbers to write. */
+const whole = new Intl.NumberFormat('en-US');
+
+/** "12,345" */
+export function grouped(amount: number): string {
+  return whole.format(amount);
+}
+
 /** "1 layer", "3 layers". */
 export function plural(amount: number, noun: string): string {
-  return `${amount.toLocaleString('en-US')} ${noun}${amount === 1 ? '' : 's'}`;
+  return `${grouped(amount)} ${noun}${amount === 1 ? '' : 's'}`;
 }

@@ -8,6 +8,8 @@ import { matchValues, readOverlayFile } from './graph/overlayFiles.ts';
 /** Values that do not come with the graph: who makes them, and when they are no longer true. */
 export function keepOverlays(app: App, measure: () => void): void {
   const set = (id: OverlayId, values: LayerValues | undefined) => {
+    // Nothing to take away is no change: the table and the picture would be made again for it.
+    if (values === undefined && !app.extra.get().has(id)) return;
     const next = new Map(app.extra.get());
     if (values === undefined) next.delete(id);
     else next.set(id, values);

@@ -1,5 +1,7 @@
 import type { App } from '../app.ts';
 import type { LoadedGraph } from '../loadedGraph.ts';
+import { afterPaint } from '../dom.ts';
+import { grouped } from '../format.ts';
 import { type Signal, signal } from '../signal.ts';
 import { type FoldTree, buildFoldTree } from './foldTree.ts';
 import { type HiddenKind, type Shown, countHidden, hiddenKinds } from './hiding.ts';
@@ -87,16 +89,14 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
 
   const relayout = async (anchor: Anchor) => {
     if (loaded === undefined) return;
-    const { view } = loaded;
+    const now = loaded;
+    const { view } = now;
     const base = tree;
     const visible = visibleGraph(view, base, { unfolded: unfolded(), show: levels.get().shown });
     const former = scene.get()?.scene;
     const hint = former === undefined ? {} : hintOf(former, view, visible);
     const input = layoutInputOf(view, visible, hint);
-    const slow = setTimeout(
-      () => working.set(`Laying out ${visible.count.toLocaleString('en-US')} boxes`),
-      150,
-    );
+    const slow = setTimeout(() => working.set(`Laying out ${grouped(visible.count)} boxes`), 150);
     try {
       const layout = await client.layout(input);
       if (layout !== undefined) scene.set({ scene: buildScene(view, base, visible, input, layout), anchor });
@@ -105,6 +105,8 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     } finally {
       clearTimeout(slow);
       working.set('');
+      // Without a layout there is nothing to wait for.
+      afterPaint(() => app.drawn.set(now));
     }
   };
 

@@ -27,9 +27,10 @@ export function createDetails(app: App, graph: GraphPane): HTMLElement {
     const index = selection?.kind === 'layer' ? loaded?.indexOf.get(selection.id) : undefined;
     if (selection?.kind !== 'layer' || (loaded !== undefined && index === undefined)) {
       shownFor = '';
-      return element.replaceChildren(
-        selection?.kind === 'group' ? groupDetails(app, graph, selection.key) : summary,
-      );
+      if (selection?.kind === 'group')
+        return element.replaceChildren(groupDetails(app, graph, selection.key));
+      // The summary keeps itself up to date; taking it out and in again starts every control in it anew.
+      return summary.parentElement === element ? undefined : element.replaceChildren(summary);
     }
     if (loaded !== undefined && loaded.view.kind[index!] !== 0) {
       shownFor = '';

@@ -1,7 +1,7 @@
 import type { Tab } from '../../src/editor/page/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { bytes, count, macs } from '../format.ts';
+import { bytes, count, grouped, macs } from '../format.ts';
 import type { Levels } from '../graph/graphModel.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
 import { type HiddenKind, everythingShown, hiddenKinds, nothingShown } from '../graph/hiding.ts';
@@ -214,7 +214,7 @@ function foldPicker(graph: GraphPane): readonly HTMLElement[] {
       ...hiddenKinds.map((kind) => {
         const { hidden, shown } = levels.get();
         const box = checkbox({
-          text: `${kindTitles[kind]} (${hidden[kind].toLocaleString('en-US')})`,
+          text: `${kindTitles[kind]} (${grouped(hidden[kind])})`,
           value: shown[kind],
           onChange: (value) => {
             const now = levels.get();
