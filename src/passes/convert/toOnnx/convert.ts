@@ -1,21 +1,20 @@
 import { analyse } from '../../../analysis/analyse.ts';
-import { stringAttribute } from '../../../ir/attribute.ts';
-import type { DType } from '../../../ir/dtype.ts';
 import { KerfError } from '../../../ir/errors.ts';
-import type { Graph, Node, OnnxModel, Quantization, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
+import type { Graph, Node, OnnxModel, TfliteModel, Value, ValueId } from '../../../ir/model.ts';
 import { feedsOf } from '../../../ir/model.ts';
 import { OnnxBuilder } from './builder.ts';
 import type { Conversion, Rule } from './emission.ts';
-import { codesOf, declared, Emission, quantizationOf } from './emission.ts';
+import { activated, activatedCodes } from './activation.ts';
+import { declared, Emission, quantizationOf } from './emission.ts';
 import { convolutionRules } from './rules/convolution.ts';
 import { customRules } from './rules/detection.ts';
 import { indexingRules } from './rules/indexing.ts';
 import { pointwiseRules } from './rules/pointwise.ts';
-import { clipped } from './rules/pointwise.ts';
 import { recurrentRules } from './rules/recurrent.ts';
 import { reductionRules } from './rules/reduction.ts';
 import { resizeRules } from './rules/resize.ts';
 import { shapeRules } from './rules/shape.ts';
+import { storageOf } from './storage.ts';
 
 const rules: Readonly<Record<string, Rule>> = {
   ...convolutionRules,
@@ -47,6 +46,7 @@ export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: rea
     builder,
     graph,
     placed: new Map(),
+    codes: new Map(),
     states: new Map(),
     notes: new Set(),
   };
@@ -55,12 +55,11 @@ export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: rea
     for (const id of node.inputs)
       if (id !== null && graph.values.get(id)?.variable === true) builder.reserve(id);
   const inputs = feedsOf(graph).map((value) => placeInput(conversion, value));
-  const stored = new Map<ValueId, ValueId>();
   for (const node of graph.nodes) {
     const emission = new Emission(node, conversion);
     const made = (ruleOf(node) as Rule)(emission);
     for (const [index, value] of (typeof made === 'string' ? [made] : made).entries())
-      if (node.outputs[index] != null) finishValue(conversion, emission, index, value, stored);
+      if (node.outputs[index] != null) finishValue(conversion, emission, index, value);
   }
   // Exporters declare scalars where a custom operator decides.
   const inferred = analyse(model).types.get(graph);
@@ -72,9 +71,9 @@ export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: rea
     // ONNX has one name for one end: an input that comes out again, or an output that comes twice, gets another.
     const name =
       graph.inputs.includes(id) || graph.outputs.indexOf(id) < place ? builder.free(`${id}_out`) : id;
-    const { dtype, shape } = declared(resolved(graph.values.get(id) as Value));
-    const value = graph.inputs.includes(id) ? id : (stored.get(id) ?? conversion.placed.get(id));
-    if (value === undefined) throw new KerfError('unsupported', `output '${id}' is not computed`);
+    const end = graph.values.get(id) as Value;
+    const { dtype, shape } = declared(resolved(end));
+    const value = graph.inputs.includes(id) ? id : leaving(conversion, end);
     if (name !== id) conversion.notes.add(`output '${id}' is named '${name}'`);
     return builder.output(value, name, dtype, shape);
   });
@@ -86,72 +85,57 @@ export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: rea
   return { model: builder.finish(graph.name || 'main', inputs, outputs), notes: [...conversion.notes] };
 }
 
-function placeInput({ builder, placed }: Conversion, value: Value): ValueId {
+function placeInput({ builder, placed, codes }: Conversion, value: Value): ValueId {
   const { dtype, shape } = declared(value);
   const input = builder.declare(value.id, dtype, shape);
   const quantization = quantizationOf(value);
   const real = quantization === undefined ? input : builder.dequantize(input, value.id, dtype, quantization);
   placed.set(value.id, real);
+  if (quantization === undefined) return input;
+  const storage = storageOf(dtype, quantization);
+  if (storage.dtype === dtype) {
+    codes.set(value.id, input);
+    return input;
+  }
+  const stored = builder.quantize(real, value.id, storage.dtype, storage.quantization);
+  codes.set(value.id, stored);
+  placed.set(value.id, builder.dequantize(stored, value.id, storage.dtype, storage.quantization));
   return input;
 }
 
-/** Fused activation, then the tensor's own quantization. */
+/** What an output of the model is: the file's own codes, or what was computed. */
+function leaving({ builder, placed, codes }: Conversion, end: Value): ValueId {
+  const real = placed.get(end.id);
+  if (real === undefined) throw new KerfError('unsupported', `output '${end.id}' is not computed`);
+  const stored = codes.get(end.id);
+  const quantization = quantizationOf(end);
+  if (stored === undefined || quantization === undefined) return real;
+  const { dtype } = declared(end);
+  return storageOf(dtype, quantization).dtype === dtype
+    ? stored
+    : builder.quantize(real, end.id, dtype, quantization);
+}
+
+/** Fused activation and the tensor's own quantization. */
 function finishValue(
-  { builder, placed }: Conversion,
+  { builder, placed, codes }: Conversion,
   emission: Emission,
   index: number,
   made: ValueId,
-  stored: Map<ValueId, ValueId>,
 ): void {
   const output = emission.output(index);
-  const quantization = quantizationOf(output);
-  const { dtype } = declared(output);
-  const activated = activate(emission, made, dtype, quantization);
-  if (quantization === undefined) {
-    placed.set(output.id, activated);
+  const storage = emission.storage(index);
+  if (storage === undefined) {
+    placed.set(output.id, activated(emission, made));
     return;
   }
-  const integers = builder.quantize(activated, output.id, dtype, quantization);
-  stored.set(output.id, integers);
-  placed.set(output.id, builder.dequantize(integers, output.id, dtype, quantization));
-}
-
-/** A bound that the output's integer range already enforces needs no operator. */
-function activate(
-  emission: Emission,
-  value: ValueId,
-  dtype: DType,
-  quantization: Quantization | undefined,
-): ValueId {
-  const kind = stringAttribute(emission.node, 'fused_activation_function', 'NONE');
-  // Inside of recurrent operators it belongs to the cell.
-  if (kind === 'NONE' || emission.node.op.endsWith('LSTM')) return value;
-  const holds = (bound: number) => reached(bound, dtype, quantization);
-  switch (kind) {
-    case 'RELU':
-      return holds(0) === 'lowest' ? value : emission.emit('Relu', [value]);
-    case 'RELU6':
-      return holds(0) === 'lowest' && holds(6) === 'highest' ? value : clipped(emission, value, 0, 6);
-    case 'RELU_N1_TO_1':
-      return clipped(emission, value, -1, 1);
-    case 'TANH':
-      return emission.emit('Tanh', [value]);
-    default:
-      return emission.refuse(`fused activation ${kind} is not covered`);
-  }
-}
-
-/** Whether the code of a bound is the end of what the type can hold, or beyond it (LiteRT, kernel_util.cc). */
-function reached(
-  bound: number,
-  dtype: DType,
-  quantization: Quantization | undefined,
-): 'lowest' | 'highest' | undefined {
-  const codes = codesOf(dtype);
-  if (quantization === undefined || codes === undefined) return undefined;
-  const code = (quantization.zeroPoint[0] ?? 0) + Math.round(bound / (quantization.scale[0] as number));
-  if (code <= codes[0]) return 'lowest';
-  return code >= codes[1] ? 'highest' : undefined;
+  const { dtype, quantization } = storage;
+  // ONNX Runtime has no Clip of 16 bits.
+  const bounded = dtype === 'uint8' ? made : activated(emission, made);
+  const rounded = codes.get(output.id) ?? builder.quantize(bounded, output.id, dtype, quantization);
+  const stored = dtype === 'uint8' ? activatedCodes(emission, rounded, storage) : rounded;
+  codes.set(output.id, stored);
+  placed.set(output.id, builder.dequantize(stored, output.id, dtype, quantization));
 }
 
 function refuseUncovered(model: TfliteModel, graph: Graph): void {

@@ -7,6 +7,8 @@ import { isStatic } from '../../../ir/types.ts';
 import { dataTypeNumber } from '../../../formats/onnx/dataTypes.ts';
 import { transposed } from '../../support/constants.ts';
 import type { OnnxBuilder } from './builder.ts';
+import type { Storage } from './storage.ts';
+import { storageOf, storedConstant } from './storage.ts';
 
 /** Builds the ONNX form of one operator; gives its outputs, before any fused activation and quantization. */
 export type Rule = (emission: Emission) => ValueId | readonly ValueId[];
@@ -45,6 +47,8 @@ export interface Conversion {
   readonly graph: Graph;
   /** Where each TFLite tensor is in ONNX: real numbers for quantized ones, otherwise its own type. */
   readonly placed: Map<ValueId, ValueId>;
+  /** The codes of quantized tensors, as they are stored inside. A rule that computes codes puts its outputs here. */
+  readonly codes: Map<ValueId, ValueId>;
   /** States that became inputs, by tensor, and the outputs that give their next values. */
   readonly states: Map<ValueId, { readonly input: ValueId; readonly next?: ValueId }>;
   readonly notes: Set<string>;
@@ -87,6 +91,26 @@ export class Emission {
 
   has(index: number): boolean {
     return this.node.inputs[index] != null;
+  }
+
+  /** The codes of an input that some layer stored, and how; `undefined` for others. */
+  codes(index: number): { readonly id: ValueId; readonly storage: Storage } | undefined {
+    const value = this.value(index);
+    const [id, quantization] = [this.#conversion.codes.get(value.id), quantizationOf(value)];
+    if (id === undefined || quantization === undefined) return undefined;
+    return { id, storage: storageOf(this.dtypeOf(value), quantization) };
+  }
+
+  /** How the codes of an output are stored; `undefined` when it is not quantized. */
+  storage(index = 0): Storage | undefined {
+    const value = this.output(index);
+    const quantization = quantizationOf(value);
+    return quantization && storageOf(this.dtypeOf(value), quantization);
+  }
+
+  /** Gives the codes of an output, instead of real numbers that would be rounded. */
+  setCodes(codes: ValueId, index = 0): void {
+    this.#conversion.codes.set(this.output(index).id, codes);
   }
 
   isConstant(index: number): boolean {
@@ -214,10 +238,14 @@ export class Emission {
       const reals = realsOf(readFloats(tensor), tensor, value.quantization as Quantization);
       return this.builder.constant(value.id, floatTensor(dims, reals));
     }
-    const stored = this.builder.constant(value.id, { dtype, dims, data });
     const quantization = quantizationOf(value);
-    if (quantization !== undefined) return this.builder.dequantize(stored, value.id, dtype, quantization);
-    return this.#asFloat(stored, dtype);
+    if (quantization === undefined)
+      return this.#asFloat(this.builder.constant(value.id, { dtype, dims, data }), dtype);
+    // Weights of layers that give floats keep their codes; what stands beside activations is stored as they are.
+    const storage = this.storage() === undefined ? { dtype, quantization } : storageOf(dtype, quantization);
+    const codes = storage.dtype === dtype ? { dtype, dims, data } : storedConstant(tensor);
+    const stored = this.builder.constant(value.id, codes);
+    return this.builder.dequantize(stored, value.id, storage.dtype, storage.quantization);
   }
 
   #asFloat(stored: ValueId, dtype: DType): ValueId {

@@ -1,7 +1,7 @@
 import { intAttribute } from '../../../ir/attribute.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { GraphEditor } from '../../../ir/edit.ts';
-import type { Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
+import type { Graph, Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
 import { withMainGraph } from '../../../ir/model.ts';
 import { floatTensor, readFloats, readIntegers, sizeOf } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';
@@ -9,6 +9,7 @@ import { tensorType } from '../../../ir/types.ts';
 import { indexOf } from '../../../ir/walk.ts';
 import type { ObservedRange } from '../../pass.ts';
 import { isBuiltin, readableConstant } from '../../support/constants.ts';
+import { pairsOfWholeAverages } from '../wholeAverage.ts';
 import type { StoredCodes } from './emission.ts';
 
 /** A QDQ model without its Q and DQ: the float graph, and what the pairs said. */
@@ -46,9 +47,17 @@ export function withoutQuantization(model: OnnxModel): Unquantized {
   const codes = new Map<ValueId, StoredCodes>();
   const ends = new Map<ValueId, DType>();
   const inputs = new Set(graph.inputs);
+  const coded = new Map<ValueId, Parameters>();
+  const rounding = pairsOfWholeAverages(graph);
   for (const node of graph.nodes) {
     const [source] = node.inputs;
     const [made] = node.outputs;
+    const clipped = isBuiltin(node) && node.op === 'Clip' && source != null ? coded.get(source) : undefined;
+    if (clipped !== undefined && made != null) {
+      clipReals(editor, graph, node, clipped);
+      coded.set(made, clipped);
+      continue;
+    }
     const quantizes = isBuiltin(node) && node.op === 'QuantizeLinear';
     if (source == null || made == null || !(quantizes || (isBuiltin(node) && node.op === 'DequantizeLinear')))
       continue;
@@ -65,7 +74,12 @@ export function withoutQuantization(model: OnnxModel): Unquantized {
     const range = rangeOf(parameters);
     if (range === undefined) continue;
     const value = editor.resolve(source);
+    if (rounding.has(node)) {
+      replace(editor, node, made, value);
+      continue;
+    }
     if (!ranges.has(value)) ranges.set(value, range);
+    if (quantizes) coded.set(made, parameters);
     if (inputs.has(source) && !quantizes) {
       ends.set(source, parameters.dtype);
       editor.setValue(asFloat(graph.values.get(source) as Value));
@@ -80,6 +94,20 @@ export function withoutQuantization(model: OnnxModel): Unquantized {
     } else replace(editor, node, made, value);
   }
   return { model: withMainGraph(model, editor.finish()), ranges, codes, ends };
+}
+
+/** A Clip of codes, once its input holds real numbers. */
+function clipReals(editor: GraphEditor, graph: Graph, node: Node, { scale, zero }: Parameters): void {
+  const [value, ...ends] = node.inputs;
+  const bounds = ends.map((end) => {
+    const codes = readableConstant(graph, end);
+    if (codes === undefined) return end;
+    const reals = readFloats(codes).map((code) => (code - (zero[0] ?? 0)) * (scale[0] as number));
+    return editor.addConstant(`${node.outputs[0]}_bound`, floatTensor(codes.dims, reals));
+  });
+  editor.replaceNode(node.id, [{ ...node, inputs: [value as ValueId, ...bounds] }]);
+  const made = graph.values.get(node.outputs[0] as ValueId);
+  if (made !== undefined) editor.setValue(asFloat(made));
 }
 
 function parametersOf(model: OnnxModel, node: Node, source: ValueId): Parameters | undefined {

@@ -1,5 +1,6 @@
 import { attr, intAttribute, stringAttribute } from '../../../../ir/attribute.ts';
 import type { ValueId } from '../../../../ir/model.ts';
+import { roundingScale } from '../../wholeAverage.ts';
 import type { Emission, Rule } from '../emission.ts';
 
 const toNchw = attr.ints([0, 3, 1, 2]);
@@ -119,10 +120,25 @@ function windowed(emission: Emission, op: string, value: ValueId): ValueId {
   return emission.emit(op, [value], windowAttributes(emission, kernel, false));
 }
 
-function pool(op: 'MaxPool' | 'AveragePool'): Rule {
-  return (emission) =>
-    channelsLast(emission, windowed(emission, op, channelsFirst(emission, emission.operand(0))));
-}
+const maxPool: Rule = (emission) =>
+  channelsLast(emission, windowed(emission, 'MaxPool', channelsFirst(emission, emission.operand(0))));
+
+/** Of codes the mean of whole numbers, see `roundingScale`. */
+const averagePool: Rule = (emission) => {
+  const codes = emission.codes(0);
+  const made = emission.storage();
+  const averaged = (value: ValueId) =>
+    channelsLast(emission, windowed(emission, 'AveragePool', channelsFirst(emission, value)));
+  if (codes === undefined || made === undefined || codes.storage.dtype !== 'uint8')
+    return averaged(emission.operand(0));
+  const { node, builder, name } = emission;
+  const window = intAttribute(node, 'filter_height', 1) * intAttribute(node, 'filter_width', 1);
+  const origin = emission.dtypeOf(emission.output()) === 'int8' ? 128 : 0;
+  const whole = (scale: number) => ({ scale: Float32Array.of(scale), zeroPoint: [origin], axis: 0 });
+  const mean = averaged(builder.dequantize(codes.id, `${name}_whole`, 'uint8', whole(1)));
+  emission.setCodes(builder.quantize(mean, name, 'uint8', whole(roundingScale(window))));
+  return mean;
+};
 
 /** The root of the mean of squares. */
 const l2Pool: Rule = (emission) => {
@@ -138,7 +154,7 @@ export const convolutionRules: Readonly<Record<string, Rule>> = {
   TRANSPOSE_CONV: transposeConv,
   FULLY_CONNECTED: fullyConnected,
   BATCH_MATMUL: batchMatMul,
-  MAX_POOL_2D: pool('MaxPool'),
-  AVERAGE_POOL_2D: pool('AveragePool'),
+  MAX_POOL_2D: maxPool,
+  AVERAGE_POOL_2D: averagePool,
   L2_POOL_2D: l2Pool,
 };
