@@ -4,7 +4,10 @@ import { extname, join } from 'node:path';
 import esbuild from 'esbuild';
 import { type Browser, type Page, chromium } from 'playwright-core';
 import { chromiumArguments, ensureChromium } from '../../../scripts/chromium.mjs';
-import type { Engine, Method } from '../../../src/engine/protocol.ts';
+import type { PageInspect } from '../../../src/editor/page/protocol.ts';
+import type { InspectReport } from '../../../src/engine/answers.ts';
+import type { Engine, Handle, Method, Result } from '../../../src/engine/protocol.ts';
+import type { GraphView } from '../../../src/engine/view.ts';
 
 /** Tests and benchmarks run in the project's folder; a bundled benchmark lies elsewhere. */
 const root = process.cwd();
@@ -57,9 +60,26 @@ async function build(): Promise<void> {
 let started: Promise<Engine> | undefined;
 
 /** Most pages show a made-up model and need no engine. */
-function engine(): Promise<Engine> {
+function runningEngine(): Promise<Engine> {
   started ??= import('../../../src/engine/local.ts').then(({ localEngine }) => localEngine());
   return started;
+}
+
+/** The graph that a page is about to ask for, as the extension's host asks for it before the page does. */
+let ahead: { readonly key: string; readonly view: Promise<GraphView> } | undefined;
+
+async function askAhead(handle: Handle): Promise<void> {
+  const params = { handle, marks: false };
+  ahead = { key: JSON.stringify(params), view: (await runningEngine()).call('graph', params) };
+  // Whoever takes it sees what went wrong.
+  ahead.view.catch(() => undefined);
+}
+
+async function call(method: Method, params: never): Promise<unknown> {
+  if (method === 'graph' && ahead?.key === JSON.stringify(params)) return ahead.view;
+  const result = await (await runningEngine()).call(method, params);
+  if (method === 'apply') await askAhead((result as Result<'apply'>).handle);
+  return result;
 }
 
 /** Calls of pages that show a real file. */
@@ -71,24 +91,38 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
       method: Method;
       params: never;
     };
-    engine()
-      .then((running) => running.call(method, params))
-      .then(
-        (result) => response.writeHead(200).end(JSON.stringify(packed(result))),
-        (error: unknown) => response.writeHead(500).end(String(error)),
-      );
+    call(method, params).then(
+      (result) => response.writeHead(200).end(packed(method, result)),
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    );
   });
 }
 
-/** The bytes of typed arrays as text; lists of texts and numbers stay as they are. */
-function packed(value: unknown): unknown {
-  if (ArrayBuffer.isView(value)) {
+/**
+ * As VS Code sends a message to a page: JSON, and behind it the bytes of typed arrays, which the JSON refers to by offset.
+ * The rows of an inspection stay behind, as the extension's host keeps them.
+ */
+function packed(method: Method, result: unknown): Buffer {
+  const arrays: Buffer[] = [];
+  let offset = 0;
+  const shown = method === 'inspect' ? withoutRows(result as InspectReport) : result;
+  const json = JSON.stringify(shown, (_, value: unknown) => {
+    if (!ArrayBuffer.isView(value)) return value;
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    return { typed: value.constructor.name, base64: bytes.toString('base64') };
-  }
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(packed) : value;
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, packed(part)]));
+    const padding = (8 - (bytes.length % 8)) % 8;
+    const entry = { typed: value.constructor.name, offset, bytes: bytes.length };
+    arrays.push(bytes, Buffer.alloc(padding));
+    offset += bytes.length + padding;
+    return entry;
+  });
+  const text = Buffer.from(json);
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(text.length);
+  return Buffer.concat([head, ...arrays, text]);
+}
+
+function withoutRows({ layers, ...report }: InspectReport): PageInspect {
+  return { ...report, layerCount: layers.length };
 }
 
 async function serve(): Promise<{ server: Server; origin: string }> {
@@ -127,6 +161,8 @@ export interface Stage {
     drawn?: boolean,
   ): Promise<Page>;
   readonly errors: string[];
+  /** Opens a file and begins its graph before there is a page, as the extension's host does. */
+  begin(file: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -143,6 +179,10 @@ export async function openStage(engine?: Engine): Promise<Stage> {
   const errors: string[] = [];
   return {
     errors,
+    async begin(file) {
+      const { handle } = await (await runningEngine()).call('open', { path: file });
+      await askAhead(handle);
+    },
     async open(options = {}, size = { width: 1440, height: 900 }, drawn = true) {
       const page = await browser.newPage({ viewport: size });
       page.setDefaultTimeout(30_000);

@@ -1,28 +1,28 @@
 import type { PageHandlers, PageInspect } from '../../../src/editor/page/protocol.ts';
-import type { Method, Params, Result } from '../../../src/engine/protocol.ts';
-import type { InspectReport } from '../../../src/engine/answers.ts';
+import type { Handle, Method, Params, Result } from '../../../src/engine/protocol.ts';
 import type { RecipeStep } from '../../../src/passes/pass.ts';
 
 const arrays = { Uint8Array, Uint16Array, Uint32Array, Float32Array, Float64Array } as const;
 
-/** The engine in the test's process, over HTTP; the bytes of typed arrays come as text. */
+/** The engine in the test's process, over HTTP; the bytes of typed arrays come behind the JSON. */
 async function engine<M extends Method>(method: M, params: Params<M>): Promise<Result<M>> {
   const response = await fetch('/engine', { method: 'POST', body: JSON.stringify({ method, params }) });
-  const text = await response.text();
-  if (!response.ok) throw new Error(text);
-  return unpacked(JSON.parse(text)) as Result<M>;
+  if (!response.ok) throw new Error(await response.text());
+  const buffer = await response.arrayBuffer();
+  const length = new DataView(buffer).getUint32(0, true);
+  const text = new TextDecoder().decode(new Uint8Array(buffer, buffer.byteLength - length));
+  return unpacked(JSON.parse(text), buffer) as Result<M>;
 }
 
-function unpacked(value: unknown): unknown {
+function unpacked(value: unknown, buffer: ArrayBuffer): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map(unpacked) : value;
-  const { typed, base64 } = value as { typed?: keyof typeof arrays; base64?: string };
-  if (typed === undefined || base64 === undefined)
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unpacked(part)]));
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
-  return new arrays[typed](bytes.buffer);
+  if (Array.isArray(value))
+    return typeof value[0] === 'object' ? value.map((part) => unpacked(part, buffer)) : value;
+  const { typed, offset, bytes } = value as { typed?: keyof typeof arrays; offset?: number; bytes?: number };
+  if (typed === undefined || offset === undefined || bytes === undefined)
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unpacked(part, buffer)]));
+  const begin = 8 + offset;
+  return new arrays[typed](buffer.slice(begin, begin + bytes));
 }
 
 interface Now {
@@ -33,6 +33,23 @@ interface Now {
   readonly dataset: string | null;
 }
 
+const handles = new Map<string, Promise<Handle>>();
+
+/** The model after some steps; as the extension's document, asked for once. */
+function handleOf(file: string, steps: readonly RecipeStep[]): Promise<Handle> {
+  const key = JSON.stringify([file, steps]);
+  const known = handles.get(key) ?? engine('open', { path: file, steps }).then(({ handle }) => handle);
+  handles.set(key, known);
+  return known;
+}
+
+/** The server keeps the rows of an inspection, as the extension's host does. */
+async function inspected(handle: Handle): Promise<PageInspect> {
+  return (await engine('inspect', { handle })) as unknown as PageInspect;
+}
+
+let declared: Promise<Result<'passes'>> | undefined;
+
 /** One more step on a real file, as a person's edit does it, with the data that the pass may want. */
 export async function applyToFile(
   file: string,
@@ -40,16 +57,17 @@ export async function applyToFile(
   { pass, ...call }: RecipeStep,
   data: string | null,
 ): Promise<{ readonly step: RecipeStep; readonly report: Result<'apply'>['report'] }> {
-  const { passes } = await engine('passes', {});
+  const { passes } = await (declared ??= engine('passes', {}));
   const calibrates = passes.some(({ id, calibration }) => id === pass && calibration !== 'none');
   const step = { pass, ...call, ...(calibrates && data !== null && { data }) };
-  const { handle } = await engine('open', { path: file, steps });
-  return { step, report: (await engine('apply', { handle, step })).report };
+  const { handle, report } = await engine('apply', { handle: await handleOf(file, steps), step });
+  handles.set(JSON.stringify([file, [...steps, step]]), Promise.resolve(handle));
+  return { step, report };
 }
 
 /** What the made-up host answers itself is replaced by the engine's answers about a real file. */
 export function realHandlers({ file, steps, device, dataset }: Now): Partial<PageHandlers> {
-  const handle = async () => (await engine('open', { path: file, steps: steps() })).handle;
+  const handle = () => handleOf(file, steps());
   const target = () => {
     const id = device();
     return id === null ? {} : { device: id };
@@ -57,15 +75,15 @@ export function realHandlers({ file, steps, device, dataset }: Now): Partial<Pag
   const compared = async (former: string) => {
     const now = await handle();
     return {
-      before: withoutRows(await engine('inspect', { handle: former })),
-      after: withoutRows(await engine('inspect', { handle: now })),
+      before: await inspected(former),
+      after: await inspected(now),
       diff: await engine('diff', { a: former, b: now }),
     };
   };
   return {
     graph: async () => engine('graph', { handle: await handle(), ...target(), marks: false }),
     node: async ({ id }) => engine('node', { handle: await handle(), id, ...target() }),
-    inspect: async () => withoutRows(await engine('inspect', { handle: await handle() })),
+    inspect: async () => inspected(await handle()),
     shipped: async () => {
       const { handle: original } = await engine('open', { path: file });
       const now = await handle();
@@ -122,11 +140,7 @@ export function realHandlers({ file, steps, device, dataset }: Now): Partial<Pag
         ...(dataset === null ? {} : { data: dataset }),
       }),
     estimate: async () => engine('estimate', { handle: await handle(), device: device() ?? '' }),
-    passes: () => engine('passes', {}),
+    passes: () => (declared ??= engine('passes', {})),
     devices: () => engine('devices', {}),
   };
-}
-
-function withoutRows({ layers, ...report }: InspectReport): PageInspect {
-  return { ...report, layerCount: layers.length };
 }
