@@ -1,6 +1,7 @@
 import type { DType } from '../ir/dtype.ts';
 import { bitsOf } from '../ir/dtype.ts';
 import { decodeNumbers } from '../ir/numbers.ts';
+import { codesOf, isCounted } from './counting.ts';
 
 /** An output channel that stands out. */
 export interface Outlier {
@@ -34,11 +35,12 @@ const mostOutliers = 16;
 
 /** Which elements of a weight are looked at; it follows from the shape alone, so results repeat. */
 export interface Places {
-  /** Flat positions, ascending, and where each goes: a channel and, for the sampled rows, a column. */
+  /** Flat positions, ascending, and where each goes: a channel and, in the sampled rows, a cell; -1 in the others. */
   readonly positions: Float64Array;
   readonly channel: Int32Array;
-  readonly column: Int32Array;
-  readonly rows: readonly number[];
+  readonly cell: Int32Array;
+  /** Of the cells. */
+  readonly rows: number;
   readonly columns: number;
   /** Of the weight. */
   readonly channels: number;
@@ -64,24 +66,24 @@ function choosePlaces(dims: readonly number[], axis: number): Places {
   const each = dims.reduce((product, dim) => product * dim, 1) / channels;
   const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
   const chosen = spread(channels, mostChannels);
-  const rows = spread(channels, mostRows);
-  const isRow = new Set(rows);
+  const rows = new Map(spread(channels, mostRows).map((channel, row) => [channel, row]));
+  const columns = Math.min(each, mostColumns);
   const perChannel = Math.max(2, Math.min(mostPerChannel, Math.floor(mostPlaces / chosen.length)));
-  const places: { at: number; channel: number; column: number }[] = [];
+  const places: { at: number; channel: number; cell: number }[] = [];
   for (const channel of chosen) {
-    const row = isRow.has(channel);
-    spread(each, row ? mostColumns : perChannel).forEach((element, index) => {
+    const row = rows.get(channel);
+    spread(each, row === undefined ? perChannel : columns).forEach((element, index) => {
       const at = (Math.floor(element / inner) * channels + channel) * inner + (element % inner);
-      places.push({ at, channel, column: row ? index : -1 });
+      places.push({ at, channel, cell: row === undefined ? -1 : row * columns + index });
     });
   }
   places.sort((a, b) => a.at - b.at);
   return {
     positions: Float64Array.from(places, (place) => place.at),
     channel: Int32Array.from(places, (place) => place.channel),
-    column: Int32Array.from(places, (place) => place.column),
-    rows,
-    columns: Math.min(each, mostColumns),
+    cell: Int32Array.from(places, (place) => place.cell),
+    rows: rows.size,
+    columns,
     channels,
   };
 }
@@ -98,51 +100,61 @@ export function samplePlaces(dims: readonly number[], axis: number): Places | un
 export class SampleReader {
   readonly #dtype: DType;
   readonly #positions: Float64Array;
-  readonly #values: number[] = [];
+  /** Numbers of the codes of small types. */
+  readonly #numbers: Float64Array | undefined;
+  readonly #first: number;
   #next: number;
+  /** The elements taken so far, in the order of their places. */
+  readonly values: Float64Array;
 
-  /** `from`: the first element of the run. */
-  constructor(dtype: DType, places: Places, from: number) {
+  /** `from`, `to`: the elements of the run. */
+  constructor(dtype: DType, places: Places, from: number, to: number) {
     this.#dtype = dtype;
     this.#positions = places.positions;
-    this.#next = firstAtLeast(places.positions, from);
-  }
-
-  /** The elements taken so far, in the order of their places. */
-  get values(): Float64Array {
-    return Float64Array.from(this.#values);
+    this.#numbers = isCounted(dtype) && dtype !== 'float32' ? codesOf(dtype).numbers : undefined;
+    this.#first = firstAtLeast(places.positions, from);
+    this.#next = this.#first;
+    this.values = new Float64Array(firstAtLeast(places.positions, to) - this.#first);
   }
 
   /** Takes what it wants from a piece whose first byte is the tensor's `offset`. */
   take(piece: Uint8Array, offset: number): void {
-    const dtype = this.#dtype;
-    const positions = this.#positions;
-    const bits = bitsOf(dtype);
+    const bits = bitsOf(this.#dtype);
     const first = (offset * 8) / bits;
-    const limit = first + Math.floor((piece.length * 8) / bits);
     const from = this.#next;
-    let to = from;
-    while (to < positions.length && (positions[to] as number) < limit) to += 1;
+    const to = firstAtLeast(this.#positions, first + Math.floor((piece.length * 8) / bits));
     this.#next = to;
-    if (to === from) return;
-    const view = viewOf(dtype, piece);
-    if (view !== undefined) {
-      for (let index = from; index < to; index += 1)
-        this.#values.push(view[(positions[index] as number) - first] as number);
-      return;
-    }
-    // The bytes that are wanted go side by side, so that they are decoded at once.
-    const width = Math.max(1, bits / 8);
-    const packed = Math.max(1, 8 / bits);
-    const wanted = new Uint8Array((to - from) * width);
+    if (this.#dtype === 'float32') this.#takeFloats(piece, first, from, to);
+    else if (this.#numbers !== undefined) this.#takeCodes(this.#numbers, piece, first, from, to);
+    else this.#takeOthers(piece, first, from, to);
+  }
+
+  #takeFloats(piece: Uint8Array, first: number, from: number, to: number): void {
+    const positions = this.#positions;
+    const view = new DataView(piece.buffer, piece.byteOffset, piece.length);
+    for (let index = from; index < to; index += 1)
+      this.values[index - this.#first] = view.getFloat32(4 * ((positions[index] as number) - first), true);
+  }
+
+  #takeCodes(numbers: Float64Array, piece: Uint8Array, first: number, from: number, to: number): void {
+    const positions = this.#positions;
+    const bits = bitsOf(this.#dtype);
+    const mask = 2 ** bits - 1;
     for (let index = from; index < to; index += 1) {
-      const byte = Math.floor((((positions[index] as number) - first) * bits) / 8);
-      for (let i = 0; i < width; i += 1) wanted[(index - from) * width + i] = piece[byte + i] as number;
+      const at = ((positions[index] as number) - first) * bits;
+      const byte = at >>> 3;
+      const word = (piece[byte] as number) | (bits === 16 ? (piece[byte + 1] as number) << 8 : 0);
+      this.values[index - this.#first] = numbers[(word >>> (at & 7)) & mask] as number;
     }
-    const numbers = decodeNumbers(dtype, wanted, (to - from) * packed);
+  }
+
+  /** Elements of whole bytes. */
+  #takeOthers(piece: Uint8Array, first: number, from: number, to: number): void {
+    const width = bitsOf(this.#dtype) / 8;
     for (let index = from; index < to; index += 1) {
-      const within = packed > 1 ? (positions[index] as number) % packed : 0;
-      this.#values.push(numbers[(index - from) * packed + within] as number);
+      const byte = ((this.#positions[index] as number) - first) * width;
+      const element = piece.subarray(byte, byte + width);
+      this.values[index - this.#first] = decodeNumbers(this.#dtype, element, 1)[0] as number;
     }
   }
 }
@@ -169,59 +181,55 @@ export function sampled(
 function outliersOf(places: Places, values: Float64Array): readonly Outlier[] {
   const squares = new Float64Array(places.channels);
   const taken = new Int32Array(places.channels);
-  values.forEach((value, index) => {
+  for (let index = 0; index < values.length; index += 1) {
     const channel = places.channel[index] as number;
-    squares[channel] = (squares[channel] as number) + value * value;
+    squares[channel] = (squares[channel] as number) + (values[index] as number) ** 2;
     taken[channel] = (taken[channel] as number) + 1;
-  });
-  const sizes: Outlier[] = [];
-  squares.forEach((sum, channel) => {
-    const count = taken[channel] as number;
-    if (count > 0) sizes.push({ channel, ratio: Math.sqrt(sum / count) });
-  });
-  const sorted = sizes.map((each) => each.ratio).sort((a, b) => a - b);
+  }
+  const sizes = squares.map((sum, channel) => Math.sqrt(sum / (taken[channel] as number)));
+  const sorted = sizes.filter((_, channel) => taken[channel] !== 0).sort();
   const median = sorted[sorted.length >> 1] as number;
   if (!(median > 0)) return [];
-  return sizes
-    .map(({ channel, ratio }) => ({ channel, ratio: ratio / median }))
-    .filter((each) => each.ratio >= outlierRatio)
-    .sort((a, b) => b.ratio - a.ratio)
-    .slice(0, mostOutliers);
+  const outliers: Outlier[] = [];
+  for (let channel = 0; channel < sizes.length; channel += 1) {
+    const ratio = (sizes[channel] as number) / median;
+    if (ratio >= outlierRatio) outliers.push({ channel, ratio });
+  }
+  return outliers.sort((a, b) => b.ratio - a.ratio).slice(0, mostOutliers);
 }
 
-function rankOf(places: Places, values: Float64Array): Rank | null {
-  const byChannel = new Map(places.rows.map((row) => [row, new Float32Array(places.columns)]));
-  values.forEach((value, index) => {
-    const column = places.column[index] as number;
-    if (column >= 0) (byChannel.get(places.channel[index] as number) as Float32Array)[column] = value;
-  });
-  const rows = [...byChannel.values()];
-  const columns = rows[0]?.length ?? 0;
+function rankOf({ cell, rows, columns }: Places, values: Float64Array): Rank | null {
+  const cells = new Float64Array(rows * columns);
+  for (let index = 0; index < values.length; index += 1) {
+    const at = cell[index] as number;
+    if (at >= 0) cells[at] = values[index] as number;
+  }
   let trace = 0;
   let squares = 0;
-  rows.forEach((a, i) => {
-    for (let j = i; j < rows.length; j += 1) {
-      const product = dot(a, rows[j] as Float32Array);
+  for (let i = 0; i < rows; i += 1) {
+    for (let j = i; j < rows; j += 1) {
+      const product = dot(cells, i * columns, j * columns, columns);
       squares += (i === j ? 1 : 2) * product * product;
       if (i === j) trace += product;
     }
-  });
+  }
   if (!(squares > 0) || !Number.isFinite(squares)) return null;
-  const random = (rows.length * columns) / (rows.length + columns);
-  return { effective: (trace * trace) / squares, random, rows: rows.length, columns };
+  const random = (rows * columns) / (rows + columns);
+  return { effective: (trace * trace) / squares, random, rows, columns };
 }
 
-/** The numbers of a piece in place, for the usual types. */
-function viewOf(dtype: DType, piece: Uint8Array): Float32Array | Int8Array | undefined {
-  if (dtype === 'int8') return new Int8Array(piece.buffer, piece.byteOffset, piece.length);
-  if (dtype !== 'float32' || piece.byteOffset % 4 !== 0) return undefined;
-  return new Float32Array(piece.buffer, piece.byteOffset, piece.length >> 2);
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i += 1) sum += (a[i] as number) * (b[i] as number);
-  return sum;
+/** Four sums: one addition does not wait for the other. */
+function dot(cells: Float64Array, a: number, b: number, count: number): number {
+  let [s, t, u, v] = [0, 0, 0, 0];
+  let i = 0;
+  for (; i + 3 < count; i += 4) {
+    s += (cells[a + i] as number) * (cells[b + i] as number);
+    t += (cells[a + i + 1] as number) * (cells[b + i + 1] as number);
+    u += (cells[a + i + 2] as number) * (cells[b + i + 2] as number);
+    v += (cells[a + i + 3] as number) * (cells[b + i + 3] as number);
+  }
+  for (; i < count; i += 1) s += (cells[a + i] as number) * (cells[b + i] as number);
+  return s + t + (u + v);
 }
 
 /** At most `most` of the numbers below `count`, evenly spread. */

@@ -55,7 +55,10 @@ export function summarised(tensor: Tensor, counted: Counted): Printed {
     distributionOf(countedAs(tensor.dtype), counted.table, elements),
     counted,
   );
-  return describe(tensor, distribution, counted.samples);
+  const described = describe(tensor, distribution, counted.samples);
+  const { floats } = counted;
+  if (floats === undefined || described.summary.zeros === null) return described;
+  return { ...described, summary: { ...described.summary, zeros: floats.zeros } };
 }
 
 /** What a tensor says of which these are the numbers, and `samples` the elements at the sampled places. */
@@ -67,14 +70,15 @@ export function describe(tensor: Tensor, distribution: Distribution, samples: Fl
 }
 
 /** The distribution with its outermost numbers replaced by the exact ones. */
-function withExtremes(distribution: Distribution, { min, max }: Counted): Distribution {
+function withExtremes(distribution: Distribution, { floats }: Counted): Distribution {
   const { values } = distribution;
-  if (values.length === 0 || min > max) return distribution;
-  const exact = values.map((value) => Math.min(max, Math.max(min, value)));
+  if (floats === undefined || values.length === 0) return distribution;
+  const { min, max } = floats;
+  for (let i = 0; i < values.length; i += 1) values[i] = Math.min(max, Math.max(min, values[i] as number));
   // Which zero came first is no news.
-  exact[0] = min + 0;
-  exact[exact.length - 1] = max + 0;
-  return { ...distribution, values: exact };
+  values[0] = min + 0;
+  values[values.length - 1] = max + 0;
+  return distribution;
 }
 
 function momentsOf({ values, counts, nonFinite }: Distribution, elements: number) {
@@ -83,21 +87,20 @@ function momentsOf({ values, counts, nonFinite }: Distribution, elements: number
   const min = values[0] as number;
   const max = values.at(-1) as number;
   let sum = 0;
-  values.forEach((value, index) => {
-    sum += value * (counts[index] as number);
-  });
+  for (let i = 0; i < values.length; i += 1) sum += (values[i] as number) * (counts[i] as number);
   const mean = sum / finite;
   let squares = 0;
   let zeros = 0;
   const histogram = new Float64Array(bins);
   const scale = max > min ? bins / (max - min) : 0;
-  values.forEach((value, index) => {
-    const count = counts[index] as number;
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i] as number;
+    const count = counts[i] as number;
     squares += count * (value - mean) ** 2;
     if (value === 0) zeros += count;
     const bin = Math.min(bins - 1, Math.floor((value - min) * scale));
     histogram[bin] = (histogram[bin] as number) + count;
-  });
+  }
   return {
     min,
     max,

@@ -208,7 +208,7 @@ function listed(task: CountTask): Printed {
   const counts = Float64Array.from(values, (value) => byNumber.get(value) ?? 0);
   const distribution: Distribution = { values, counts, nonFinite };
   const places = outputAxis === undefined ? undefined : samplePlaces(dims, outputAxis);
-  const sample = places && new SampleReader(dtype, places, 0);
+  const sample = places && new SampleReader(dtype, places, 0, sizeOf(task));
   sample?.take(piece, 0);
   return describe(task, distribution, sample?.values ?? new Float64Array(0));
 }

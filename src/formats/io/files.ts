@@ -94,6 +94,7 @@ class OpenFile {
   #close(): void {
     if (this.#fd !== undefined) fs.closeSync(this.#fd);
     this.#fd = undefined;
+    this.#timer = undefined;
     this.#page = new Uint8Array(0);
   }
 }

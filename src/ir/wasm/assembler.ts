@@ -142,12 +142,15 @@ export function repeat(condition: Code, ...body: readonly Code[]): Code {
   return [0x03, 0x40, ...body.flat(), ...condition, 0x0d, 0, 0x0b];
 }
 
+/** Magic and version. */
+const header: Code = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+
 /** The bytes of a module with `pages` of memory (64 KiB each), exported as `memory` beside the functions. */
 export function assemble(pages: number, functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
   const types = functions.map(({ parameters }) => [0x60, ...list(parameters.map(typeCode)), 0]);
   const names = functions.map(({ name }, index) => [...text(name), 0, ...unsigned(index)]);
   return Uint8Array.from([
-    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...header,
     ...section(1, list(types)),
     ...section(3, list(functions.map((_, index) => unsigned(index)))),
     ...section(5, list([[0, ...unsigned(pages)]])),
