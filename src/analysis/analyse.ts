@@ -53,7 +53,9 @@ function compute(model: Model, bind: Bindings): Analysis {
   const tools = { pricer: new Pricer(model, bound), ledger: new WeightLedger(model) };
   const { main } = inference;
   const layers = main.graph.nodes.map((node) => layerCost(node, main, model, tools));
-  const memory = planMemory(main, model);
+  // Planned when someone looks: a picture after an edit does not, and planning is a fifth of the analysis.
+  const memory = once(() => planMemory(main, model));
+  const micro = once(() => planMicro(main, model));
   weights.set(model, tools.ledger.weights);
   return {
     types: typesByGraph(inference),
@@ -63,12 +65,23 @@ function compute(model: Model, bind: Bindings): Analysis {
       weightBytes: allWeightBytes(model),
       macs: total(layers.map((layer) => layer.macs)),
       flops: total(layers.map((layer) => layer.flops)),
-      peakActivationBytes: memory?.peakBytes,
+      get peakActivationBytes() {
+        return memory()?.peakBytes;
+      },
     },
     unresolved: findUnresolved(inference, model, bound.free),
-    memory,
-    micro: planMicro(main, model),
+    get memory() {
+      return memory();
+    },
+    get micro() {
+      return micro();
+    },
     bodies: bodyReports(main, model, tools.pricer),
     freeDimensions: [...bound.free],
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }

@@ -62,15 +62,33 @@ export function workOf(model: Model, analysis: Analysis): readonly LayerWork[] {
   return works;
 }
 
+/** What each layer of the analysis computes in, in its order: a small part of `workOf`. */
+export function precisionsOf(model: Model, analysis: Analysis): readonly Precision[] {
+  const works = known.get(analysis);
+  if (works !== undefined) return works.map(({ precision }) => precision);
+  return mapPlaces(model, analysis, (_, place) =>
+    place === undefined ? unplacedPrecision : new Reader(place, analysis).precision(),
+  );
+}
+
 function makeWorks(model: Model, analysis: Analysis): readonly LayerWork[] {
+  return mapPlaces(model, analysis, (layer, place) =>
+    place === undefined ? unplaced(layer) : workOfLayer(layer, place, analysis),
+  );
+}
+
+function mapPlaces<T>(
+  model: Model,
+  analysis: Analysis,
+  make: (layer: LayerCost, place: Place | undefined) => T,
+): readonly T[] {
   const graph = model.graphs[0];
   let elsewhere: ReadonlyMap<NodeId, Place> | undefined;
   return analysis.layers.map((layer, at) => {
     // The rows of an analysis are the layers of the main graph, in their order.
     const node = graph.nodes[at];
     const own = node?.id === layer.id ? { node, graph } : undefined;
-    const place = own ?? (elsewhere ??= placesOf(model)).get(layer.id);
-    return place === undefined ? unplaced(layer) : workOfLayer(layer, place, analysis);
+    return make(layer, own ?? (elsewhere ??= placesOf(model)).get(layer.id));
   });
 }
 
@@ -80,9 +98,19 @@ function placesOf(model: Model): ReadonlyMap<NodeId, Place> {
   return places;
 }
 
+const unplacedPrecision: Precision = 'float32';
+
 function unplaced(layer: LayerCost): LayerWork {
   const { id, op, macs, weightBytes } = layer;
-  return { id, op, class: 'other', precision: 'float32', macs, activationBytes: undefined, weightBytes };
+  return {
+    id,
+    op,
+    class: 'other',
+    precision: unplacedPrecision,
+    macs,
+    activationBytes: undefined,
+    weightBytes,
+  };
 }
 
 function workOfLayer(layer: LayerCost, place: Place, analysis: Analysis): LayerWork {

@@ -1,7 +1,7 @@
 import { originOf } from '../analysis/match.ts';
 import type { Analysis, LayerCost } from '../analysis/report.ts';
 import type { EstimateReport } from '../devices/estimate.ts';
-import { workOf } from '../devices/work.ts';
+import { precisionsOf } from '../devices/work.ts';
 import type { Model, NodeId } from '../ir/model.ts';
 import type { ValueType } from '../ir/types.ts';
 import { formatShape } from '../ir/types.ts';
@@ -155,11 +155,11 @@ interface LayerFacts {
 
 /** What the analysis says of each layer; of layers in bodies, for one run of theirs. */
 function factsById(model: Model, analysis: Analysis): ReadonlyMap<NodeId, LayerFacts> {
-  const works = workOf(model, analysis);
+  const precisions = precisionsOf(model, analysis);
   const facts = new Map<NodeId, LayerFacts>();
   for (const { layers } of analysis.bodies)
     for (const cost of layers) facts.set(cost.id, { cost, precision: undefined });
-  analysis.layers.forEach((cost, i) => facts.set(cost.id, { cost, precision: works[i]?.precision }));
+  analysis.layers.forEach((cost, i) => facts.set(cost.id, { cost, precision: precisions[i] }));
   return facts;
 }
 
