@@ -8,6 +8,7 @@ import type { FloatWeight } from './support/floatWeights.ts';
 import { floatRoles, floatWeights, storeWeight, withVisibleWeights } from './support/floatWeights.ts';
 import { changedNodes, resultOf } from './support/graph.ts';
 import { readOptions } from './support/options.ts';
+import { statisticsNote, withStatistics } from './support/statistics.ts';
 import { toPalette } from './support/palette.ts';
 
 /** Replaces weights by the entries of small palettes (Han et al. 2016, "Deep Compression", arXiv 1510.00149). */
@@ -18,7 +19,7 @@ export const cluster: Pass = {
     'Lets each weight tensor take a few values only: a much smaller compressed file; stored size and speed stay.',
   dialects: ['onnx', 'tflite'],
   exact: false,
-  calibration: 'none',
+  calibration: 'optional',
   options: [
     {
       name: 'bits',
@@ -35,6 +36,12 @@ export const cluster: Pass = {
       default: 0,
       min: 0,
       max: 65536,
+    },
+    {
+      name: 'statistics',
+      title: 'Put the mean outputs of the layers back, with sample data',
+      type: 'boolean',
+      default: true,
     },
   ],
   appliesTo: (node, model) => floatRoles(model, model.graphs[0], node).length > 0,
@@ -76,7 +83,14 @@ async function runCluster(model: Model, values: OptionValues, context: PassConte
   ];
   if (start !== model)
     notes.push('simplified first, because weights were hidden behind Transpose or Identity');
-  return resultOf(model, withMainGraph(start, clustered), changedNodes(model.graphs[0], clustered), notes);
+  let result = withMainGraph(start, clustered);
+  const { calibrator } = context;
+  if (calibrator !== undefined && options.boolean('statistics')) {
+    const corrected = await withStatistics(start, result, calibrator, context, { what: 'means' });
+    result = corrected.model;
+    notes.push(statisticsNote(corrected.corrected, calibrator, 'means'));
+  }
+  return resultOf(model, result, changedNodes(model.graphs[0], result.graphs[0]), notes);
 }
 
 /** Clusters a weight as a whole, or each group of neighbouring output channels by itself. */

@@ -5,6 +5,7 @@ import { fp16 } from './fp16/fp16.ts';
 import { fuse } from './fuse/fuse.ts';
 import { layout } from './layout/layout.ts';
 import { lowRank } from './lowRank/lowRank.ts';
+import { normStatistics } from './normStatistics/normStatistics.ts';
 import type { Pass } from './pass.ts';
 import { pruneChannels } from './pruneChannels/pruneChannels.ts';
 import { removeDeadChannels } from './pruneChannels/removeDead.ts';
@@ -41,6 +42,7 @@ export const passes: readonly Pass[] = [
   pruneMagnitude,
   lowRank,
   cluster,
+  normStatistics,
   reorder,
   repair,
   removeLayers,

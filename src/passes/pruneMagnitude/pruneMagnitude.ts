@@ -9,6 +9,7 @@ import { floatRoles, floatWeights, storeWeight, withVisibleWeights } from '../su
 import { changedNodes, resultOf } from '../support/graph.ts';
 import type { Options } from '../support/options.ts';
 import { readOptions } from '../support/options.ts';
+import { statisticsNote, withStatistics } from '../support/statistics.ts';
 import type { Threshold } from '../support/threshold.ts';
 import { thresholdOf } from '../support/threshold.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
@@ -56,10 +57,10 @@ export const pruneMagnitude: Pass = {
     {
       name: 'update',
       title:
-        'How the other weights make up for the lost ones: fitted to the sample data layer after layer (auto), all at once, or not at all',
+        'How the other weights make up for the lost ones: fitted to the sample data layer after layer (auto), all at once, by means and variances alone (statistics), or not at all',
       type: 'choice',
       default: 'auto',
-      choices: ['auto', 'sequential', 'optimized', 'none'],
+      choices: ['auto', 'sequential', 'optimized', 'statistics', 'none'],
     },
   ],
   appliesTo: (node, model) => floatRoles(model, model.graphs[0], node).length > 0,
@@ -74,7 +75,8 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
   if (weights.length === 0) return resultOf(model, model, [], ['there are no float weights to prune']);
   const pattern = options.choice('pattern') as PatternName;
   const { calibrator } = context;
-  if (calibrator !== undefined && options.choice('update') !== 'none')
+  const update = options.choice('update');
+  if (calibrator !== undefined && update !== 'none' && update !== 'statistics')
     return runByData(model, start, weights, options, { ...context, calibrator });
   if (pattern === 'block4')
     throw new KerfError('unsupported', 'blocks are chosen by sample data: give a dataset');
@@ -102,8 +104,13 @@ async function runPrune(model: Model, values: OptionValues, context: PassContext
     notes.push(`${left.length} weights have too few input channels for ${pattern} and stay dense`);
   if (start !== model)
     notes.push('simplified first, because weights were hidden behind Transpose or Identity');
-  const changed = changedNodes(model.graphs[0], pruned);
-  return resultOf(model, withMainGraph(start, pruned), changed, notes);
+  let result = withMainGraph(start, pruned);
+  if (calibrator !== undefined && update === 'statistics') {
+    const corrected = await withStatistics(start, result, calibrator, context);
+    result = corrected.model;
+    notes.push(statisticsNote(corrected.corrected, calibrator, 'means and variances'));
+  }
+  return resultOf(model, result, changedNodes(model.graphs[0], result.graphs[0]), notes);
 }
 
 function shareNote(zeros: number, total: number): string {

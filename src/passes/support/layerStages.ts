@@ -72,7 +72,7 @@ function observe(
 }
 
 /** The model without what comes after these layers: nobody has to compute it. */
-function upTo<M extends Model>(model: M, ids: readonly NodeId[]): M {
+export function upTo<M extends Model>(model: M, ids: readonly NodeId[]): M {
   const graph = model.graphs[0];
   const wanted = new Set(ids);
   const last = graph.nodes.findLastIndex((node) => wanted.has(node.id));
