@@ -2,6 +2,7 @@ import type { DType } from '../ir/dtype.ts';
 import { bitsOf } from '../ir/dtype.ts';
 import { decodeNumbers } from '../ir/numbers.ts';
 import { codesOf, isCounted } from './counting.ts';
+import { gramColumns, gramOf, gramRows } from './gram.ts';
 
 /** An output channel that stands out. */
 export interface Outlier {
@@ -22,8 +23,6 @@ export interface Rank {
   readonly columns: number;
 }
 
-const mostRows = 64;
-const mostColumns = 128;
 /** Elements whose squares are summed up: of each channel, and of all. */
 const mostPerChannel = 64;
 const mostPlaces = 1 << 15;
@@ -42,8 +41,8 @@ export interface Places {
   /** Of the cells. */
   readonly rows: number;
   readonly columns: number;
-  /** Of the weight. */
-  readonly channels: number;
+  /** How many places each channel of the weight has. */
+  readonly taken: Int32Array;
 }
 
 /** Layers of one model often have equal shapes. */
@@ -66,8 +65,8 @@ function choosePlaces(dims: readonly number[], axis: number): Places {
   const each = dims.reduce((product, dim) => product * dim, 1) / channels;
   const inner = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
   const chosen = spread(channels, mostChannels);
-  const rows = new Map(spread(channels, mostRows).map((channel, row) => [channel, row]));
-  const columns = Math.min(each, mostColumns);
+  const rows = new Map(spread(channels, gramRows).map((channel, row) => [channel, row]));
+  const columns = Math.min(each, gramColumns);
   const perChannel = Math.max(2, Math.min(mostPerChannel, Math.floor(mostPlaces / chosen.length)));
   const places: { at: number; channel: number; cell: number }[] = [];
   for (const channel of chosen) {
@@ -78,13 +77,15 @@ function choosePlaces(dims: readonly number[], axis: number): Places {
     });
   }
   places.sort((a, b) => a.at - b.at);
+  const taken = new Int32Array(channels);
+  for (const { channel } of places) taken[channel] = (taken[channel] as number) + 1;
   return {
     positions: Float64Array.from(places, (place) => place.at),
     channel: Int32Array.from(places, (place) => place.channel),
     cell: Int32Array.from(places, (place) => place.cell),
     rows: rows.size,
     columns,
-    channels,
+    taken,
   };
 }
 
@@ -178,17 +179,22 @@ export function sampled(
   return { outliers: outliersOf(places, values), rank: rankOf(places, values) };
 }
 
-function outliersOf(places: Places, values: Float64Array): readonly Outlier[] {
-  const squares = new Float64Array(places.channels);
-  const taken = new Int32Array(places.channels);
+function outliersOf({ channel: channels, taken }: Places, values: Float64Array): readonly Outlier[] {
+  const sizes = new Float64Array(taken.length);
   for (let index = 0; index < values.length; index += 1) {
-    const channel = places.channel[index] as number;
-    squares[channel] = (squares[channel] as number) + (values[index] as number) ** 2;
-    taken[channel] = (taken[channel] as number) + 1;
+    const channel = channels[index] as number;
+    const value = values[index] as number;
+    sizes[channel] = (sizes[channel] as number) + value * value;
   }
-  const sizes = squares.map((sum, channel) => Math.sqrt(sum / (taken[channel] as number)));
-  const sorted = sizes.filter((_, channel) => taken[channel] !== 0).sort();
-  const median = sorted[sorted.length >> 1] as number;
+  let count = 0;
+  const sorted = new Float64Array(taken.length);
+  for (let channel = 0; channel < sizes.length; channel += 1) {
+    if (taken[channel] === 0) continue;
+    sizes[channel] = Math.sqrt((sizes[channel] as number) / (taken[channel] as number));
+    sorted[count] = sizes[channel] as number;
+    count += 1;
+  }
+  const median = sorted.subarray(0, count).sort()[count >> 1] as number;
   if (!(median > 0)) return [];
   const outliers: Outlier[] = [];
   for (let channel = 0; channel < sizes.length; channel += 1) {
@@ -204,32 +210,10 @@ function rankOf({ cell, rows, columns }: Places, values: Float64Array): Rank | n
     const at = cell[index] as number;
     if (at >= 0) cells[at] = values[index] as number;
   }
-  let trace = 0;
-  let squares = 0;
-  for (let i = 0; i < rows; i += 1) {
-    for (let j = i; j < rows; j += 1) {
-      const product = dot(cells, i * columns, j * columns, columns);
-      squares += (i === j ? 1 : 2) * product * product;
-      if (i === j) trace += product;
-    }
-  }
+  const { trace, squares } = gramOf(cells, rows, columns);
   if (!(squares > 0) || !Number.isFinite(squares)) return null;
   const random = (rows * columns) / (rows + columns);
   return { effective: (trace * trace) / squares, random, rows, columns };
-}
-
-/** Four sums: one addition does not wait for the other. */
-function dot(cells: Float64Array, a: number, b: number, count: number): number {
-  let [s, t, u, v] = [0, 0, 0, 0];
-  let i = 0;
-  for (; i + 3 < count; i += 4) {
-    s += (cells[a + i] as number) * (cells[b + i] as number);
-    t += (cells[a + i + 1] as number) * (cells[b + i + 1] as number);
-    u += (cells[a + i + 2] as number) * (cells[b + i + 2] as number);
-    v += (cells[a + i + 3] as number) * (cells[b + i + 3] as number);
-  }
-  for (; i < count; i += 1) s += (cells[a + i] as number) * (cells[b + i] as number);
-  return s + t + (u + v);
 }
 
 /** At most `most` of the numbers below `count`, evenly spread. */
