@@ -14,6 +14,7 @@ import { recurrentRules } from './rules/recurrent.ts';
 import { reductionRules } from './rules/reduction.ts';
 import { resizeRules } from './rules/resize.ts';
 import { shapeRules } from './rules/shape.ts';
+import { sumRules } from './rules/sums.ts';
 import { storageOf } from './storage.ts';
 
 const rules: Readonly<Record<string, Rule>> = {
@@ -24,6 +25,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ...reductionRules,
   ...resizeRules,
   ...shapeRules,
+  ...sumRules,
 };
 
 /** TFLite operators that the converter covers. */

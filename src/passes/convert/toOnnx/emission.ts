@@ -245,6 +245,7 @@ export class Emission {
     const storage = this.storage() === undefined ? { dtype, quantization } : storageOf(dtype, quantization);
     const codes = storage.dtype === dtype ? { dtype, dims, data } : storedConstant(tensor);
     const stored = this.builder.constant(value.id, codes);
+    if (storage.dtype === 'uint8') this.#conversion.codes.set(value.id, stored);
     return this.builder.dequantize(stored, value.id, storage.dtype, storage.quantization);
   }
 

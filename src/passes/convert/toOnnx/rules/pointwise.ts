@@ -116,8 +116,6 @@ const l2Normalization: Rule = (emission) => {
 const pass: Rule = (emission) => emission.operand(0);
 
 export const pointwiseRules: Readonly<Record<string, Rule>> = {
-  ADD: same('Add', 2),
-  SUB: same('Sub', 2),
   MUL: same('Mul', 2),
   DIV: same('Div', 2),
   POW: same('Pow', 2),
