@@ -96,11 +96,16 @@ async function survey(job: Job, model: OnnxModel, plan: SurveyPlan): Promise<Sur
   const samples = { few: Math.min(plan.few, job.samples), all: job.samples };
   const seen = await withRunner(start, options.signal, async (runner) => {
     // The last bits do not matter here either.
-    const over = (count: number): RunSamples => {
-      const own = { ...job, samples: count, optimization: 'all' as const, runner };
-      return (...wanted) => runSamples(own, ...wanted);
+    const over = (first: number, end: number, atOnce?: number): RunSamples => {
+      const own = { ...job, first, samples: end, optimization: 'all' as const, runner };
+      return (...wanted) => runSamples(atOnce === undefined ? own : { ...own, atOnce }, ...wanted);
     };
-    return surveyOnnx({ few: over(samples.few), all: over(samples.all), samples }, model, plan);
+    const runs = {
+      few: over(0, samples.few, samples.few),
+      others: over(samples.few, samples.all),
+      all: over(0, samples.all),
+    };
+    return surveyOnnx({ ...runs, samples }, model, plan);
   });
   const ranges = new Map([...seen.ranges, ...constantRanges(model, plan.ranges)]);
   requireFinite(plan.ranges, ranges, data.source);
@@ -131,7 +136,11 @@ function digestOf(data: Dataset, samples: number): string {
 interface Job {
   readonly start: () => Runner;
   readonly data: Dataset;
+  /** From `first` on, up to this many. */
   readonly samples: number;
+  readonly first?: number;
+  /** Samples in one run, where their size allows. */
+  readonly atOnce?: number;
   readonly options: CalibratorOptions;
   readonly optimization?: 'basic' | 'all';
   /** The process to run in; one of its own without it. */
@@ -208,7 +217,16 @@ async function observeTflite(
 }
 
 async function runSamples(
-  { start, data, samples, options, optimization = 'basic', runner: shared }: Job,
+  {
+    start,
+    data,
+    samples: end,
+    first: begin = 0,
+    atOnce = mostSamplesAtOnce,
+    options,
+    optimization = 'basic',
+    runner: shared,
+  }: Job,
   models: readonly [Model, ...Model[]],
   [from, to]: readonly [number, number],
   visit: Visit,
@@ -223,10 +241,15 @@ async function runSamples(
       // Fusions beyond the basic ones would change the arithmetic behind the observed values.
       sessions.push(await runner.open(file, { optimization }));
     }
-    const step = data.batch === 'free' ? await batchFor(data, sessions) : data.batch;
+    const samples = end - begin;
+    const { step, done: firstRun } =
+      data.batch === 'free'
+        ? await batchFor(data, sessions, { begin, most: Math.min(atOnce, samples) })
+        : { step: data.batch };
     const batches = inOrder(Math.ceil(samples / step), async (batch) => {
-      const first = batch * step;
-      const feeds = data.feeds(first, data.batch === 'free' ? Math.min(step, samples - first) : step);
+      if (batch === 0 && firstRun !== undefined) return firstRun;
+      const first = begin + batch * step;
+      const feeds = data.feeds(first, data.batch === 'free' ? Math.min(step, end - first) : step);
       return inTurn(sessions, feeds);
     });
     let done = 0;
@@ -248,11 +271,14 @@ async function runSamples(
   }
 }
 
+/** One run: what was fed, and the outputs of the last model. */
+interface Ran {
+  readonly feeds: Tensors;
+  readonly tensors: Tensors;
+}
+
 /** Runs the models one after another, each with the outputs of the one before it beside the samples. */
-async function inTurn(
-  sessions: readonly Session[],
-  samples: Tensors,
-): Promise<{ readonly feeds: Tensors; readonly tensors: Tensors }> {
+async function inTurn(sessions: readonly Session[], samples: Tensors): Promise<Ran> {
   let feeds = samples;
   let tensors: Tensors = {};
   for (const [index, session] of sessions.entries()) {
@@ -280,16 +306,20 @@ function inWordsOfTheReader(error: unknown, folder: string): unknown {
 /**
  * Ranges do not depend on the batch, and one of several samples saves most of the cost of small calls. Many exporters
  * write a batch of 1 into the body of a model whose inputs have a free one; such a model takes one sample at a time.
+ * Gives the first run, too, where it came off.
  */
-async function batchFor(data: Dataset, sessions: readonly Session[]): Promise<number> {
-  const bytes = Object.values(data.feeds(0)).reduce((sum, tensor) => sum + tensor.data.length, 0);
-  const wanted = Math.min(mostSamplesAtOnce, Math.floor(bytesAtOnce / Math.max(bytes, 1)));
-  if (wanted <= 1) return 1;
+async function batchFor(
+  data: Dataset,
+  sessions: readonly Session[],
+  { begin, most }: { readonly begin: number; readonly most: number },
+): Promise<{ readonly step: number; readonly done?: Ran }> {
+  const bytes = Object.values(data.feeds(begin)).reduce((sum, tensor) => sum + tensor.data.length, 0);
+  const step = Math.min(most, Math.floor(bytesAtOnce / Math.max(bytes, 1)));
+  if (step <= 1) return { step: 1 };
   try {
-    await inTurn(sessions, data.feeds(0, wanted));
-    return wanted;
+    return { step, done: await inTurn(sessions, data.feeds(begin, step)) };
   } catch (error) {
-    if (KerfError.is(error, 'runtime-refused')) return 1;
+    if (KerfError.is(error, 'runtime-refused')) return { step: 1 };
     throw error;
   }
 }

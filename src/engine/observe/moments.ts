@@ -12,7 +12,7 @@ import { vectorReader } from './patches.ts';
 import type { RunSamples } from './runs.ts';
 import { before } from './runs.ts';
 import type { Sum } from './sums.ts';
-import { addTo, addVectors, crossMomentsOf, emptySum, momentsOf, numbersOf } from './sums.ts';
+import { addTo, addVectors, crossMomentsOf, emptySum, floatsOf, momentsOf, numbersOf } from './sums.ts';
 
 /** Longer vectors are left out: their moments alone would take more than 40 MB. */
 const longestVector = 2304;
@@ -151,16 +151,16 @@ function observedOf({ layer, reference }: Watched, model: OnnxModel): Observed {
 }
 
 export function addSums(sum: Sum, tensors: Tensors, names: ColumnNames): void {
-  addTo(sum.gram, numbersOf(tensors, names.gram));
-  addTo(sum.sum, numbersOf(tensors, names.sum));
+  addTo(sum.gram, floatsOf(tensors, names.gram));
+  addTo(sum.sum, floatsOf(tensors, names.sum));
   sum.count += numbersOf(tensors, names.shape)[2] as number;
   if (names.cross === undefined || names.referenceSum === undefined) return;
-  addTo(sum.cross, numbersOf(tensors, names.cross));
-  addTo(sum.referenceSum, numbersOf(tensors, names.referenceSum));
+  addTo(sum.cross, floatsOf(tensors, names.cross));
+  addTo(sum.referenceSum, floatsOf(tensors, names.referenceSum));
 }
 
 /** As many as one session gives back together. */
-export function groupsOf(watched: readonly Watched[]): readonly (readonly Watched[])[] {
+export function groupsOf(watched: readonly Watched[]): (readonly Watched[])[] {
   const groups: Watched[][] = [];
   let room = 0;
   for (const each of watched) {

@@ -7,6 +7,7 @@ import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { readableConstant } from '../../passes/support/constants.ts';
 import type { ValueAxis } from '../../passes/pass.ts';
+import type { Facts } from '../../passes/support/facts.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
 
@@ -24,6 +25,13 @@ export interface RangeModel {
   readonly channels: ReadonlyMap<ValueId, Extremes>;
 }
 
+interface RangeSurroundings {
+  /** Outputs that stay. */
+  readonly kept?: readonly ValueId[];
+  /** What is known of the values, where the model has more nodes than they come from. */
+  readonly facts?: Facts;
+}
+
 /** Cast takes a type number from this version on; no older model has anything but float32. */
 const firstCast = 6;
 /** ReduceMin and ReduceMax take their axes as an input from this version on. */
@@ -31,7 +39,7 @@ const firstAxesInput = 18;
 
 /**
  * Adds ReduceMin and ReduceMax behind each value, so that only two numbers per value and sample leave the runtime; two per
- * channel for the values in `axes`. The original outputs are gone, the constants are shared with the original. The minimum
+ * channel for the values in `axes`. The original outputs are gone but for those in `kept`, the constants are shared with the original. The minimum
  * of what a Relu gives is not looked for, and the maximum of its feature maps is taken by GlobalMaxPool first: that kernel,
  * unlike the reductions, reads the blocked layout in which the runtime's convolutions write.
  */
@@ -39,12 +47,12 @@ export function withRangeOutputs(
   model: OnnxModel,
   values: readonly ValueId[],
   axes: readonly ValueAxis[] = [],
+  { kept = [], facts = factsOf(model) }: RangeSurroundings = {},
 ): RangeModel {
   const [graph] = model.graphs;
   const editor = new GraphEditor(graph, model);
   const outputs = new Map<ValueId, Extremes>();
   const channels = new Map<ValueId, Extremes>();
-  const facts = factsOf(model);
   const added: Node[] = [];
   const float = tensorType('float32');
   const add = (
@@ -84,11 +92,8 @@ export function withRangeOutputs(
   const last = graph.nodes.at(-1);
   if (last === undefined) editor.insertFirst(added);
   else editor.insertAfter(last.id, added);
-  editor.setOutputs(
-    [...outputs.values(), ...channels.values()].flatMap(({ min, max }) =>
-      min === undefined ? [max] : [min, max],
-    ),
-  );
+  const extremesOf = ({ min, max }: Extremes) => (min === undefined ? [max] : [min, max]);
+  editor.setOutputs([...kept, ...[...outputs.values(), ...channels.values()].flatMap(extremesOf)]);
   return { model: withMainGraph(model, editor.finish()), outputs, channels };
 }
 

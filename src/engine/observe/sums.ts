@@ -1,7 +1,8 @@
 import { KerfError } from '../../ir/errors.ts';
-import { decodeNumbers } from '../../ir/numbers.ts';
+import { memoryBytes } from '../../ir/bytes.ts';
+import { decodeNumbers, readFloats } from '../../ir/numbers.ts';
 import type { CrossMoments, InputMoments } from '../../passes/pass.ts';
-import type { Tensors } from '../../runtime/runner.ts';
+import type { HostTensor, Tensors } from '../../runtime/runner.ts';
 
 /** Sums over the vectors seen so far, per group; `cross` is empty unless the layer is compared with another. */
 export interface Sum {
@@ -73,11 +74,22 @@ function addOuter(into: Float64Array, a: Float64Array, b: Float64Array, groups: 
 
 /** The numbers of an output. Throws `KerfError('internal')` when the runtime did not give it. */
 export function numbersOf(tensors: Tensors, name: string): Float64Array {
+  const { dtype, dims, data } = outputOf(tensors, name);
+  return decodeNumbers(
+    dtype,
+    data,
+    dims.reduce((product, dim) => product * dim, 1),
+  );
+}
+
+/** The elements of a float32 output, without another copy where they lie well; throws as `numbersOf`. */
+export function floatsOf(tensors: Tensors, name: string): Float32Array {
+  const { dims, data } = outputOf(tensors, name);
+  return readFloats({ dtype: 'float32', dims, data: memoryBytes(data) });
+}
+
+function outputOf(tensors: Tensors, name: string): HostTensor {
   const tensor = tensors[name];
   if (tensor === undefined) throw new KerfError('internal', `the runtime gave no ${name}`);
-  return decodeNumbers(
-    tensor.dtype,
-    tensor.data,
-    tensor.dims.reduce((product, dim) => product * dim, 1),
-  );
+  return tensor;
 }

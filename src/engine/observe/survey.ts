@@ -1,5 +1,6 @@
 import type { OnnxModel, ValueId } from '../../ir/model.ts';
-import type { ChannelMoments, ObservedRange, Survey, SurveyPlan } from '../../passes/pass.ts';
+import type { ChannelMoments, Survey, SurveyPlan } from '../../passes/pass.ts';
+import { factsOf } from '../../passes/support/facts.ts';
 import type { DenseLayer } from '../../passes/support/denseLayer.ts';
 import type { WatchedChannels } from './channels.ts';
 import { addChannelSums, addExtremes, momentsOf, watchedChannels, withChannelOutputs } from './channels.ts';
@@ -7,49 +8,52 @@ import type { ColumnNames } from './columnOutputs.ts';
 import { withColumnOutputs } from './columnOutputs.ts';
 import type { Watched } from './moments.ts';
 import { addSums, groupsOf, momentsSeen, watchedLayers } from './moments.ts';
+import type { MergedRanges } from './merged.ts';
 import { mergedRanges } from './merged.ts';
 import { withRangeOutputs } from './rangeOutputs.ts';
 import type { RunSamples, Visit } from './runs.ts';
 import { numbersOf } from './sums.ts';
 
 /** Vectors per element of a layer's inputs, and of any layer: enough for a matrix of second moments. */
-const vectorsPerInput = 4;
-const fewestVectors = 1024;
+const vectorsPerInput = 2;
+const fewestVectors = 512;
 
 export interface SurveyRuns {
-  /** Over as many samples as the plan's `few`. */
+  /** Over as many samples as the plan's `few`, over the others, and over all. */
   readonly few: RunSamples;
+  readonly others: RunSamples;
   readonly all: RunSamples;
-  /** Samples of both. */
   readonly samples: { readonly few: number; readonly all: number };
 }
 
-/** See `Calibrator.survey`. What is costly per sample is asked of a few of them; the others only give extremes. */
+/**
+ * See `Calibrator.survey`. What is costly per sample is asked of a few of them; the others only give extremes, and no
+ * sample is run twice unless the matrices of moments are too many for one session.
+ */
 export async function surveyOnnx(
-  { few, all, samples }: SurveyRuns,
+  { few, others, all, samples }: SurveyRuns,
   model: OnnxModel,
   plan: SurveyPlan,
 ): Promise<Survey> {
   const channels = watchedChannels(model, plan.channels);
   const layers = watchedLayers(model, plan.moments);
-  await sumFew(few, model, channels, layers, samples.few);
-  const merged = mergedRanges();
-  const extremes = withRangeOutputs(model, plan.ranges, channels);
-  const isWatched = extremes.model.graphs[0].outputs.length > 0;
-  const visit: Visit = (tensors) => {
-    const read = (name: ValueId) => numbersOf(tensors, name);
-    for (const [id, { min, max }] of extremes.outputs)
-      merged.add(id, { min: min === undefined ? 0 : (read(min)[0] as number), max: read(max)[0] as number });
-    for (const each of channels) {
-      const names = extremes.channels.get(each.value);
-      if (names === undefined) continue;
-      const max = read(names.max);
-      addExtremes(each, names.min === undefined ? new Float64Array(max.length) : read(names.min), max);
-    }
-  };
-  if (isWatched) await all([extremes.model], [0.3, 1], visit);
+  const extremes: Extremes = { merged: mergedRanges(), values: plan.ranges, channels };
+  const groups = groupsOf(layers);
+  if (groups.length === 0 && channels.length > 0) groups.push([]);
+  for (const [index, group] of groups.entries()) {
+    const part = [(0.3 * index) / groups.length, (0.3 * (index + 1)) / groups.length] as const;
+    const isFirst = index === 0;
+    const seen = sumsAmong(model, group, isFirst ? extremes : undefined, samples.few);
+    await few([seen.model], part, seen.visit);
+  }
+  const left = groups.length === 0 ? all : others;
+  const isLeft = groups.length === 0 || samples.few < samples.all;
+  if (isLeft && plan.ranges.length + channels.length > 0) {
+    const seen = extremesOf(model, extremes);
+    await left([seen.model], [0.3, 1], seen.visit);
+  }
   return {
-    ranges: merged.finish() as ReadonlyMap<ValueId, ObservedRange>,
+    ranges: extremes.merged.finish(),
     channels: new Map(channels.map((each) => [each.value, channelsSeen(each, samples)])),
     moments: momentsSeen(layers),
   };
@@ -60,29 +64,67 @@ function channelsSeen({ seen }: WatchedChannels, samples: SurveyRuns['samples'])
   return { ...momentsOf(seen), count: (seen.count * samples.all) / samples.few };
 }
 
-async function sumFew(
-  run: RunSamples,
+/** Values and channels whose extremes are looked for, and what was seen so far. */
+interface Extremes {
+  readonly merged: MergedRanges;
+  readonly values: readonly ValueId[];
+  readonly channels: readonly WatchedChannels[];
+}
+
+/** A model with more outputs, and what is done with them. */
+interface Watching {
+  readonly model: OnnxModel;
+  readonly visit: Visit;
+}
+
+function extremesOf(model: OnnxModel, { merged, values, channels }: Extremes, kept: Kept = {}): Watching {
+  const watching = withRangeOutputs(model, values, channels, kept);
+  return {
+    model: watching.model,
+    visit(tensors) {
+      const read = (name: ValueId) => numbersOf(tensors, name);
+      for (const [id, { min, max }] of watching.outputs)
+        merged.add(id, {
+          min: min === undefined ? 0 : (read(min)[0] as number),
+          max: read(max)[0] as number,
+        });
+      for (const each of channels) {
+        const names = watching.channels.get(each.value);
+        if (names === undefined) continue;
+        const max = read(names.max);
+        addExtremes(each, names.min === undefined ? new Float64Array(max.length) : read(names.min), max);
+      }
+    },
+  };
+}
+
+type Kept = Parameters<typeof withRangeOutputs>[3];
+
+/** Moments of a group of layers; with `extremes`, those and the sums of the channels as well. */
+function sumsAmong(
   model: OnnxModel,
-  channels: readonly WatchedChannels[],
-  layers: readonly Watched[],
+  group: readonly Watched[],
+  extremes: Extremes | undefined,
   samples: number,
-): Promise<void> {
-  const groups = layers.length === 0 && channels.length > 0 ? [[]] : groupsOf(layers);
+): Watching {
   const density = ({ inputs }: DenseLayer) =>
     Math.ceil(Math.max(fewestVectors, vectorsPerInput * inputs) / samples);
-  for (const [index, group] of groups.entries()) {
-    const columns = withColumnOutputs(
-      model,
-      group.map(({ layer }) => ({ layer })),
-      density,
-    );
-    const own = index === 0 ? channels : [];
-    const sums = withChannelOutputs(columns.model, own, ['sum', 'squares'], columns.model.graphs[0].outputs);
-    const part = [(0.3 * index) / groups.length, (0.3 * (index + 1)) / groups.length] as const;
-    await run([sums.model], part, (tensors) => {
+  const columns = withColumnOutputs(
+    model,
+    group.map(({ layer }) => ({ layer })),
+    density,
+  );
+  const own = extremes?.channels ?? [];
+  const sums = withChannelOutputs(columns.model, own, ['sum', 'squares'], columns.model.graphs[0].outputs);
+  const kept = { kept: sums.model.graphs[0].outputs, facts: factsOf(model) };
+  const whole = extremes && extremesOf(sums.model, extremes, kept);
+  return {
+    model: whole?.model ?? sums.model,
+    visit(tensors, ...run) {
       for (const { layer, sum } of group)
         addSums(sum, tensors, columns.outputs.get(layer.node.id) as ColumnNames);
       addChannelSums(own, sums, tensors);
-    });
-  }
+      whole?.visit(tensors, ...run);
+    },
+  };
 }

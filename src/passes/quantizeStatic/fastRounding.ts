@@ -12,7 +12,7 @@ import { roundedRows } from './panelRows.ts';
 /** Vectors this long take a second to factor; longer ones are rounded to nearest. */
 const longestVector = 1152;
 /** Enough samples for the moments of layers with at most that many inputs. */
-export const fewSamples = 64;
+export const fewSamples = 32;
 /** Moments held at once. */
 const bytesAtOnce = 256 * 2 ** 20;
 

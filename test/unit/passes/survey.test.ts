@@ -66,7 +66,8 @@ const cases: readonly (readonly [string, () => Model])[] = [
 ];
 
 describe.each(cases)('a survey of %s', (_, make) => {
-  const count = 12;
+  // So few that the moments of every layer come from all positions of its map.
+  const count = 8;
   const setUp = () => {
     const model = make();
     const calibrator = calibratorFor(model, undefined, count) as Required<Calibrator>;
@@ -99,6 +100,24 @@ describe.each(cases)('a survey of %s', (_, make) => {
       expect(survey.moments.get(id)?.count).toBe(seen.count);
       expect(difference(survey.moments.get(id)?.gram ?? [], seen.gram)).toBeLessThan(1e-5);
       expect(difference(survey.moments.get(id)?.mean ?? [], seen.mean)).toBeLessThan(1e-5);
+    }
+  });
+
+  it('sees the extremes of all samples, and the moments of the first few', async () => {
+    const { model, calibrator, sites, values, ids } = setUp();
+    const few = count / 2;
+    const survey = await calibrator.survey(model, { ranges: values, channels: sites, moments: ids, few });
+    for (const [id, range] of await calibrator.ranges(model, values)) {
+      const { min, max } = survey.ranges.get(id) ?? { min: Number.NaN, max: Number.NaN };
+      expect(difference([min, max], [range.min, range.max])).toBeLessThan(1e-5);
+    }
+    for (const [id, { count: numbers, max }] of await calibrator.channels(model, sites)) {
+      expect(survey.channels.get(id)?.count).toBe(numbers);
+      expect(difference(survey.channels.get(id)?.max ?? [], max)).toBeLessThan(1e-4);
+    }
+    for (const [id, seen] of await calibrator.moments(model, ids, few)) {
+      expect(survey.moments.get(id)?.count).toBe(seen.count);
+      expect(difference(survey.moments.get(id)?.gram ?? [], seen.gram)).toBeLessThan(1e-5);
     }
   });
 
