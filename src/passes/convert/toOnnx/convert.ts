@@ -12,6 +12,7 @@ import { indexingRules } from './rules/indexing.ts';
 import { pointwiseRules } from './rules/pointwise.ts';
 import { recurrentRules } from './rules/recurrent.ts';
 import { reductionRules } from './rules/reduction.ts';
+import { rescaleRules } from './rules/rescale.ts';
 import { resizeRules } from './rules/resize.ts';
 import { shapeRules } from './rules/shape.ts';
 import { sumRules } from './rules/sums.ts';
@@ -23,6 +24,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ...pointwiseRules,
   ...recurrentRules,
   ...reductionRules,
+  ...rescaleRules,
   ...resizeRules,
   ...shapeRules,
   ...sumRules,

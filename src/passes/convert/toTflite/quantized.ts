@@ -9,7 +9,7 @@ import { tensorType } from '../../../ir/types.ts';
 import { indexOf } from '../../../ir/walk.ts';
 import type { ObservedRange } from '../../pass.ts';
 import { isBuiltin, readableConstant } from '../../support/constants.ts';
-import { pairsOfWholeAverages } from '../wholeAverage.ts';
+import { pairsOfWholeCodes } from '../wholeCodes.ts';
 import type { StoredCodes } from './emission.ts';
 
 /** A QDQ model without its Q and DQ: the float graph, and what the pairs said. */
@@ -48,7 +48,7 @@ export function withoutQuantization(model: OnnxModel): Unquantized {
   const ends = new Map<ValueId, DType>();
   const inputs = new Set(graph.inputs);
   const coded = new Map<ValueId, Parameters>();
-  const rounding = pairsOfWholeAverages(graph);
+  const rounding = pairsOfWholeCodes(graph);
   for (const node of graph.nodes) {
     const [source] = node.inputs;
     const [made] = node.outputs;

@@ -1,6 +1,6 @@
 import { attr, intAttribute, stringAttribute } from '../../../../ir/attribute.ts';
 import type { ValueId } from '../../../../ir/model.ts';
-import { roundingScale } from '../../wholeAverage.ts';
+import { roundingScale } from '../../wholeCodes.ts';
 import type { Emission, Rule } from '../emission.ts';
 
 const toNchw = attr.ints([0, 3, 1, 2]);

@@ -21,11 +21,6 @@ const clip =
   (emission) =>
     clipped(emission, emission.operand(0), low, high);
 
-const leakyRelu: Rule = (emission) =>
-  emission.emit('LeakyRelu', [emission.operand(0)], {
-    alpha: attr.float(floatAttribute(emission.node, 'alpha', 0)),
-  });
-
 /** Written out: the operator Gelu is younger than the opset that all runtimes here load. */
 const gelu: Rule = (emission) => {
   const x = emission.operand(0);
@@ -140,7 +135,6 @@ export const pointwiseRules: Readonly<Record<string, Rule>> = {
   RELU6: clip(0, 6),
   RELU_N1_TO_1: clip(-1, 1),
   RELU_0_TO_1: clip(0, 1),
-  LEAKY_RELU: leakyRelu,
   PRELU: same('PRelu', 2),
   ELU: same('Elu'),
   GELU: gelu,
@@ -164,6 +158,5 @@ export const pointwiseRules: Readonly<Record<string, Rule>> = {
   SOFTMAX: softmax,
   LOG_SOFTMAX: (emission) => emission.emit('LogSoftmax', [emission.operand(0)], { axis: attr.int(-1) }),
   L2_NORMALIZATION: l2Normalization,
-  QUANTIZE: pass,
   DEQUANTIZE: pass,
 };

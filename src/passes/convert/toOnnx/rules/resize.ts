@@ -1,4 +1,5 @@
 import { attr, intAttribute } from '../../../../ir/attribute.ts';
+import type { ValueId } from '../../../../ir/model.ts';
 import type { Rule } from '../emission.ts';
 import { channelsFirst, channelsLast } from './convolution.ts';
 
@@ -15,18 +16,24 @@ function resize(mode: 'linear' | 'nearest'): Rule {
     const centred = intAttribute(node, 'half_pixel_centers', 0) === 1;
     const coordinates = aligned ? 'align_corners' : centred ? 'half_pixel' : 'asymmetric';
     const sizes = builder.int64(`${name}_sizes`, [batch, channels, height, width]);
-    const resized = emission.emit(
-      'Resize',
-      [channelsFirst(emission, emission.operand(0)), null, null, sizes],
-      {
-        mode: attr.string(mode),
-        coordinate_transformation_mode: attr.string(coordinates),
-        ...(mode === 'nearest' && {
-          nearest_mode: attr.string(aligned || centred ? 'round_prefer_ceil' : 'floor'),
+    const resized = (value: ValueId) =>
+      channelsLast(
+        emission,
+        emission.emit('Resize', [channelsFirst(emission, value), null, null, sizes], {
+          mode: attr.string(mode),
+          coordinate_transformation_mode: attr.string(coordinates),
+          ...(mode === 'nearest' && {
+            nearest_mode: attr.string(aligned || centred ? 'round_prefer_ceil' : 'floor'),
+          }),
         }),
-      },
-    );
-    return channelsLast(emission, resized);
+      );
+    const codes = emission.codes(0);
+    if (mode === 'nearest' || codes?.storage.dtype !== 'uint8') return resized(emission.operand(0));
+    // Integer kernels blend whole codes and round halves up (XNNPACK, u8-ibilinear).
+    const whole = (scale: number) => ({ scale: Float32Array.of(scale), zeroPoint: [0], axis: 0 });
+    const made = resized(builder.dequantize(codes.id, `${name}_whole`, 'uint8', whole(1)));
+    emission.setCodes(builder.quantize(made, name, 'uint8', whole(1 - 2 ** -18)));
+    return made;
   };
 }
 

@@ -14,8 +14,8 @@ export function roundingScale(window: number): number {
   return 1 - 2 ** -9 / Math.max(64, window);
 }
 
-/** The pairs of Q and DQ around averages of whole numbers: they say how to round, not what the codes mean. */
-export function pairsOfWholeAverages(graph: Graph): ReadonlySet<Node> {
+/** The pairs of Q and DQ around means of whole codes: they say how to round, not what the codes mean. */
+export function pairsOfWholeCodes(graph: Graph): ReadonlySet<Node> {
   const { producer, uses } = indexOf(graph);
   const around = new Set<Node>();
   const above = (node: Node | undefined): Node | undefined =>
@@ -30,7 +30,7 @@ export function pairsOfWholeAverages(graph: Graph): ReadonlySet<Node> {
     return tensor === undefined ? undefined : readFloats(tensor)[0];
   };
   for (const node of graph.nodes) {
-    if (!isBuiltin(node) || node.op !== 'AveragePool') continue;
+    if (!isBuiltin(node) || (node.op !== 'AveragePool' && node.op !== 'Resize')) continue;
     const [from, to] = [above(producer.get(node.inputs[0] as string)), below(node)];
     if (from?.op !== 'DequantizeLinear' || to?.op !== 'QuantizeLinear') continue;
     const made = scale(to) ?? 0;
