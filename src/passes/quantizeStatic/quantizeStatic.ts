@@ -98,6 +98,12 @@ export const quantizeStatic: Pass = {
       default: false,
     },
     {
+      name: 'packed',
+      title: 'Store weights of 4 bits or fewer as int4 (TFLite)',
+      type: 'boolean',
+      default: false,
+    },
+    {
       name: 'io',
       title: 'Type of the inputs and outputs (TFLite)',
       type: 'choice',
@@ -160,6 +166,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
       ranges,
       weights,
       equalize,
+      packed: options.boolean('packed'),
       perChannelDense:
         options.boolean('perChannelDense') && rules.weights.perChannel.includes('FULLY_CONNECTED'),
     },

@@ -27,6 +27,8 @@ export interface TfliteStaticOptions {
   readonly floatBorder: boolean;
   readonly perChannel: boolean;
   readonly perChannelDense: boolean;
+  /** Codes of four bits or fewer are stored as int4. */
+  readonly packed: boolean;
   readonly ranges: RangeChoice;
   readonly weights: WeightRounding;
   readonly equalize: boolean;
@@ -68,6 +70,7 @@ export async function quantizeTflite(
     {
       bits: options.rules.weights.bits ?? 8,
       perChannel,
+      packed: (node) => packs(options, node),
     },
   );
   const start = rounded.model;
@@ -100,6 +103,7 @@ export async function quantizeTflite(
     encodingOf,
     scales: rounded.scales,
     ...options,
+    packed: (node) => rounded.scales.has(node.id) && options.weights.bits < 8 && packs(options, node),
   });
   const joined = await withoutPairs(start, withMainGraph(start, graph), context);
   const recurrent = await recurrentTflite(joined, plan, options.rules, allowed, context);
@@ -111,6 +115,13 @@ export async function quantizeTflite(
   ];
   return resultOf(model, recurrent.model, changedNodes(model.graphs[0], recurrent.model.graphs[0]), notes);
 }
+
+/** Whether a layer's kernel reads weights of four bits (LiteRT, TensorFlow Lite Micro). */
+function packs({ packed, rules }: TfliteStaticOptions, { op }: Node): boolean {
+  return packed && codesOf(rules) === 'int8' && rules.weights.types.includes('int4') && int4Kernels.has(op);
+}
+
+const int4Kernels = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED']);
 
 const converters = new Set(['QUANTIZE', 'DEQUANTIZE']);
 const narrow: ReadonlySet<DType | undefined> = new Set(['int8', 'uint8', 'int16']);

@@ -1,7 +1,7 @@
 import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Node, NodeId, Quantization, TfliteModel, Value, ValueId } from '../../ir/model.ts';
-import { readFloats } from '../../ir/numbers.ts';
+import { intTensor, readFloats, readIntegers } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
@@ -29,6 +29,8 @@ export interface TfliteEmission {
   readonly floatBorder: boolean;
   readonly perChannel: boolean;
   readonly perChannelDense: boolean;
+  /** Whether a layer's codes are stored as int4, if they fit. */
+  readonly packed: (node: Node) => boolean;
   /** Scales of weights that were rounded to them, by layer. */
   readonly scales: ReadonlyMap<NodeId, Float32Array>;
 }
@@ -210,6 +212,12 @@ function encodeWeight(
   );
 }
 
+/** The same codes in four bits each; `undefined` when one needs more. */
+function asInt4(tensor: Tensor): Tensor | undefined {
+  const codes = readIntegers(tensor);
+  return codes.every((code) => code >= -8 && code <= 7) ? intTensor('int4', tensor.dims, codes) : undefined;
+}
+
 /** Puts the int8 weight among `inputs` and gives its scales; layers that share a weight share the codes. */
 function storeWeight(
   emitter: Emitter,
@@ -232,10 +240,11 @@ function storeWeight(
     127,
     emitter.scales.get(node.id),
   );
-  const key = `${id}|${scales.join()}`;
+  const kept = (emitter.packed(node) ? asInt4(codes) : undefined) ?? codes;
+  const key = `${id}|${kept.dtype}|${scales.join()}`;
   let stored = emitter.requantized.get(key);
   if (stored === undefined) {
-    stored = editor.addConstant(`${id}_int8`, codes, symmetric(scales, role.outputAxis));
+    stored = editor.addConstant(`${id}_${kept.dtype}`, kept, symmetric(scales, role.outputAxis));
     emitter.requantized.set(key, stored);
   }
   inputs[role.input] = stored;

@@ -8,8 +8,9 @@ import { roundedByData } from '../support/dataRounding.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
 import { matrixOf, multiplyLayerOf } from '../support/denseLayer.ts';
 import { withWeights } from '../support/refit.ts';
+import type { Levels } from '../support/roundingRow.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
-import { byChannel, encodeWeight, int8Levels } from '../support/weightCodes.ts';
+import { byChannel, encodeWeight, int4Levels, int8Levels } from '../support/weightCodes.ts';
 
 /** Bits of the weights, which are stored as int8 whatever they are, and how they are rounded. */
 export interface WeightRounding {
@@ -60,7 +61,12 @@ export async function roundedFor<M extends Model>(
   plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
   { bits, rounding, biasCorrection, lean }: WeightRounding,
   context: PassContext,
-  target: { readonly bits: number; perChannel(node: Node): boolean },
+  target: {
+    readonly bits: number;
+    perChannel(node: Node): boolean;
+    /** Whether codes of four bits or fewer are stored in four. */
+    packed?(node: Node): boolean;
+  },
 ): Promise<RoundedFor<M>> {
   const nodes = plans.flatMap(({ node, weight }) => (weight === undefined ? [] : [node]));
   if (bits === 8 && rounding === 'nearest') return { model, scales: new Map(), notes: [] };
@@ -83,7 +89,7 @@ export async function roundedFor<M extends Model>(
         const oneScale = perTensor(layer);
         // One scale over all groups of a convolution would have to be found over all of their Gram matrices at once.
         if (oneScale && layer.groups > 1) return undefined;
-        return { levels: int8Levels(width, target.bits), block: 0, oneScale, lean };
+        return { levels: levelsFor(layer.node, width, target), block: 0, oneScale, lean };
       },
     },
     context,
@@ -96,9 +102,20 @@ export async function roundedFor<M extends Model>(
     return layer === undefined ? [] : [nearest(layer, found.bitsOf(node.id), perTensor(layer))];
   });
   for (const { layer, stored } of changes) scales.set(layer.node.id, stored);
-  const narrow = bits < 8 ? [`weights take ${2 ** bits} values per channel and are stored as int8`] : [];
+  const stored = nodes.some((node) => target.packed?.(node) === true) ? 'int4 where they fit' : 'int8';
+  const narrow =
+    bits < 8 ? [`weights take ${2 ** bits} values per channel and are stored as ${stored}`] : [];
   const done = withWeights(found.model, changes);
   return { model: done, scales, notes: [...narrow, ...found.notes] };
+}
+
+function levelsFor(
+  node: Node,
+  bits: number,
+  target: { readonly bits: number; packed?(node: Node): boolean },
+): readonly Levels[] {
+  const packed = bits <= 4 && target.packed?.(node) === true;
+  return packed ? int4Levels(bits) : int8Levels(bits as WeightBits, target.bits);
 }
 
 /** Each weight as the nearest of so many values, without looking at data. */

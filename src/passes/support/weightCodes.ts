@@ -80,6 +80,15 @@ export function int8Levels(bits: WeightBits, most: number): readonly Levels[] {
   ];
 }
 
+/** As `int8Levels` for codes that are stored in four bits. */
+export function int4Levels(bits: number): readonly Levels[] {
+  if (bits !== 4) return levelsOf(bits as WeightBits);
+  return [
+    { low: -7, step: 1, high: 7 },
+    { low: -8, step: 1, high: 7 },
+  ];
+}
+
 /** The type in which codes of so many bits are stored. */
 export function codeType(bits: WeightBits): 'int8' | 'int4' {
   return bits === 8 ? 'int8' : 'int4';

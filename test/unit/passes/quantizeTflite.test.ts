@@ -5,6 +5,7 @@ import { GraphEditor } from '../../../src/ir/edit.ts';
 import type { Graph, Model, Node, TfliteModel, Value } from '../../../src/ir/model.ts';
 import { withMainGraph } from '../../../src/ir/model.ts';
 import { readIntegers } from '../../../src/ir/numbers.ts';
+import type { Tensor } from '../../../src/ir/tensor.ts';
 import { targetFor } from '../../../src/devices/targets/registry.ts';
 import { operatorRule } from '../../../src/devices/targets/target.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
@@ -219,5 +220,35 @@ describe('dynamic quantization of TFLite', () => {
       console.info(`${name} ${JSON.stringify(options)}: ${noise.toFixed(1)} dB on made-up inputs`);
       expect(noise).toBeGreaterThan(18);
     }
+  });
+});
+
+describe('weights of four bits', () => {
+  it.each(['w4a8', 'w1a8'])('%s packed: the same codes in half the bytes', async (scheme) => {
+    const model = digits();
+    const run = async (packed: boolean) => {
+      const calibrator = calibratorFor(model, undefined, 8);
+      const options = { scheme, packed, rounding: 'nearest' };
+      return (await runPass('quantize-static', model, { options, calibrator })).model as TfliteModel;
+    };
+    const [wide, packed] = [await run(false), await run(true)];
+    const weights = (of: TfliteModel) =>
+      of.graphs[0].nodes
+        .filter(({ op }) => op === 'CONV_2D' || op === 'FULLY_CONNECTED')
+        .map(({ inputs }) => of.graphs[0].values.get(inputs[1] as string)?.constant);
+    const types = weights(packed).map((tensor) => tensor?.dtype);
+    expect(types.filter((type) => type === 'int4').length).toBeGreaterThan(1);
+    for (const [i, tensor] of weights(packed).entries())
+      expect(readIntegers(tensor as Tensor)).toEqual(readIntegers(weights(wide)[i] as Tensor));
+    // LiteRT's kernels for int4 and int8 weights compute the same integers.
+    expect(await runTflite(packed, model)).toEqual(await runTflite(wide, model));
+  });
+
+  it('stay in eight where the target has no kernels for them', async () => {
+    const calibrator = calibratorFor(digits(), undefined, 4);
+    const options = { scheme: 'w4a8', packed: true, rounding: 'nearest', target: 'ethos-u' };
+    const { model } = await runPass('quantize-static', digits(), { options, calibrator });
+    const types = [...model.graphs[0].values.values()].map(({ constant }) => constant?.dtype);
+    expect(types).not.toContain('int4');
   });
 });
