@@ -16,6 +16,7 @@ import { quantizeWeights } from './quantizeWeights/quantizeWeights.ts';
 import { reorder } from './reorder/reorder.ts';
 import { repair } from './repair/repair.ts';
 import { requantize } from './requantize/requantize.ts';
+import { compact } from './compact/compact.ts';
 import { extract } from './surgery/extract.ts';
 import { ioTypes } from './surgery/ioTypes.ts';
 import { postprocess } from './surgery/postprocess.ts';
@@ -43,6 +44,7 @@ export const passes: readonly Pass[] = [
   lowRank,
   cluster,
   normStatistics,
+  compact,
   reorder,
   repair,
   removeLayers,

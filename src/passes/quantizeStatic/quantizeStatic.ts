@@ -45,13 +45,10 @@ export const quantizeStatic: Pass = {
       default: true,
     },
     {
-      name: 'lean',
-      title:
-        'How far rounding by the data leans to weights that compress well: 0 not at all, 1 as a narrower scheme would',
-      type: 'number',
-      default: 0,
-      min: 0,
-      max: 10,
+      name: 'bySize',
+      title: 'Below 8 bits, more bits for layers with few weights',
+      type: 'boolean',
+      default: false,
     },
     {
       name: 'target',
@@ -142,7 +139,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
   const weights = {
     ...weightRounding(options.choice('scheme'), options.choice('rounding')),
     biasCorrection: options.boolean('biasCorrection'),
-    lean: options.number('lean'),
+    bySize: options.boolean('bySize'),
   };
   const equalize = options.boolean('equalize');
   const wide = options.choice('scheme') === 'w8a16';

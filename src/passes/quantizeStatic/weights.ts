@@ -18,15 +18,15 @@ export interface WeightRounding {
   readonly rounding: Rounding;
   /** Whether biases make up for the mean error of rounding by the data. */
   readonly biasCorrection: boolean;
-  /** How far codes lean to those that compress well; 0 for not at all. */
-  readonly lean: number;
+  /** Whether small layers get more bits. */
+  readonly bySize: boolean;
 }
 
 /** From the options `scheme` (`w4a8`) and `rounding`. */
 export function weightRounding(
   scheme: string,
   rounding: string,
-): Omit<WeightRounding, 'biasCorrection' | 'lean'> {
+): Omit<WeightRounding, 'biasCorrection' | 'bySize'> {
   const bits = Number(scheme.slice(1, scheme.indexOf('a'))) as WeightBits;
   return { bits, rounding: rounding as Rounding };
 }
@@ -45,9 +45,9 @@ export interface RoundedFor<M extends Model> {
 export function momentsFor(
   model: Model,
   plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
-  { bits, rounding, lean }: WeightRounding,
+  { bits, rounding }: WeightRounding,
 ): readonly NodeId[] | undefined {
-  if (bits !== 8 || lean > 0 || (rounding !== 'auto' && rounding !== 'nearest')) return undefined;
+  if (bits !== 8 || (rounding !== 'auto' && rounding !== 'nearest')) return undefined;
   if (rounding === 'nearest') return [];
   return surveyedLayers(
     model,
@@ -59,7 +59,7 @@ export function momentsFor(
 export async function roundedFor<M extends Model>(
   model: M,
   plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
-  { bits, rounding, biasCorrection, lean }: WeightRounding,
+  { bits, rounding, biasCorrection, bySize }: WeightRounding,
   context: PassContext,
   target: {
     readonly bits: number;
@@ -70,13 +70,14 @@ export async function roundedFor<M extends Model>(
 ): Promise<RoundedFor<M>> {
   const nodes = plans.flatMap(({ node, weight }) => (weight === undefined ? [] : [node]));
   if (bits === 8 && rounding === 'nearest') return { model, scales: new Map(), notes: [] };
-  if (bits === 8 && rounding === 'auto' && lean === 0 && context.calibrator !== undefined) {
+  if (bits === 8 && rounding === 'auto' && context.calibrator !== undefined) {
     const top = 2 ** (target.bits - 1) - 1;
     const data = { step: context.step, calibrator: context.calibrator, biasCorrection };
     return { ...(await roundedFast(model, nodes, top, target.perChannel, data)), notes: [] };
   }
   const observed = nodes.filter((node) => multiplyLayerOf(model, node) !== undefined);
   const perTensor = (layer: DenseLayer) => !target.perChannel(layer.node);
+  const wider = bySize ? widerBySize(model, observed) : (width: number) => width;
   const found = await roundedByData(
     model,
     observed,
@@ -89,7 +90,8 @@ export async function roundedFor<M extends Model>(
         const oneScale = perTensor(layer);
         // One scale over all groups of a convolution would have to be found over all of their Gram matrices at once.
         if (oneScale && layer.groups > 1) return undefined;
-        return { levels: levelsFor(layer.node, width, target), block: 0, oneScale, lean };
+        const bits = width === 8 ? 8 : wider(width, layer.weight.dims);
+        return { levels: levelsFor(layer.node, bits, target), block: 0, oneScale };
       },
     },
     context,
@@ -103,10 +105,24 @@ export async function roundedFor<M extends Model>(
   });
   for (const { layer, stored } of changes) scales.set(layer.node.id, stored);
   const stored = nodes.some((node) => target.packed?.(node) === true) ? 'int4 where they fit' : 'int8';
-  const narrow =
-    bits < 8 ? [`weights take ${2 ** bits} values per channel and are stored as ${stored}`] : [];
+  const narrow = bits < 8 ? [`weights take ${2 ** bits} values per channel and are stored as ${stored}`] : [];
   const done = withWeights(found.model, changes);
   return { model: done, scales, notes: [...narrow, ...found.notes] };
+}
+
+/**
+ * More bits for smaller layers: at high rates a bit less quadruples the error of a layer, whatever its size, and saves
+ * what it has weights, so that at the least error for a sum of bits a quarter of the weights is worth a bit more.
+ */
+function widerBySize(model: Model, nodes: readonly Node[]) {
+  const sizes = nodes.map((node) => multiplyLayerOf(model, node)?.weight.dims ?? [0]).map(elementsOf);
+  const largest = Math.max(1, ...sizes);
+  return (bits: number, dims: readonly number[]) =>
+    Math.min(8, bits + Math.floor(Math.log2(largest / elementsOf(dims)) / 2));
+}
+
+function elementsOf(dims: readonly number[]): number {
+  return dims.reduce((product, dim) => product * dim, 1);
 }
 
 function levelsFor(

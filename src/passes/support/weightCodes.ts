@@ -69,10 +69,10 @@ export function levelsOf(bits: WeightBits): readonly Levels[] {
 }
 
 /** As `levelsOf`, for codes that are stored as int8 whatever their number; `most` bits is what the target takes. */
-export function int8Levels(bits: WeightBits, most: number): readonly Levels[] {
-  const top = 2 ** (most - 1) - 1;
-  if (bits === 8) return [{ low: -top, step: 1, high: top }];
-  if (bits !== 4) return levelsOf(bits);
+export function int8Levels(bits: number, most: number): readonly Levels[] {
+  const top = 2 ** (Math.min(bits, most) - 1) - 1;
+  if (bits > 4) return [{ low: -top, step: 1, high: top }];
+  if (bits !== 4) return levelsOf(bits as WeightBits);
   return [
     { low: -15, step: 2, high: 15 },
     { low: -8, step: 1, high: 7 },
