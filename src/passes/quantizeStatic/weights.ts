@@ -131,7 +131,7 @@ function levelsFor(
   target: { readonly bits: number; packed?(node: Node): boolean },
 ): readonly Levels[] {
   const packed = bits <= 4 && target.packed?.(node) === true;
-  return packed ? int4Levels(bits) : int8Levels(bits as WeightBits, target.bits);
+  return packed ? int4Levels(bits) : int8Levels(bits, target.bits);
 }
 
 /** Each weight as the nearest of so many values, without looking at data. */
