@@ -4,6 +4,8 @@ import { byteSize } from '../../ir/dtype.ts';
 import { readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { eagerBytes, madeBytes, stridesOf } from './constants.ts';
+import type { ColumnCodes, MadeCodes } from './matrixCodes.ts';
+import { matrixCodes } from './matrixCodes.ts';
 import type { Levels } from './roundingRow.ts';
 
 /**
@@ -16,6 +18,8 @@ export interface Grouping {
   readonly outer: number;
   readonly channels: number;
   readonly inner: number;
+  /** Where successive outer indices have the same scales: how many. */
+  readonly block?: number;
   first(outer: number): number;
 }
 
@@ -24,7 +28,7 @@ export function byChannel(dims: readonly number[], axis: number): Grouping {
   const channels = dims[axis] as number;
   const inner = stridesOf(dims)[axis] as number;
   const outer = dims.slice(0, axis).reduce((product, dim) => product * dim, 1);
-  return { dims: [channels], outer, channels, inner, first: () => 0 };
+  return { dims: [channels], outer, channels, inner, block: outer, first: () => 0 };
 }
 
 /** One scale per column and `block` rows of a matrix; the last block of a column may be shorter. */
@@ -35,6 +39,7 @@ export function byBlock(dims: readonly [rows: number, columns: number], block: n
     outer: rows,
     channels: columns,
     inner: 1,
+    block,
     first: (outer) => Math.floor(outer / block) * columns,
   };
 }
@@ -106,16 +111,22 @@ export interface WeightCodes {
  * code; below, each group takes the set of codes and the share of its largest magnitude that leave the least squared
  * error. A group of zeros gets the scale 1.
  */
-export function encodeWeight(tensor: Tensor, grouping: Grouping, bits: WeightBits): WeightCodes {
+export function encodeWeight(
+  tensor: Tensor,
+  grouping: Grouping,
+  bits: WeightBits,
+  inMatrix: typeof matrixCodes = matrixCodes,
+): WeightCodes {
   const dtype = codeType(bits);
   const groups = grouping.dims.reduce((product, dim) => product * dim, 1);
   const count = tensor.dims.reduce((product, dim) => product * dim, 1);
   const length = byteSize(dtype, count) as number;
   let scales: Uint8Array | undefined;
   const make = () => {
-    const made = codesOf(readFloats(tensor), grouping, groups, bits);
+    const columns = columnsOf(tensor, grouping, bits);
+    const made = (columns && inMatrix(tensor, columns)) ?? plainCodes(tensor, grouping, bits);
     scales = new Uint8Array(made.scales.buffer);
-    return dtype === 'int8' ? new Uint8Array(made.codes.buffer) : packedInt4(made.codes);
+    return made.bytes;
   };
   const codes = lazily(length, make);
   const scaleBytes = lazily(4 * groups, () => {
@@ -131,6 +142,29 @@ export function encodeWeight(tensor: Tensor, grouping: Grouping, bits: WeightBit
   function lazily(size: number, bytes: () => Uint8Array): Bytes {
     return tensor.data.length > eagerBytes ? madeBytes(size, bytes) : memoryBytes(bytes());
   }
+}
+
+/** Element by element. */
+function plainCodes(tensor: Tensor, grouping: Grouping, bits: WeightBits): MadeCodes {
+  const groups = grouping.dims.reduce((product, dim) => product * dim, 1);
+  const { codes, scales } = codesOf(readFloats(tensor), grouping, groups, bits);
+  return { bytes: bits === 8 ? new Uint8Array(codes.buffer) : packedInt4(codes), scales };
+}
+
+/** The columns of a matrix whose codes are all integers between two ends; `undefined` for anything else. */
+function columnsOf({ dtype }: Tensor, grouping: Grouping, bits: WeightBits): ColumnCodes | undefined {
+  const { outer: rows, channels: columns, inner, block } = grouping;
+  const [levels, ...others] = levelsOf(bits);
+  const across = acrossOf(
+    grouping,
+    grouping.dims.reduce((product, dim) => product * dim, 1),
+  );
+  if (block === undefined || dtype !== 'float32' || inner !== 1 || levels?.step !== 1 || others.length > 0)
+    return undefined;
+  // Rows that are left out are counted from the first one of all.
+  if (block < rows && across > 1) return undefined;
+  const shares = bits === 8 ? [1] : clippings;
+  return { rows, columns, block, levels, shares, across, packed: bits !== 8, leastScale };
 }
 
 /** Two codes per byte, the first in the low bits. */
@@ -200,8 +234,10 @@ function largestOf(values: Float32Array, grouping: Grouping, groups: number): Fl
 }
 
 /** Below the smallest normal float32 the division would lose its precision. */
+const leastScale = 1.2e-38;
+
 function usableScale(scale: number): number {
-  return scale > 1.2e-38 ? scale : 1;
+  return scale > leastScale ? scale : 1;
 }
 
 /** The scale, and the set of codes, that leaves the least squared error in each group; writes the sets to `chosen`. */
@@ -231,13 +267,18 @@ function bestScales(
   return best;
 }
 
+/** The distance of the rows over which errors are summed up. */
+function acrossOf({ outer, channels, inner }: Grouping, groups: number): number {
+  const rows = (outer * channels) / groups;
+  return inner > 1 ? 1 : Math.max(1, Math.floor(rows / enoughElements));
+}
+
 /** Squared error per group; of large groups, over evenly spread elements. */
 function errorsOf(values: Float32Array, grouping: Grouping, scales: Float32Array, set: Levels): Float64Array {
   const { outer, channels, inner } = grouping;
   const errors = new Float64Array(scales.length);
-  const rows = (outer * channels) / scales.length;
   const along = Math.max(1, Math.floor(inner / enoughElements));
-  const across = inner > 1 ? 1 : Math.max(1, Math.floor(rows / enoughElements));
+  const across = acrossOf(grouping, scales.length);
   for (let o = 0; o < outer; o += across) {
     const first = grouping.first(o);
     for (let c = 0; c < channels; c += 1) {
