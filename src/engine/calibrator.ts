@@ -43,6 +43,8 @@ const mostSamples = 512;
 const randomSamples = 32;
 const mostSamplesAtOnce = 16;
 const bytesAtOnce = 2 ** 20;
+/** Where each run gives back as much however many samples it has. */
+const largeBytesAtOnce = 2 ** 22;
 
 /**
  * Observes value ranges of models with these inputs. Everything runs in runner processes of its own.
@@ -314,7 +316,8 @@ async function batchFor(
   { begin, most }: { readonly begin: number; readonly most: number },
 ): Promise<{ readonly step: number; readonly done?: Ran }> {
   const bytes = Object.values(data.feeds(begin)).reduce((sum, tensor) => sum + tensor.data.length, 0);
-  const step = Math.min(most, Math.floor(bytesAtOnce / Math.max(bytes, 1)));
+  const room = most > mostSamplesAtOnce ? largeBytesAtOnce : bytesAtOnce;
+  const step = Math.min(most, Math.floor(room / Math.max(bytes, 1)));
   if (step <= 1) return { step: 1 };
   try {
     return { step, done: await inTurn(sessions, data.feeds(begin, step)) };

@@ -79,7 +79,8 @@ export function addExtremes(
 }
 
 function merged(a: Float64Array, b: Float64Array, join: (x: number, y: number) => number): Float64Array {
-  return a.length === 0 ? b : a.map((x, c) => join(x, b[c] as number));
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a;
+  return a.map((x, c) => join(x, b[c] as number));
 }
 
 const reductions = [

@@ -8,8 +8,9 @@ import type { LayerChange } from '../support/refit.ts';
 import { takesShift, withWeights } from '../support/refit.ts';
 import { errorFactor } from './errorFactor.ts';
 import { roundedRows } from './panelRows.ts';
+import { affordable } from './roundingBudget.ts';
 
-/** Vectors this long take a second to factor; longer ones are rounded to nearest. */
+/** Weights of layers with longer vectors are rounded to nearest, however many samples there are. */
 const longestVector = 1152;
 /** Enough samples for the moments of layers with at most that many inputs. */
 export const fewSamples = 32;
@@ -24,7 +25,7 @@ export interface FastRounding<M extends Model> {
 /**
  * Rounds the weights of layers on the Gram matrix of their inputs with the scales of plain rounding: at 8 bits the
  * search for scales gains next to nothing, and the order in which errors are made up for gains nearly all. Biases take
- * up what is left in the mean. Layers with long inputs stay as they are.
+ * up what is left in the mean. Layers that would cost too much, beside the calibration itself, stay as they are.
  */
 export async function roundedFast<M extends Model>(
   model: M,
@@ -33,7 +34,7 @@ export async function roundedFast<M extends Model>(
   perChannel: (node: Node) => boolean,
   context: Pick<PassContext, 'step'> & { readonly calibrator: Calibrator; readonly biasCorrection: boolean },
 ): Promise<FastRounding<M>> {
-  const layers = fastLayers(model, nodes);
+  const layers = fastLayers(model, nodes, context.calibrator.samples);
   const scales = new Map<NodeId, Float32Array>();
   const changes: LayerChange[] = [];
   for (const group of groupsOf(layers)) {
@@ -42,7 +43,7 @@ export async function roundedFast<M extends Model>(
     const seen = await context.calibrator.moments(model, ids, fewSamples);
     for (const layer of group) {
       const moments = seen.get(layer.node.id);
-      if (moments === undefined || !moments.gram.every(Number.isFinite)) continue;
+      if (moments === undefined || !isFinite(moments.gram)) continue;
       await context.step(changes.length / layers.length, `rounding the weights of ${layer.node.id}`);
       const centred = context.biasCorrection && takesShift(model.graphs[0], layer);
       const { change, stored } = roundedLayer(layer, moments, top, perChannel(layer.node), centred);
@@ -53,19 +54,18 @@ export async function roundedFast<M extends Model>(
   return { model: withWeights(model, changes), scales };
 }
 
-/** The layers whose weights it rounds. */
-export function fastLayers(model: Model, nodes: readonly Node[]): readonly DenseLayer[] {
+/** The layers whose weights it rounds, after a calibration with so many samples. */
+function fastLayers(model: Model, nodes: readonly Node[], samples: number): readonly DenseLayer[] {
   const { uses } = indexOf(model.graphs[0]);
-  return nodes.flatMap((node): DenseLayer[] => {
-    const layer = multiplyLayerOf(model, node);
-    const alone = layer !== undefined && uses.get(layer.weightId)?.length === 1;
-    return alone && layer.inputs <= longestVector ? [layer] : [];
-  });
+  const layers = nodes.flatMap((node) => multiplyLayerOf(model, node) ?? []);
+  const paid = new Set(affordable(model, layers, samples));
+  const isAlone = ({ weightId }: DenseLayer) => uses.get(weightId)?.length === 1;
+  return layers.filter((layer) => paid.has(layer) && isAlone(layer) && layer.inputs <= longestVector);
 }
 
 /** The first of them: as many as have moments that are held at once. */
-export function surveyedLayers(model: Model, nodes: readonly Node[]): readonly NodeId[] {
-  return (groupsOf(fastLayers(model, nodes))[0] ?? []).map((layer) => layer.node.id);
+export function surveyedLayers(model: Model, nodes: readonly Node[], samples: number): readonly NodeId[] {
+  return (groupsOf(fastLayers(model, nodes, samples))[0] ?? []).map((layer) => layer.node.id);
 }
 
 function groupsOf(layers: readonly DenseLayer[]): readonly (readonly DenseLayer[])[] {
@@ -111,6 +111,11 @@ function roundedLayer(
     for (let row = group * rows; row < end; row += 1) shift[row] = meanError(row, weights, matrix, mean);
   }
   return { change: { layer, matrix, ...(centred && { shift }) }, stored };
+}
+
+function isFinite(numbers: Float64Array): boolean {
+  for (let i = 0; i < numbers.length; i += 1) if (!Number.isFinite(numbers[i])) return false;
+  return true;
 }
 
 /** What the output of a row loses in the mean. */

@@ -53,7 +53,7 @@ export async function quantizeOnnx(
   const first = planOnnx(shaped, factsOf(shaped), rules, allowed, () => true);
   const perChannel = (node: Node) => options.perChannel && rules.weights.perChannel.includes(node.op);
   await context.step(0.02, 'equalizing channels');
-  const moments = momentsFor(shaped, [...first.nodes.values()], options.weights);
+  const moments = momentsFor(shaped, [...first.nodes.values()], options.weights, context.calibrator.samples);
   const {
     model: form,
     room,

@@ -46,7 +46,12 @@ export async function quantizeTflite(
   const perChannel = (node: Node) =>
     node.op === 'FULLY_CONNECTED' ? options.perChannelDense : options.perChannel;
   await context.step(0.02, 'equalizing channels');
-  const moments = momentsFor(ready.model, [...first.nodes.values()], options.weights);
+  const moments = momentsFor(
+    ready.model,
+    [...first.nodes.values()],
+    options.weights,
+    context.calibrator.samples,
+  );
   const {
     model: form,
     room,

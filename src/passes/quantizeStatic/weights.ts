@@ -39,19 +39,21 @@ export interface RoundedFor<M extends Model> {
 }
 
 /**
- * Layers whose input moments the rounding will ask for; `undefined` when it will ask about weights that were changed
+ * Layers whose input moments the rounding will ask for after a calibration with so many samples; `undefined` when it will ask about weights that were changed
  * meanwhile.
  */
 export function momentsFor(
   model: Model,
   plans: readonly { readonly node: Node; readonly weight?: WeightRole }[],
   { bits, rounding }: WeightRounding,
+  samples: number,
 ): readonly NodeId[] | undefined {
   if (bits !== 8 || (rounding !== 'auto' && rounding !== 'nearest')) return undefined;
   if (rounding === 'nearest') return [];
   return surveyedLayers(
     model,
     plans.flatMap(({ node, weight }) => (weight === undefined ? [] : [node])),
+    samples,
   );
 }
 
@@ -73,7 +75,8 @@ export async function roundedFor<M extends Model>(
   if (bits === 8 && rounding === 'auto' && context.calibrator !== undefined) {
     const top = 2 ** (target.bits - 1) - 1;
     const data = { step: context.step, calibrator: context.calibrator, biasCorrection };
-    return { ...(await roundedFast(model, nodes, top, target.perChannel, data)), notes: [] };
+    const done = await roundedFast(model, nodes, top, target.perChannel, data);
+    return { ...done, notes: plainNotes(nodes.length - done.scales.size) };
   }
   const observed = nodes.filter((node) => multiplyLayerOf(model, node) !== undefined);
   const perTensor = (layer: DenseLayer) => !target.perChannel(layer.node);
@@ -132,6 +135,14 @@ function levelsFor(
 ): readonly Levels[] {
   const packed = bits <= 4 && target.packed?.(node) === true;
   return packed ? int4Levels(bits) : int8Levels(bits, target.bits);
+}
+
+function plainNotes(layers: number): string[] {
+  if (layers === 0) return [];
+  const which = `${layers} ${layers === 1 ? 'layer' : 'layers'}`;
+  return [
+    `${which} rounded to nearest, to keep calibration short; rounding=optimized rounds all by the data`,
+  ];
 }
 
 /** Each weight as the nearest of so many values, without looking at data. */

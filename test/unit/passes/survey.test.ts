@@ -2,6 +2,7 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model } from '../../../src/ir/model.ts';
+import type { Dim } from '../../../src/ir/types.ts';
 import type { Calibrator } from '../../../src/passes/pass.ts';
 import { findChannels } from '../../../src/passes/equalize/channels.ts';
 import { equalizedFor } from '../../../src/passes/quantizeStatic/equalizedFor.ts';
@@ -16,9 +17,9 @@ beforeAll(useSourceRunner);
 const everything = () => true;
 
 /** Padded and depthwise convolutions, a linear bottleneck, a residual sum, a dense head; channels of uneven size. */
-function uneven(): Model {
+function uneven(batch: Dim = 'N'): Model {
   const g = new OnnxBuilder(5);
-  g.input('x', ['N', 3, 8, 8]);
+  g.input('x', [batch, 3, 8, 8]);
   const conv = (
     from: string,
     to: string,
@@ -60,7 +61,8 @@ function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 const cases: readonly (readonly [string, () => Model])[] = [
-  ['a network with a bottleneck', uneven],
+  ['a network with a bottleneck', () => uneven()],
+  ['a network that takes one sample at a time', () => uneven(1)],
   ['digits.onnx', () => readModelFile(path.join(samples, 'digits.onnx')).model],
   ['digits.tflite', () => readModelFile(path.join(samples, 'digits.tflite')).model],
 ];
