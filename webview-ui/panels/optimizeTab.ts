@@ -165,7 +165,11 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
           'tr',
           {},
           ...head.map((text) =>
-            h('th', { text, class: numericHeads.has(text) ? 'numeric' : '', attributes: { scope: 'col' } }),
+            h(
+              'th',
+              { class: numericHeads.has(text) ? 'numeric' : '', attributes: { scope: 'col' } },
+              text === '' ? h('span', { class: 'hidden-text', text: 'Take it' }) : text,
+            ),
           ),
         ),
       ),

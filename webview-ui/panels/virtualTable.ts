@@ -134,6 +134,7 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
         id: rowId(i),
         'aria-rowindex': i + 2,
         'aria-selected': String(chosen),
+        ...(groupOf === undefined ? {} : { 'aria-level': line.kind === 'group' ? 1 : 2 }),
         ...(line.kind === 'group' ? { 'aria-expanded': String(!line.folded) } : {}),
       },
       on: {
@@ -244,6 +245,8 @@ export function virtualTable<Row>(options: TableOptions<Row>): VirtualTable<Row>
     },
     groupBy(next) {
       groupOf = next;
+      // Rows that fold belong to a tree.
+      element.setAttribute('role', next === undefined ? 'grid' : 'treegrid');
       folded.clear();
       regroup();
     },

@@ -103,6 +103,7 @@ export function dropdown(options: {
     title: options.label,
     attributes: { 'aria-label': options.label },
   });
+  nameList(element, options.label);
   let shown = '';
   let wanted = '';
   const take = () => {
@@ -135,6 +136,20 @@ export function dropdown(options: {
   };
 }
 
+let lists = 0;
+
+/**
+ * The toolkit's list has no name, and the combobox refers to it across the border of its shadow tree, which leads
+ * nowhere: it refers to itself instead, as the list is inside.
+ */
+function nameList(element: HTMLElement, label: string): void {
+  element.id = `dropdown-${lists++}`;
+  Object.defineProperty(element, 'ariaControls', { get: () => element.id, set: () => undefined });
+  queueMicrotask(() =>
+    element.shadowRoot?.querySelector('[role=listbox]')?.setAttribute('aria-label', label),
+  );
+}
+
 /**
  * A list of the platform, with the same face as `dropdown`: the toolkit's list is cut off where its surroundings end,
  * which in the lower panel is at once.
@@ -165,6 +180,11 @@ export function select(options: {
   };
 }
 
+/** The toolkit draws ticks and rings with a picture that screen readers would stop at. */
+function hidePicture(element: HTMLElement): void {
+  queueMicrotask(() => element.shadowRoot?.querySelector('svg')?.setAttribute('aria-hidden', 'true'));
+}
+
 export interface Checkbox {
   readonly element: HTMLElement;
   get(): boolean;
@@ -177,8 +197,7 @@ export function checkbox(options: {
 }): Checkbox {
   const element = make('vscode-checkbox', { text: options.text });
   element.checked = options.value;
-  // The toolkit draws the tick with a picture that screen readers would stop at.
-  queueMicrotask(() => element.shadowRoot?.querySelector('svg')?.setAttribute('aria-hidden', 'true'));
+  hidePicture(element);
   element.addEventListener('change', () => options.onChange?.(element.checked));
   return { element, get: () => element.checked };
 }
@@ -215,5 +234,7 @@ export function tabs(
 }
 
 export function progressRing(): HTMLElement {
-  return make('vscode-progress-ring', { attributes: { 'aria-label': 'Working' } });
+  const element = make('vscode-progress-ring', { attributes: { 'aria-label': 'Working' } });
+  hidePicture(element);
+  return element;
 }

@@ -38,6 +38,7 @@ const mustHaveNames: ReadonlySet<string> = new Set([
   'combobox',
   'dialog',
   'grid',
+  'treegrid',
   'image',
   'img',
   'link',
@@ -115,7 +116,7 @@ function inPage(): string[] {
   };
   // aria-required-parent.
   const parents: Readonly<Record<string, readonly string[]>> = {
-    row: ['grid', 'table', 'rowgroup'],
+    row: ['grid', 'treegrid', 'table', 'rowgroup'],
     gridcell: ['row'],
     columnheader: ['row'],
     option: ['listbox', 'group'],
