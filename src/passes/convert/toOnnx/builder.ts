@@ -25,6 +25,7 @@ const writtenOut: Partial<Record<DType, readonly [number, number]>> = {
 export class OnnxBuilder {
   readonly #values = new Map<ValueId, Value>();
   readonly #nodes: Node[] = [];
+  readonly #shared = new Map<string, ValueId>();
   #stamp = plainOpset;
 
   /** A value with exactly this name, typed: an input or output of the graph. */
@@ -67,6 +68,15 @@ export class OnnxBuilder {
     const id = this.#fresh(name);
     this.#values.set(id, { id, name: id, type: tensorType(tensor.dtype, tensor.dims), constant: tensor });
     return id;
+  }
+
+  /** One constant for all who ask for it. */
+  shared(name: string, make: () => Tensor): ValueId {
+    const known = this.#shared.get(name);
+    if (known !== undefined) return known;
+    const made = this.constant(name, make());
+    this.#shared.set(name, made);
+    return made;
   }
 
   int64(name: string, values: readonly number[]): ValueId {

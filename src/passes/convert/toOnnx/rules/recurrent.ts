@@ -3,6 +3,7 @@ import type { ValueId } from '../../../../ir/model.ts';
 import { floatTensor } from '../../../../ir/numbers.ts';
 import type { Emission, Rule } from '../emission.ts';
 import { quantizationOf } from '../emission.ts';
+import { gate as integerGate } from './gates.ts';
 import { rounded } from './rounded.ts';
 import { svdf } from './svdf.ts';
 
@@ -74,14 +75,20 @@ function hiddenOffset(emission: Emission): number {
 }
 
 /**
- * One step written out. Integer kernels hold what enters a gate in 16 bits with 12 behind the point, and so bound it to
- * ±8, first the part of the input, then the sum with the recurrent part.
+ * One step written out, with every rounding of the integer kernel (LiteRT, lstm_eval.cc, CalculateLstmGateInteger8x8_16
+ * to CalculateLstmOutputInteger8x8_16): what enters a gate has 16 bits, 12 of them behind the point, and so lies within
+ * ±8, first the part of the input, then the sum with the recurrent part; gates have 15 bits behind the point; both
+ * products that make the cell are rounded as the cell is.
  */
 function oneStep(emission: Emission, { data, batch, width, units, offset }: Sequence): ValueId {
   const integer = quantizationOf(emission.value(0)) !== undefined;
   const bounded = (value: ValueId, limit: number) =>
     emission.emit('Clip', [value, emission.scalar(-limit), emission.scalar(limit)]);
-  const gateBound = (value: ValueId) => (integer ? bounded(value, 8) : value);
+  const gateBound = (value: ValueId) =>
+    integer
+      ? emission.emit('Clip', [value, emission.scalar(-8), emission.scalar(8 - 2 ** -gateBits)])
+      : value;
+  const fixed = (value: ValueId, bits: number) => (integer ? roundedBits(emission, value, bits) : value);
   const x = emission.reshape(data, [batch, width]);
   const [h, c] = [emission.state(hiddenState), emission.state(cellState)];
   const product = (value: ValueId, index: number, bias?: number) =>
@@ -94,22 +101,40 @@ function oneStep(emission: Emission, { data, batch, width, units, offset }: Sequ
       ],
       { transB: attr.int(1) },
     );
-  const gate = (place: 0 | 1 | 2 | 3, activation: string) => {
-    const fromInput = gateBound(product(x, inputs.input[place], inputs.bias[place]));
-    const sum = emission.emit('Add', [fromInput, gateBound(product(h, inputs.recurrent[place]))]);
-    return emission.emit(activation, [gateBound(sum)]);
+  const gate = (place: 0 | 1 | 2 | 3, activation: 'Sigmoid' | 'Tanh') => {
+    const fromInput = gateBound(fixed(product(x, inputs.input[place], inputs.bias[place]), gateBits));
+    const fromState = fixed(product(h, inputs.recurrent[place]), gateBits);
+    return open(emission.emit('Add', [fromInput, fromState]), activation);
   };
-  const kept = emission.emit('Mul', [gate(1, 'Sigmoid'), c]);
-  const fresh = emission.emit('Mul', [gate(0, 'Sigmoid'), gate(2, 'Tanh')]);
+  const open = (value: ValueId, activation: 'Sigmoid' | 'Tanh') =>
+    integer
+      ? integerGate(emission, gateBound(value), activation, 15 - gateBits)
+      : emission.emit(activation, [value]);
+  const kept = rounded(emission, emission.emit('Mul', [gate(1, 'Sigmoid'), c]), cellState);
+  const fresh = rounded(emission, emission.emit('Mul', [gate(0, 'Sigmoid'), gate(2, 'Tanh')]), cellState);
   const sum = emission.emit('Add', [kept, fresh]);
   const clip = floatAttribute(emission.node, 'cell_clip', 0);
   const cell = rounded(emission, clip > 0 ? bounded(sum, clip) : sum, cellState);
-  const shown = emission.emit('Mul', [gate(3, 'Sigmoid'), emission.emit('Tanh', [cell])]);
+  const cellBits = integer ? 15 + Math.log2(scaleOf(emission, cellState)) : 0;
+  const bent = integer ? integerGate(emission, cell, 'Tanh', cellBits) : emission.emit('Tanh', [cell]);
+  const shown = emission.emit('Mul', [gate(3, 'Sigmoid'), bent]);
   const moved = offset === 0 ? shown : emission.emit('Add', [shown, emission.scalar(offset)]);
   const hidden = rounded(emission, moved, hiddenState);
   emission.nextState(hiddenState, emission.reshape(hidden, [batch, units]));
   emission.nextState(cellState, emission.reshape(cell, [batch, units]));
   return hidden;
+}
+
+/** Bits behind the point of what enters a gate. */
+const gateBits = 12;
+
+function scaleOf(emission: Emission, index: number): number {
+  return quantizationOf(emission.value(index))?.scale[0] ?? emission.refuse(`input ${index} has no scale`);
+}
+
+function roundedBits(emission: Emission, value: ValueId, bits: number): ValueId {
+  const whole = emission.emit('Round', [emission.emit('Mul', [value, emission.scalar(2 ** bits)])]);
+  return emission.emit('Mul', [whole, emission.scalar(2 ** -bits)]);
 }
 
 function reals(emission: Emission, index: number): ValueId {
