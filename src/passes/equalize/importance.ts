@@ -49,12 +49,15 @@ export function importanceOf(model: Model, channels: Channels): Importance {
       const [into, behind] = [siteEnergy(layer.from), ends(layer.to)];
       const taps = tapsOf(layer);
       const share = (positions(layer.to) / positions(layer.from)) * activationShare(node);
-      for (let i = 0; i < taps.values.length; i += 1) {
-        const output = taps.outputOf(i);
-        const input = taps.offsetOf(output) + taps.inputOf(i);
-        const weight = taps.values[i] as number;
-        into[input] = (into[input] as number) + weight * weight * (behind[output] as number) * share;
-      }
+      taps.forEachRun((from, to, output, channel) => {
+        const input = taps.offsetOf(output) + channel;
+        let energy = into[input] as number;
+        for (let i = from; i < to; i += 1) {
+          const weight = taps.values[i] as number;
+          energy += weight * weight * (behind[output] as number) * share;
+        }
+        into[input] = energy;
+      });
       continue;
     }
     for (const link of channels.links.get(node.id) ?? []) passBack(link, node);

@@ -22,10 +22,10 @@ export function withCentres<M extends Model>(model: M, channels: Channels, centr
     const shifted = Float64Array.from(tensor ? readFloats(tensor) : new Float64Array(to.count));
     if (before !== undefined) {
       const taps = tapsOf(layer);
-      taps.values.forEach((value, i) => {
-        const output = taps.outputOf(i);
-        const input = taps.offsetOf(output) + taps.inputOf(i);
-        shifted[output] = (shifted[output] as number) + value * (before[input] as number);
+      taps.forEachRun((start, end, output, input) => {
+        const centre = before[taps.offsetOf(output) + input] as number;
+        for (let i = start; i < end; i += 1)
+          shifted[output] = (shifted[output] as number) + (taps.values[i] as number) * centre;
       });
     }
     if (after !== undefined) after.forEach((centre, i) => (shifted[i] = (shifted[i] as number) - centre));
@@ -99,9 +99,12 @@ export function dividedMoments(seen: ChannelMoments, site: Site, divisors: Float
 
 function dividedWeight(layer: ChannelLayer, by: (site: Site, channel: number) => number): Tensor {
   const taps = tapsOf(layer);
-  const divided = taps.values.map((value, i) => {
-    const output = taps.outputOf(i);
-    return (value * by(layer.from, taps.offsetOf(output) + taps.inputOf(i))) / by(layer.to, output);
+  const times = Float64Array.from({ length: layer.from.count }, (_, channel) => by(layer.from, channel));
+  const over = Float64Array.from({ length: layer.to.count }, (_, channel) => by(layer.to, channel));
+  const divided = new Float32Array(taps.values.length);
+  taps.forEachRun((from, to, output, input) => {
+    const [factor, divisor] = [times[taps.offsetOf(output) + input] as number, over[output] as number];
+    for (let i = from; i < to; i += 1) divided[i] = ((taps.values[i] as number) * factor) / divisor;
   });
   return floatTensor(layer.weight.dims, divided);
 }

@@ -227,10 +227,16 @@ function relativeRanges({ sources }: Family, { sites }: Channels): ReadonlyMap<n
 function relativeWeights({ readers }: Family, { sites }: Channels): ReadonlyMap<number, number> {
   const weights = new Map<number, number>();
   for (const { layer, largest, inputs, offsets } of readers) {
-    const whole = largest.reduce((a, b) => Math.max(a, b), 1e-30);
-    largest.forEach((size, at) => {
-      const output = Math.floor(at / inputs);
-      const root = sites.rootOf(layer.from.first + (offsets[output] as number) + (at % inputs));
+    let whole = 1e-30;
+    const byChannel = new Float32Array(layer.from.count);
+    for (const [output, offset] of offsets.entries())
+      for (let i = 0; i < inputs; i += 1) {
+        const size = largest[output * inputs + i] as number;
+        if (size > (byChannel[offset + i] as number)) byChannel[offset + i] = size;
+        if (size > whole) whole = size;
+      }
+    byChannel.forEach((size, channel) => {
+      const root = sites.rootOf(layer.from.first + channel);
       weights.set(root, Math.max(weights.get(root) ?? 0, size / whole));
     });
   }
@@ -284,11 +290,16 @@ function weightNoise(
   for (let output = 0; output < outputs; output += 1) {
     const offset = offsets[output] as number;
     let reach = 0;
-    for (let i = 0; i < inputs; i += 1) {
-      const factor = by[offset + i] as number;
-      reach = Math.max(reach, (largest[output * inputs + i] as number) * factor);
-      seen[output] = (seen[output] as number) + (energy[offset + i] as number) / (factor * factor);
+    for (let i = 0, at = output * inputs; i < inputs; i += 1, at += 1) {
+      const size = (largest[at] as number) * (by[offset + i] as number);
+      if (size > reach) reach = size;
     }
+    // Outputs of one group see the same.
+    if (output > 0 && offsets[output - 1] === offset) seen[output] = seen[output - 1] as number;
+    else
+      for (let i = 0; i < inputs; i += 1)
+        seen[output] =
+          (seen[output] as number) + (energy[offset + i] as number) / (by[offset + i] as number) ** 2;
     steps[output] = reach / top;
     widest = Math.max(widest, reach / top / divisor(layer.to, output));
   }
