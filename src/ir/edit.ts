@@ -2,7 +2,7 @@ import type { Attribute, Graph, Model, Node, NodeId, Quantization, Value, ValueI
 import { bodiesOf } from './attribute.ts';
 import type { Tensor } from './tensor.ts';
 import { tensorType } from './types.ts';
-import { capturesOf, graphsOf, indexOf } from './walk.ts';
+import { addScaleTensors, capturesOf, graphsOf, indexOf } from './walk.ts';
 
 /**
  * Builds an edited copy of one graph. Everything not touched is shared with the original; `finish()` returns the
@@ -173,6 +173,7 @@ export class GraphEditor {
 
   #liveValues(nodes: readonly Node[], outputs: readonly ValueId[]): ReadonlyMap<ValueId, Value> {
     const live = mentionedBy(nodes, this.#inputs, outputs);
+    addScaleTensors(this.#values, live);
     const values = new Map<ValueId, Value>();
     for (const [id, value] of this.#values) {
       // What was dead before stays: it is in the file.
@@ -201,7 +202,7 @@ function mentionedBy(
   nodes: readonly Node[],
   inputs: readonly ValueId[],
   outputs: readonly ValueId[],
-): ReadonlySet<ValueId> {
+): Set<ValueId> {
   const all = new Set<ValueId>();
   for (const id of inputs) all.add(id);
   for (const id of outputs) all.add(id);

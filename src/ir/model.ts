@@ -19,6 +19,8 @@ export interface Quantization {
   readonly max?: Float32Array;
   /** Blockwise and custom details, opaque to everyone but the codec. */
   readonly details?: object;
+  /** Constants that the details refer to: scales of blocks. No node mentions them. */
+  readonly tensors?: readonly ValueId[];
 }
 
 /** A tensor that flows along edges, or a constant. */

@@ -1,5 +1,5 @@
 import { bodiesOf } from './attribute.ts';
-import type { Graph, Model, Node, NodeId, ValueId } from './model.ts';
+import type { Graph, Model, Node, NodeId, Value, ValueId } from './model.ts';
 
 export interface Use {
   readonly node: Node;
@@ -114,4 +114,9 @@ export function topologicalOrder(graph: Graph): { order: readonly Node[]; cyclic
   }
   const done = new Set(order);
   return { order, cyclic: graph.nodes.filter((node) => !done.has(node)) };
+}
+
+/** Adds to `ids` the constants that their quantizations refer to. */
+export function addScaleTensors(values: ReadonlyMap<ValueId, Value>, ids: Set<ValueId>): void {
+  for (const id of ids) for (const each of values.get(id)?.quantization?.tensors ?? []) ids.add(each);
 }

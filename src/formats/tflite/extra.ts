@@ -3,6 +3,7 @@ import type { Damage } from '../../ir/errors.ts';
 import type { Graph, Node, Quantization, Value, ValueId } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { Row } from './row.ts';
+import { cell, row } from './row.ts';
 
 /**
  * What this codec keeps in the IR's `extra` fields: the row as stored and the IR value it was read as, so that the
@@ -80,6 +81,16 @@ export interface QuantizationDetails {
   readonly tag: number;
   readonly scales?: ValueId;
   readonly zeroPoints?: ValueId;
+}
+
+/** One scale per row and so many elements of it, in a float16 constant of [rows, blocks]. */
+export function blockwise(scales: ValueId, size: number): Quantization {
+  const table = row('BlockwiseQuantization', [
+    ['zero_points', cell.scalar(-1)],
+    ['block_size', cell.scalar(size)],
+  ]);
+  const details: QuantizationDetails = { codec: 'tflite.quantization', row: table, tag: 2, scales };
+  return { scale: new Float32Array(0), zeroPoint: [], axis: 0, details, tensors: [scales] };
 }
 
 type Kept = ValueExtra | NodeExtra | GraphExtra | ModelExtra | TensorExtra | QuantizationDetails;

@@ -112,6 +112,7 @@ function readQuantization(row: Row | undefined, ids: readonly ValueId[]): Quanti
   if (scale.length === 0 && details === undefined) return undefined;
   const zeroPoint = [...(integersOf(row, 'zero_point') ?? [])];
   while (zeroPoint.length < scale.length) zeroPoint.push(0);
+  const tensors = [details?.scales, details?.zeroPoints].filter((id) => id !== undefined);
   const min = floatsOf(row, 'min');
   const max = floatsOf(row, 'max');
   return {
@@ -121,6 +122,7 @@ function readQuantization(row: Row | undefined, ids: readonly ValueId[]): Quanti
     ...(min && { min }),
     ...(max && { max }),
     ...(details && { details }),
+    ...(tensors.length > 0 && { tensors }),
   };
 }
 

@@ -2,7 +2,7 @@ import { bodiesOf } from '../../ir/attribute.ts';
 import type { QuantizationDetails } from '../../formats/tflite/extra.ts';
 import type { Model, Node, Value, ValueId } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
-import { capturesOf, indexOf } from '../../ir/walk.ts';
+import { addScaleTensors, capturesOf, indexOf } from '../../ir/walk.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import { readsOf } from './cuts.ts';
 
@@ -69,6 +69,7 @@ function valuesOf(
       if (id !== null) used.add(id);
     for (const body of bodiesOf(node)) for (const id of capturesOf(body)) used.add(id);
   }
+  addScaleTensors(graph.values, used);
   const values = new Map<ValueId, Value>();
   for (const id of used) {
     const value = graph.values.get(id) ?? { id, name: id };

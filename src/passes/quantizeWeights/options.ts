@@ -16,14 +16,22 @@ export interface WeightOptions {
   readonly ends: boolean;
   readonly smallest: number;
   readonly biasCorrection: boolean;
+  /** TFLite: signs in two bits each. */
+  readonly packed: boolean;
 }
 
-/** Convolutions have one scale per output channel: a depthwise one would have little to share. */
-export function dataRounding(options: WeightOptions): DataRounding {
-  const { bits, rounding, ends, block, biasCorrection } = options;
+/**
+ * Convolutions have one scale per output channel: a depthwise one would have little to share. `blockOf` says which other
+ * layers take blocks.
+ */
+export function dataRounding(
+  options: WeightOptions,
+  blockOf: (inputs: number, width: WeightBits) => number = () => options.block,
+): DataRounding {
+  const { bits, rounding, ends, biasCorrection } = options;
   const planOf: DataRounding['planOf'] = (layer, width) => ({
     levels: levelsOf(width),
-    block: layer.kind === 'conv' ? 0 : block,
+    block: layer.kind === 'conv' ? 0 : blockOf(layer.inputs, width),
   });
   return { bits, rounding, ends, biasCorrection, planOf };
 }

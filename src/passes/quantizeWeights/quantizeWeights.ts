@@ -52,7 +52,8 @@ export const quantizeWeights: Pass = {
     },
     {
       name: 'block',
-      title: 'Weights along the input that share a scale (ONNX; 0: one scale per output channel)',
+      title:
+        'Weights along the input that share a scale (TFLite: FULLY_CONNECTED below 8 bits; 0: one scale per output channel)',
       type: 'choice',
       default: '0',
       choices: ['0', '32', '64', '128'],
@@ -68,6 +69,12 @@ export const quantizeWeights: Pass = {
       title: 'Below 8 bits, keep the first and the last layer at 8 bits where they are small',
       type: 'boolean',
       default: true,
+    },
+    {
+      name: 'packed',
+      title: 'Store 1-bit weights in 2 bits instead of 4 (TFLite, FULLY_CONNECTED; slower)',
+      type: 'boolean',
+      default: false,
     },
     {
       name: 'smallest',
@@ -99,16 +106,11 @@ async function runWeights(model: Model, values: OptionValues, context: PassConte
     biasCorrection: read.boolean('biasCorrection'),
     block: Number(read.choice('block')),
     conv: read.boolean('conv'),
+    packed: read.boolean('packed'),
     smallest: read.number('smallest'),
   };
   if (options.type === 'float8') refuseFloat8(model, options);
   if (model.dialect === 'onnx') return quantizeWeightsOnnx(model, options, context);
-  if (options.block !== 0) {
-    throw new KerfError(
-      'unsupported',
-      'blocks of weights: TFLite gets one scale per output channel (block=0)',
-    );
-  }
   return quantizeWeightsTflite(model, options, context);
 }
 

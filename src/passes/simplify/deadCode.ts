@@ -1,6 +1,6 @@
 import { bodiesOf } from '../../ir/attribute.ts';
 import type { Graph, Model, Node, ValueId } from '../../ir/model.ts';
-import { capturesOf } from '../../ir/walk.ts';
+import { addScaleTensors, capturesOf } from '../../ir/walk.ts';
 import { isPure } from './duplicates.ts';
 
 /** The graph without nodes whose results nobody reads, and without constants nobody reads. */
@@ -22,6 +22,7 @@ export function withoutDeadCode(model: Model, graph: Graph, allowed: (node: Node
     for (const id of node.outputs) if (id !== null) mentioned.add(id);
     for (const id of node.intermediates ?? []) mentioned.add(id);
   }
+  addScaleTensors(graph.values, mentioned);
   let dead = 0;
   for (const id of graph.values.keys()) if (!mentioned.has(id)) dead += 1;
   if (kept.length === graph.nodes.length && dead === 0) return graph;

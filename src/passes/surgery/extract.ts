@@ -2,7 +2,7 @@ import { KerfError } from '../../ir/errors.ts';
 import type { Graph, Model, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { bodiesOf } from '../../ir/attribute.ts';
-import { capturesOf, indexOf } from '../../ir/walk.ts';
+import { addScaleTensors, capturesOf, indexOf } from '../../ir/walk.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
@@ -121,6 +121,7 @@ function partOf(
   for (const node of nodes)
     for (const id of [...readsOf(node), ...node.outputs, ...(node.intermediates ?? [])])
       if (id !== null) mentioned.add(id);
+  addScaleTensors(graph.values, mentioned);
   const values = new Map([...graph.values].filter(([id]) => mentioned.has(id)));
   for (const id of [...inputs, ...outputs]) {
     const value = values.get(id) ?? { id, name: id };

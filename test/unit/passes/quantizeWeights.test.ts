@@ -280,13 +280,6 @@ describe('quantize-weights of TFLite', () => {
     },
   );
 
-  it('refuses blocks', async () => {
-    const { model } = readModelFile(path.join(samples, 'digits.tflite'));
-    await expect(runPass('quantize-weights', model, { options: { block: '32' } })).rejects.toMatchObject({
-      reason: 'unsupported',
-    });
-  });
-
   it('keeps convolutions out of 4 bits unless told, as their kernel is slow', async () => {
     const { model } = readModelFile(path.join(samples, 'digits.tflite'));
     const { model: after, notes } = await runPass('quantize-weights', model, { options: { bits: '4' } });
