@@ -2,11 +2,11 @@ import { attr } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Model, Node, Value, ValueId } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
-import { numberTensor, readFloats, sizeOf } from '../../ir/numbers.ts';
-import type { Tensor } from '../../ir/tensor.ts';
+import { sizeOf } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { isReadable } from '../support/constants.ts';
+import type { HalfType } from './halves.ts';
 import { halved } from './halves.ts';
 
 /** Below this many elements the conversion operator costs about as many bytes as it saves. */
@@ -25,7 +25,7 @@ export interface StorageResult {
 export function storeHalves(
   model: Model,
   allowed: (node: Node) => boolean,
-  dtype: 'float16' | 'bfloat16' = 'float16',
+  dtype: HalfType = 'float16',
 ): StorageResult {
   const graph = model.graphs[0];
   const editor = new GraphEditor(graph, model);
@@ -36,7 +36,7 @@ export function storeHalves(
     if (chosen?.has(value.id) === false || value.constant === undefined) continue;
     if (!isMovable(graph, value)) continue;
     if (chosen === undefined && !worthStoring(graph, value, allowed)) continue;
-    const half = dtype === 'float16' ? halved(value.constant) : shortened(value.constant);
+    const half = halved(value.constant, dtype);
     clamped += half.clamped;
     stored += 1;
     const source = editor.addConstant(`${value.id}_${dtype === 'float16' ? 'fp16' : 'bf16'}`, half.tensor);
@@ -56,11 +56,6 @@ export function storeHalves(
     editor.insertFirst([node]);
   }
   return { graph: editor.finish(), stored, clamped };
-}
-
-/** Nothing is out of the range of bfloat16. */
-function shortened(tensor: Tensor): { tensor: Tensor; clamped: number } {
-  return { tensor: numberTensor('bfloat16', tensor.dims, readFloats(tensor)), clamped: 0 };
 }
 
 /** A float32 constant that is there and that nobody outside knows by name. */
