@@ -8,6 +8,7 @@ import { factsOf } from '../support/facts.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf, withoutConstantInputs } from '../support/graph.ts';
 import { readOptions } from '../support/options.ts';
 import { fuseActivations } from './activations.ts';
+import { fuseAttention } from './attention.ts';
 import { foldAffines } from './foldAffine.ts';
 import { fuseGelu } from './gelu.ts';
 import { fuseLayerNorm } from './layerNorm.ts';
@@ -22,14 +23,23 @@ export const fuse: Pass = {
   dialects: ['onnx', 'tflite'],
   exact: true,
   calibration: 'none',
-  options: [],
+  options: [
+    {
+      name: 'runtime',
+      title:
+        'What it will run on: any, or ONNX Runtime, whose own Attention stands in the place of what exporters write out',
+      type: 'choice',
+      default: 'any',
+      choices: ['any', 'onnxruntime'],
+    },
+  ],
   appliesTo: (node) =>
     isOnnxOp(node, 'BatchNormalization', 'Pad') || ['RELU', 'RELU6', 'RELU_N1_TO_1'].includes(node.op),
   run: runFuse,
 };
 
 async function runFuse(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
-  readOptions(fuse.options, values);
+  const options = readOptions(fuse.options, values);
   await context.step(0, 'fuse');
   // A constant listed as input might be overridden by a caller; a folded one cannot be.
   const start: Model = model.dialect === 'onnx' ? withoutConstantInputs(model) : model;
@@ -54,9 +64,28 @@ async function runFuse(model: Model, values: OptionValues, context: PassContext)
     graph = rest.finish();
   }
   if (start.dialect === 'onnx') graph = withFunctions(start, graph, allowed, notes);
-  if (graph === start.graphs[0]) return resultOf(model, model, [], notes);
-  const fused = withMainGraph(start, graph);
-  return resultOf(model, fused, changedNodes(model.graphs[0], graph), notes);
+  let fused: Model = graph === start.graphs[0] ? start : withMainGraph(start, graph);
+  if (fused.dialect === 'onnx' && options.choice('runtime') === 'onnxruntime')
+    fused = withAttention(fused, allowed, notes);
+  if (fused === start) return resultOf(model, model, [], notes);
+  return resultOf(model, fused, changedNodes(model.graphs[0], fused.graphs[0]), notes);
+}
+
+const contrib = 'com.microsoft';
+
+/** The same value when there is no attention written out. */
+function withAttention(model: OnnxModel, allowed: (node: Node) => boolean, notes: string[]): OnnxModel {
+  const graph = model.graphs[0];
+  const editor = new GraphEditor(graph, model);
+  const found = fuseAttention(graph, factsOf(model), editor, allowed);
+  if (found === 0) {
+    notes.push('no attention was found that one operator of ONNX Runtime computes');
+    return model;
+  }
+  notes.push(`${found} Attention of ONNX Runtime in place of their parts; other runtimes do not read them`);
+  const opsets = new Map(model.opsets).set(contrib, model.opsets.get(contrib) ?? 1);
+  const edited = withMainGraph({ ...model, opsets }, editor.finish());
+  return withMainGraph(edited, withoutDeadCode(edited, edited.graphs[0], allowed));
 }
 
 /** Opsets that have an operator for what older ones write out; runtimes find older forms while loading. */
