@@ -6,6 +6,7 @@ import { OnnxBuilder } from './builder.ts';
 import type { Conversion, Rule } from './emission.ts';
 import { activated, activatedCodes } from './activation.ts';
 import { declared, Emission, quantizationOf } from './emission.ts';
+import { withKnownConstants } from './narrow.ts';
 import { convolutionRules } from './rules/convolution.ts';
 import { customRules } from './rules/detection.ts';
 import { indexingRules } from './rules/indexing.ts';
@@ -42,7 +43,8 @@ function ruleOf(node: Node): Rule | undefined {
  * QuantizeLinear / DequantizeLinear pair; states become inputs and outputs. Convolutions stand between transposes, which
  * the pass `layout` takes away. Throws `KerfError('unsupported')` naming the layer and the reason.
  */
-export function tfliteToOnnx(model: TfliteModel): { model: OnnxModel; notes: readonly string[] } {
+export function tfliteToOnnx(source: TfliteModel): { model: OnnxModel; notes: readonly string[] } {
+  const model = withKnownConstants(source);
   const graph = model.graphs[0];
   refuseUncovered(model, graph);
   const builder = new OnnxBuilder();

@@ -18,6 +18,8 @@ const ranges: Partial<Record<DType, readonly [number, number]>> = {
   uint8: [0, 255],
   int16: [-32768, 32767],
   int32: [-(2 ** 31), 2 ** 31 - 1],
+  int4: [-8, 7],
+  int2: [-2, 1],
 };
 
 /** Smallest and largest code of a quantized type, or `undefined`. */
@@ -169,10 +171,9 @@ export class Emission {
   /** A weight with its axes permuted; `axis` is the channel axis after that. */
   weights(index: number, order: readonly number[], axis: number): ValueId {
     const value = this.value(index);
-    const tensor = value.constant;
-    if (tensor === undefined)
+    if (value.constant === undefined)
       return this.emit('Transpose', [this.operand(index)], { perm: { kind: 'ints', value: order } });
-    if (!wholeBytes(tensor)) return this.refuse(`${tensor.dtype} weights are not covered`);
+    const tensor = wholeBytes(value.constant);
     const moved = transposed(tensor, order);
     const stored = this.builder.constant(`${value.id}_onnx`, moved);
     const quantization = quantizationOf(value);
@@ -243,10 +244,10 @@ export class Emission {
       return this.#asFloat(this.builder.constant(value.id, { dtype, dims, data }), dtype);
     // Weights of layers that give floats keep their codes; what stands beside activations is stored as they are.
     const storage = this.storage() === undefined ? { dtype, quantization } : storageOf(dtype, quantization);
-    const codes = storage.dtype === dtype ? { dtype, dims, data } : storedConstant(tensor);
+    const codes = storage.dtype === dtype ? wholeBytes({ dtype, dims, data }) : storedConstant(tensor);
     const stored = this.builder.constant(value.id, codes);
     if (storage.dtype === 'uint8') this.#conversion.codes.set(value.id, stored);
-    return this.builder.dequantize(stored, value.id, storage.dtype, storage.quantization);
+    return this.builder.dequantize(stored, value.id, codes.dtype, storage.quantization);
   }
 
   #asFloat(stored: ValueId, dtype: DType): ValueId {
@@ -268,7 +269,10 @@ function realsOf(
   });
 }
 
-function wholeBytes(tensor: Tensor): boolean {
+/** Codes of less than 8 bits one to a byte, so that their axes can move. */
+function wholeBytes(tensor: Tensor): Tensor {
   const count = tensor.dims.reduce((product, dim) => product * dim, 1);
-  return Number.isInteger(tensor.data.length / count);
+  return Number.isInteger(tensor.data.length / count)
+    ? tensor
+    : intTensor('int8', tensor.dims, readIntegers(tensor));
 }

@@ -10,6 +10,7 @@ import { indexOf } from '../../../ir/walk.ts';
 import type { ObservedRange } from '../../pass.ts';
 import { isBuiltin, readableConstant } from '../../support/constants.ts';
 import { pairsOfWholeCodes } from '../wholeCodes.ts';
+import { withoutDynamicRounding } from '../dynamicRounding.ts';
 import type { StoredCodes } from './emission.ts';
 
 /** A QDQ model without its Q and DQ: the float graph, and what the pairs said. */
@@ -39,7 +40,8 @@ interface Parameters {
  * Takes QuantizeLinear and DequantizeLinear with constant scales out. Weights are folded to floats and their codes kept,
  * activations keep the range of their codes. Gives the model itself when there are none.
  */
-export function withoutQuantization(model: OnnxModel): Unquantized {
+export function withoutQuantization(quantized: OnnxModel): Unquantized {
+  const model = withoutDynamicRounding(quantized);
   const [graph] = model.graphs;
   const { isOutput } = indexOf(graph);
   const editor = new GraphEditor(graph, model);

@@ -28,8 +28,9 @@ const cases: Record<
   'ad01_fp32.tflite': { relative: 1e-4 },
   'hello_world_float.tflite': { relative: 1e-4 },
   'trained_lstm.tflite': { relative: 1e-4 },
-  // Its weights are int8: LiteRT quantizes the activations as it runs, ONNX computes in floats.
-  'kws_ref_model_float32.tflite': { relative: 5e-2 },
+
+  // Activations are rounded to 8 bits as it runs: a float that differs in its last bit may be rounded to the next step.
+  'kws_ref_model_float32.tflite': { relative: 1e-3 },
   'vww_96_int8.tflite': { steps: 0 },
   'kws_ref_model.tflite': { steps: 0 },
   'ad01_int8.tflite': { steps: 0 },

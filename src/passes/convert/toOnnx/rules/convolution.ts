@@ -2,6 +2,7 @@ import { attr, intAttribute, stringAttribute } from '../../../../ir/attribute.ts
 import type { ValueId } from '../../../../ir/model.ts';
 import { roundingScale } from '../../wholeCodes.ts';
 import type { Emission, Rule } from '../emission.ts';
+import { dynamicallyRounded } from './dynamic.ts';
 
 const toNchw = attr.ints([0, 3, 1, 2]);
 const toNhwc = attr.ints([0, 2, 3, 1]);
@@ -46,22 +47,33 @@ function windowAttributes(emission: Emission, kernel: readonly number[], withDil
 }
 
 /** `order` takes the filter to outputs, inputs, height, width. */
-function convolution(emission: Emission, order: readonly number[], perGroup: number): ValueId {
+function convolution(emission: Emission, order: readonly number[], perGroup: number, data: ValueId): ValueId {
   const dims = emission.shapeOf(emission.value(1));
   const channels = emission.shapeOf(emission.value(0))[3] as number;
   const attributes = {
     ...windowAttributes(emission, [dims[1] as number, dims[2] as number], true),
     group: attr.int(channels / perGroup),
   };
-  const inputs = [channelsFirst(emission, emission.operand(0)), emission.weights(1, order, 0)];
+  const inputs = [channelsFirst(emission, data), emission.weights(1, order, 0)];
   if (emission.has(2)) inputs.push(emission.operand(2));
   return channelsLast(emission, emission.emit('Conv', inputs, attributes));
 }
 
-const conv: Rule = (emission) =>
-  convolution(emission, [0, 3, 1, 2], emission.shapeOf(emission.value(1))[3] as number);
+const conv: Rule = (emission) => {
+  const [, height, width, perGroup = 1] = emission.shapeOf(emission.value(1));
+  const { node } = emission;
+  // A product of pixels with a matrix goes the way of FULLY_CONNECTED.
+  const pointwise =
+    height === 1 &&
+    width === 1 &&
+    intAttribute(node, 'stride_h', 1) === 1 &&
+    intAttribute(node, 'stride_w', 1) === 1;
+  const data = dynamicallyRounded(emission, 0, pointwise ? 'each' : 'all');
+  return convolution(emission, [0, 3, 1, 2], perGroup, data);
+};
 
-const depthwise: Rule = (emission) => convolution(emission, [3, 0, 1, 2], 1);
+const depthwise: Rule = (emission) =>
+  convolution(emission, [3, 0, 1, 2], 1, dynamicallyRounded(emission, 0, 'all'));
 
 /** The stored output size says how much of the full result is cut off: half of it in front. */
 const transposeConv: Rule = (emission) => {
@@ -93,18 +105,17 @@ const fullyConnected: Rule = (emission) => {
   const source = emission.shapeOf(emission.value(0));
   const flat = source.length === 2 && source[1] === inputs;
   const rows = source.reduce((product, dim) => product * dim, 1) / inputs;
-  const operands = [
-    flat ? emission.operand(0) : emission.reshape(emission.operand(0), [rows, inputs]),
-    emission.weights(1, [0, 1], 0),
-  ];
+  const data = dynamicallyRounded(emission, 0, 'each');
+  const operands = [flat ? data : emission.reshape(data, [rows, inputs]), emission.weights(1, [0, 1], 0)];
   if (emission.has(2)) operands.push(emission.operand(2));
   const product = emission.emit('Gemm', operands, { transB: attr.int(1) });
   return target.length === 2 && target[1] === outputs ? product : emission.reshape(product, target);
 };
 
 const batchMatMul: Rule = (emission) => {
+  const data = dynamicallyRounded(emission, 0, 'each');
   const operand = (index: number, flag: string) => {
-    const value = emission.operand(index);
+    const value = index === 0 ? data : emission.operand(index);
     if (intAttribute(emission.node, flag, 0) === 0) return value;
     const rank = emission.shapeOf(emission.value(index)).length;
     const order = Array.from({ length: rank }, (_, axis) => axis);
