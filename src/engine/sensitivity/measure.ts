@@ -140,14 +140,20 @@ class Measurement {
     const opening = { runner: this.#runner, folder: this.#folder, anyBatch };
     await this.#advance(segment, chunk, opening);
     const chain = chainOf(base, plan, segment, opening);
-    for (const id of segment.targets) {
-      const layer = layers.get(id);
-      if (layer === undefined || this.#refused.has(id)) continue;
-      await progress(this.#done / layers.size, id);
-      const own = chunk.filter(({ rank }) => rank < Math.ceil(layer.share * total));
-      if (own.length > 0) await this.#runLayer(layer, own, chain);
+    const samplesOf = ({ share }: LayerChanges) =>
+      chunk.filter(({ rank }) => rank < Math.ceil(share * total));
+    const wanted = segment.targets.flatMap((id) => {
+      const layer = this.#refused.has(id) ? undefined : layers.get(id);
+      return layer === undefined ? [] : [layer];
+    });
+    const turns = wanted.filter((layer) => samplesOf(layer).length > 0).map(inAdvance);
+    for (const [index, { layer, make }] of turns.entries()) {
+      await progress(this.#done / layers.size, layer.id);
+      const next = turns[index + 1];
+      await this.#runLayer({ ...layer, make }, samplesOf(layer), chain, () => next?.start());
       this.#done += chunk.length / total;
     }
+    this.#done += ((wanted.length - turns.length) * chunk.length) / total;
     await chain.close();
     await dropAll(this.#runner, segment, plan);
   }
@@ -156,10 +162,11 @@ class Measurement {
     layer: LayerChanges,
     batches: readonly Batch[],
     chain: ReturnType<typeof chainOf>,
+    meanwhile: () => void,
   ): Promise<void> {
     await this.#refusing(layer.id, async () => {
       for (const change of await layer.make())
-        await this.#refusing(change.key, () => this.#runChange(change, batches, chain));
+        await this.#refusing(change.key, () => this.#runChange(change, batches, chain, meanwhile));
     });
   }
 
@@ -167,13 +174,16 @@ class Measurement {
     { key, kind, model }: Change,
     batches: readonly Batch[],
     chain: ReturnType<typeof chainOf>,
+    meanwhile: () => void,
   ) {
     const run = await chain.open(model);
     try {
-      const results = await this.#runner.replay(
+      const replaying = this.#runner.replay(
         run.stages,
         batches.map(({ tag }) => tag),
       );
+      meanwhile();
+      const results = await replaying;
       for (const [index, batch] of batches.entries()) {
         const reference = this.#reference.get(batch.tag) ?? {};
         const tensors = results[index];
@@ -239,6 +249,24 @@ class Measurement {
       inferences: this.#inferences,
     };
   }
+}
+
+/** Changes of a layer that can be made while another process is busy; an error is thrown when their turn comes. */
+function inAdvance(layer: LayerChanges) {
+  let making: Promise<readonly Change[]> | undefined;
+  const start = () => {
+    if (making !== undefined) return;
+    making = layer.make();
+    making.catch(() => undefined);
+  };
+  return {
+    layer,
+    start,
+    make() {
+      start();
+      return making as Promise<readonly Change[]>;
+    },
+  };
 }
 
 function batchesOf(samples: number, rows: number): readonly Batch[] {
