@@ -8,7 +8,9 @@ import { inTop, mainOutput, splitRows } from './outputs.ts';
 import type { Scores } from './outputs.ts';
 import { randomDataset, sameInputs } from './random.ts';
 import type { EvalReport } from './reports.ts';
-import type { Runner, Session } from './runner.ts';
+import { carryingStates } from './carried.ts';
+import { pairOutputs, statesOf, withSharedScales } from './pairing.ts';
+import type { Runner, Session, TensorInfo } from './runner.ts';
 import type { JobOptions } from './session.ts';
 import { withRunner } from './session.ts';
 
@@ -37,7 +39,7 @@ const progressEvery = 20;
  */
 export function evaluate(start: () => Runner, options: EvaluateOptions): Promise<EvalReport> {
   return withRunner(start, options.signal, async (runner) => {
-    const { model, reference } = await openSides(runner, options);
+    const { model, reference, notes } = await openSides(runner, options);
     if (model.data.labels === undefined && reference === undefined)
       throw new KerfError(
         'bad-dataset',
@@ -46,7 +48,9 @@ export function evaluate(start: () => Runner, options: EvaluateOptions): Promise
           file: model.data.source,
         },
       );
-    return measure(model, reference, options);
+    const report = await measure(model, reference, options);
+    const said = [...notes, ...(report.notes ?? [])];
+    return said.length === 0 ? report : { ...report, notes: said };
   });
 }
 
@@ -65,29 +69,48 @@ interface Side {
 async function openSides(
   runner: Runner,
   options: EvaluateOptions,
-): Promise<{ model: Side; reference?: Side }> {
-  const settings = options.threads === undefined ? {} : { threads: options.threads };
-  const open = (path: string) => runner.open(path, settings);
-  const own = await open(options.model);
-  const other = options.reference === undefined ? undefined : await open(options.reference);
+): Promise<{ model: Side; reference?: Side; notes: readonly string[] }> {
+  const { own, other, notes } = await openSessions(runner, options);
   const inputsOf = ({ info }: Session) => boundInputs(info.inputs, options.bind);
   const read = (session: Session, data: string): Side => ({
     session,
     data: without(openDataset(data, inputsOf(session)), options.skip ?? 0),
   });
   const { data } = options;
-  if (data !== undefined) return { model: read(own, data), ...(other && { reference: read(other, data) }) };
+  if (data !== undefined)
+    return { model: read(own, data), ...(other && { reference: read(other, data) }), notes };
   const settingsOfData = { seed: options.seed ?? 0, count: options.samples ?? randomSamples };
   const [source, follower] =
     other !== undefined && !ownBatchDecides(own, other) ? [other, own] : [own, other];
   const made = randomDataset(inputsOf(source), settingsOfData);
   const lead: Side = { session: source, data: made };
-  if (follower === undefined) return { model: lead };
+  if (follower === undefined) return { model: lead, notes };
   const follow: Side = {
     session: follower,
     data: sameInputs(made, source.info.inputs, inputsOf(follower)),
   };
-  return source === own ? { model: lead, reference: follow } : { model: follow, reference: lead };
+  return source === own
+    ? { model: lead, reference: follow, notes }
+    : { model: follow, reference: lead, notes };
+}
+
+/** States that one of both models hands out are carried from sample to sample, as the other does by itself. */
+async function openSessions(
+  runner: Runner,
+  options: EvaluateOptions,
+): Promise<{ own: Session; other?: Session; notes: readonly string[] }> {
+  const settings = options.threads === undefined ? {} : { threads: options.threads };
+  const own = await runner.open(options.model, settings);
+  if (options.reference === undefined) return { own, notes: [] };
+  const other = await runner.open(options.reference, settings);
+  const [mine, theirs] = [statesOf(own, other), statesOf(other, own)];
+  const states = [...mine, ...theirs];
+  const note = `states are carried from sample to sample, from zeros on: ${states.join(', ')}`;
+  return {
+    own: mine.length > 0 ? carryingStates(own, mine) : own,
+    other: theirs.length > 0 ? carryingStates(other, theirs) : other,
+    notes: states.length > 0 ? [note] : [],
+  };
 }
 
 /** The samples behind the first `skip`. */
@@ -119,12 +142,14 @@ async function measure(
   const { labels } = model.data;
   const samples = Math.min(options.samples ?? model.data.samples, model.data.samples);
   const comparison = compareOutputs();
+  const pairing = reference && pairOutputs(model.session.info.outputs, reference.session.info.outputs);
+  const [own, wantedFrom] = pairing && reference ? sharingScales(model, reference, pairing.places) : [model];
   const hits = { top1: 0, top5: 0 };
   let main = 0;
   let classes = 0;
-  const references = reference === undefined ? undefined : outputsOf(reference, samples);
+  const references = wantedFrom === undefined ? undefined : outputsOf(wantedFrom, samples);
   let index = 0;
-  for await (const outputs of outputsOf(model, samples)) {
+  for await (const outputs of outputsOf(own, samples)) {
     main = mainOutput(outputs);
     const scores = outputs[main]?.data;
     if (labels !== undefined && scores !== undefined) {
@@ -135,12 +160,16 @@ async function measure(
       if (inTop(scores, label, 5)) hits.top5 += 1;
     }
     const wanted = await references?.next();
-    if (wanted?.done === false) comparison.add(outputs, wanted.value);
+    if (wanted?.done === false && pairing !== undefined)
+      comparison.add(
+        pairing.places.map((place) => (place === undefined ? undefined : outputs[place])),
+        wanted.value,
+      );
     if (index % progressEvery === 0)
       options.onProgress?.(index / samples, `sample ${index + 1} of ${samples}`);
     index += 1;
   }
-  const agreement = comparison.result(main);
+  const agreement = comparison.result(pairing?.places.indexOf(main) ?? main);
   if (reference !== undefined && agreement === undefined)
     throw new KerfError('unsupported', 'the outputs of the two models differ in size', {
       file: options.model,
@@ -151,7 +180,32 @@ async function measure(
     ...(labels !== undefined && { top1: hits.top1 / samples }),
     ...(labels !== undefined && classes > 5 && { top5: hits.top5 / samples }),
     ...(agreement !== undefined && { reference: agreement }),
+    ...(pairing !== undefined && pairing.notes.length > 0 && { notes: pairing.notes }),
   };
+}
+
+/** Both sides with the scales of their outputs, where only one file states them. */
+function sharingScales(
+  model: Side,
+  reference: Side,
+  places: readonly (number | undefined)[],
+): readonly [Side, Side] {
+  const [mine, theirs] = [model, reference].map(({ session }) => session.info.outputs) as [
+    readonly TensorInfo[],
+    readonly TensorInfo[],
+  ];
+  const back = mine.map((_, place) => {
+    const at = places.indexOf(place);
+    return at < 0 ? undefined : at;
+  });
+  const withOutputs = (side: Side, outputs: readonly TensorInfo[]): Side => ({
+    ...side,
+    session: { ...side.session, info: { ...side.session.info, outputs } },
+  });
+  return [
+    withOutputs(model, withSharedScales(mine, theirs, back)),
+    withOutputs(reference, withSharedScales(theirs, mine, places)),
+  ];
 }
 
 /** The outputs of each sample. */

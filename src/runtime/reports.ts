@@ -7,6 +7,8 @@ export interface EvalReport {
   /** Absent for five classes or fewer. */
   readonly top5?: number;
   readonly reference?: Agreement;
+  /** How the two models were brought together, where that was not plain. */
+  readonly notes?: readonly string[];
 }
 
 /** How close a model's outputs are to a reference's; with several outputs, the figure of the worst one. */

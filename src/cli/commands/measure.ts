@@ -101,6 +101,7 @@ function evalText(report: EvalReport): string {
     rows.push(['SQNR', sqnrDb === null ? 'outputs are identical' : `${sqnrDb.toFixed(1)} dB`]);
     rows.push(['cosine', cosine.toFixed(6)], ['KL divergence', klDiv.toExponential(3)]);
   }
+  for (const note of report.notes ?? []) rows.push(['note', note]);
   return table(rows);
 }
 

@@ -6,18 +6,16 @@ import { floatTensor, intTensor } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';
 import { tensorType } from '../../../ir/types.ts';
 
-/** ONNX Runtime 1.30 fails to load some int8 models stamped 21, so that opset is for types that need it. */
+/** Stamped on all that needs no more: more runtimes load it. */
 const plainOpset = { irVersion: 9, opset: 19 };
-/** The first opset whose DequantizeLinear takes int4. */
+/** The first opset whose QuantizeLinear and DequantizeLinear take 16 and 4 bits. */
 const wideOpset = { irVersion: 10, opset: 21 };
 const plainTypes = new Set<DType>(['int8', 'uint8', 'int32']);
 
 /**
- * Types that QuantizeLinear knows late or never are written out, with their codes: stamping a whole model with opset 21
- * for one of them would keep it from loading. The largest float below 2^31 is 2147483520.
+ * Codes that QuantizeLinear does not know are written out. The largest float below 2^31 is 2147483520.
  */
 const writtenOut: Partial<Record<DType, readonly [number, number]>> = {
-  int16: [-32768, 32767],
   int32: [-2147483648, 2147483520],
 };
 
@@ -102,7 +100,6 @@ export class OnnxBuilder {
     quantization: Quantization,
     axis = quantization.axis,
   ): ValueId {
-    if (dtype === 'int16' && quantization.scale.length === 1) return this.#reals(value, name, quantization);
     const attributes = quantization.scale.length > 1 ? { axis: attr.int(axis) } : {};
     return this.emit(
       'DequantizeLinear',
@@ -167,14 +164,6 @@ export class OnnxBuilder {
     const shifted = this.emit('Add', [whole, scalar(zeroPoint[0] ?? 0)], `${name}_shifted`);
     const bounded = this.emit('Clip', [shifted, scalar(low), scalar(high)], `${name}_bounded`);
     return this.emit('Cast', [bounded], `${name}_quantized`, { to: attr.int(dataTypeNumber(dtype)) });
-  }
-
-  #reals(value: ValueId, name: string, { scale, zeroPoint }: Quantization): ValueId {
-    const scalar = (number: number) =>
-      this.constant(`${name}_number`, floatTensor([], Float32Array.of(number)));
-    const number = this.emit('Cast', [value], `${name}_number`, { to: attr.int(dataTypeNumber('float32')) });
-    const shifted = this.emit('Sub', [number, scalar(zeroPoint[0] ?? 0)], `${name}_shifted`);
-    return this.emit('Mul', [shifted, scalar(scale[0] as number)], `${name}_float`);
   }
 
   #parameters(name: string, dtype: DType, { scale, zeroPoint }: Quantization): [ValueId, ValueId] {
