@@ -56,6 +56,10 @@ function sizeAt(dtype: DType, count: number, precision: Precision, asStored: boo
   return Math.ceil((count * bitsOf(dtype)) / 8);
 }
 
+function isByte(type: TensorType | undefined): boolean {
+  return type?.dtype === 'int8' || type?.dtype === 'uint8';
+}
+
 /** Types and producers around one node. */
 export class Reader {
   readonly #place: Place;
@@ -105,6 +109,8 @@ export class Reader {
     if (this.isHybrid()) return 'int8';
     if (type?.dtype === 'float16' || type?.dtype === 'bfloat16') return 'float16';
     if (type !== undefined && !isFloat(type.dtype) && this.#isQuantizedTflite(activation)) return 'int8';
+    // What moves quantized codes around, as a Pad between Quantize and Dequantize does.
+    if (isByte(type) && isByte(this.type(node.outputs[0]))) return 'int8';
     return 'float32';
   }
 

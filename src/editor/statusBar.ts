@@ -48,7 +48,7 @@ export function createStatusBar(
         formatCount(inspection.params),
         formatBytes(inspection.peakActivationBytes),
       );
-    size.text = `$(file-binary) ${formatBytes(inspection.fileBytes)} · ${formatCount(inspection.macs, 'MACs')}`;
+    size.text = `$(file-binary) ${formatBytes(inspection.fileBytes)} · ${inspection.macs === null ? 'MACs unknown' : formatCount(inspection.macs, 'MACs')}`;
     size.tooltip = sizeTip(vscode.l10n.t('Compressed: computing…'));
     device.text = `$(circuit-board) ${shortName(profile?.name) ?? target ?? vscode.l10n.t('no device')}`;
     device.tooltip =

@@ -1,8 +1,10 @@
+import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
+import { hasShared, shared } from '../unit/support/models.ts';
 import { startPerson } from './support/person.ts';
 
-const { open, calls, boxes, picture } = startPerson();
+const { open, calls, boxes, picture, press } = startPerson();
 let page: Page;
 
 describe('the host speaks', () => {
@@ -45,8 +47,35 @@ describe('real models', () => {
       .toMatch(/kB · [\d.]+ k params · [\d.]+ [kM]MAC/);
     await page.locator('.graph-canvas').focus();
     await page.keyboard.press('Home');
+    // What stands at the border is known by its edges.
+    await expect.poll(() => page.locator('.details dl').first().textContent()).toMatch(/Typefloat32Size\d/);
     await page.keyboard.press('ArrowDown');
     await page.waitForFunction(() => document.querySelector('.details dl') !== null);
     await picture(`sample-${name}`);
   });
+
+  it.runIf(hasShared)(
+    'whoever sees every layer sees every layer after an edit and after its undo',
+    async () => {
+      page = await open({ file: path.join(shared, 'models/own/cifar_resnet.onnx') });
+      const level = () => page.locator('vscode-dropdown[aria-label="Fold level"]').textContent();
+      const chosen = () =>
+        page
+          .locator('vscode-dropdown[aria-label="Fold level"]')
+          .evaluate((element) => (element as HTMLInputElement).value);
+      const all = async () =>
+        page
+          .locator('vscode-dropdown[aria-label="Fold level"] vscode-option', { hasText: 'All layers' })
+          .evaluate((element) => (element as HTMLOptionElement).value);
+      await expect.poll(level).toContain('All layers');
+      const before = await boxes();
+      expect(await chosen()).toBe(await all());
+      await page.evaluate(() => window.fakeHost.apply('fuse'));
+      await expect.poll(() => boxes()).toBeLessThan(before);
+      await page.locator('#tab-recipe').click();
+      await press('Undo', '#view-recipe');
+      await expect.poll(() => boxes()).toBe(before);
+      await expect.poll(async () => (await chosen()) === (await all())).toBe(true);
+    },
+  );
 });

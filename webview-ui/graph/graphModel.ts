@@ -206,11 +206,15 @@ export function createGraphModel(app: App, workerUri: string): GraphModel {
     const first = loaded === undefined;
     loaded = value;
     tree = buildFoldTree(value.view);
+    const former = levels.get();
+    // Who saw every layer sees every layer of the new graph, which may nest deeper.
     const current = first
       ? (app.viewState.get('level') ?? openingLevel(value.view, tree))
-      : levels.get().current;
+      : former.current === former.deepest
+        ? tree.depth
+        : former.current;
     levels.set({
-      ...levels.get(),
+      ...former,
       current: Math.min(current, tree.depth),
       deepest: tree.depth,
       hidden: countHidden(tree.hosts),

@@ -116,13 +116,23 @@ function layerBars(app: App, report: BenchReport): HTMLElement {
   if (report.layers.length === 0) return empty('This runtime does not say how long each layer takes.');
   const sorted = [...report.layers].sort((a, b) => b.ms - a.ms);
   const most = sorted[0]!.ms;
+  const view = app.graph.get().value;
+  // A layer is called what it is called everywhere; what the runtime made of it is told on hover.
+  const nameOf = (id: string) => {
+    const v = view?.indexOf.get(id);
+    return v === undefined ? id : view!.view.strings[view!.view.name[v]!]!;
+  };
   const rows = sorted.slice(0, longest).map(({ id, name, ms, share }) => {
     const bar = h('span', { class: 'bar-fill' });
     bar.style.width = `${most === 0 ? 0 : (ms / most) * 100}%`;
     const title =
       id === null
         ? h('span', { text: name })
-        : link(name === '' ? id : name, 'Select this layer', () => app.selection.set({ kind: 'layer', id }));
+        : link(
+            nameOf(id),
+            name === '' ? 'Select this layer' : `Select this layer; its kernel is ${name}`,
+            () => app.selection.set({ kind: 'layer', id }),
+          );
     return h(
       'div',
       { class: 'bar-row' },

@@ -6,8 +6,9 @@ import { bytes, count, macs, plural, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
 import { attributeHelp } from './attributeHelp.ts';
 import { modelSummary } from './modelSummary.ts';
-import { facts, findingCard, link, section } from './parts.ts';
+import { facts, findingCard, heading, link, section } from './parts.ts';
 import { passForm } from './passForm.ts';
+import { portDetails } from './portDetails.ts';
 import { tensorStats } from './tensorStats.ts';
 
 /** Details of the selected layer; of the model when nothing is selected. */
@@ -61,16 +62,6 @@ export function createDetails(app: App, graph: GraphPane): HTMLElement {
     if (app.selection.get()?.kind === 'group') void show();
   });
   return element;
-}
-
-function heading(title: string, name: string, buttons: readonly Node[]): HTMLElement {
-  return h(
-    'div',
-    { class: 'heading' },
-    h('h2', { text: title }),
-    h('div', { class: 'muted name', text: name, title: name }),
-    h('div', { class: 'heading-links' }, ...buttons),
-  );
 }
 
 function layerDetails(app: App, graph: GraphPane, details: NodeDetails): HTMLElement {
@@ -228,23 +219,6 @@ function weightCard(app: App, value: ValueDetails, graph: number): HTMLElement {
     h('div', {}, h('span', { class: 'role', text: value.role }), h('code', { text: value.name })),
     tensorStats(app, value.value, graph),
     link('Values and channels', 'Show in the Weights tab', () => app.showTab.get()?.('weights')),
-  );
-}
-
-function portDetails(app: App, index: number): HTMLElement {
-  const { view } = app.graph.get().value!;
-  const text = (column: Uint32Array) => view.strings[column[index]!]!;
-  return h(
-    'div',
-    {},
-    heading(view.kind[index] === 1 ? 'Graph input' : 'Graph output', text(view.name), [
-      link('Whole model', 'Clear the selection', () => app.selection.set(undefined)),
-    ]),
-    facts([
-      ['Shape', text(view.shape)],
-      ['Type', text(view.precision)],
-      ['Size', bytes(view.activationBytes[index])],
-    ]),
   );
 }
 

@@ -99,3 +99,14 @@ export function findingCard(
     ),
   );
 }
+
+/** The title of what the details are about, its name, and where to go from there. */
+export function heading(title: string, name: string, buttons: readonly Node[]): HTMLElement {
+  return h(
+    'div',
+    { class: 'heading' },
+    h('h2', { text: title }),
+    h('div', { class: 'muted name', text: name, title: name }),
+    h('div', { class: 'heading-links' }, ...buttons),
+  );
+}

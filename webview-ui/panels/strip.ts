@@ -82,7 +82,7 @@ function headline(app: App): HTMLElement {
     const { value, error } = app.inspect.get();
     if (value === undefined) numbers.textContent = error ?? '';
     else {
-      numbers.textContent = `${bytes(value.fileBytes)} · ${count(value.params)} params · ${macs(value.macs)}`;
+      numbers.textContent = `${bytes(value.fileBytes)} · ${count(value.params)} params · ${value.macs === null ? 'MACs unknown' : macs(value.macs)}`;
       const update = updateWords(app.shipped.get());
       numbers.title = [
         `Compressed: ${compressedWords(app.shipped.get())}`,

@@ -144,7 +144,11 @@ let lists = 0;
  */
 function nameList(element: HTMLElement, label: string): void {
   element.id = `dropdown-${lists++}`;
-  Object.defineProperty(element, 'ariaControls', { get: () => element.id, set: () => undefined });
+  Object.defineProperty(element, 'ariaControls', {
+    get: () => element.id,
+    // The toolkit writes the list's id when the list opens.
+    set() {},
+  });
   queueMicrotask(() =>
     element.shadowRoot?.querySelector('[role=listbox]')?.setAttribute('aria-label', label),
   );
