@@ -83,6 +83,13 @@ export const pruneChannels: Pass = {
     },
     { name: 'repair', title: 'Refit the layers behind to calibration data', type: 'boolean', default: true },
     {
+      name: 'statistics',
+      title:
+        'After the refit, put the variances of the layers back where that brings the outputs closer to the original',
+      type: 'boolean',
+      default: false,
+    },
+    {
       name: 'trials',
       title: "Measure at the model's outputs what cutting each group means, before a budget is shared out",
       type: 'boolean',

@@ -1,16 +1,14 @@
 import { KerfError } from '../../ir/errors.ts';
-import type { Graph, Model, NodeId } from '../../ir/model.ts';
-import { readFloats } from '../../ir/numbers.ts';
+import type { Model, NodeId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { Calibrator, CrossMoments, InputMoments, PassContext } from '../pass.ts';
 import { choleskyOf, damped, solveCholesky } from '../support/cholesky.ts';
-import { readableConstant } from '../support/constants.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
-import { biasOf, matrixOf, multiplyLayerOf } from '../support/denseLayer.ts';
+import { matrixOf, multiplyLayerOf } from '../support/denseLayer.ts';
 import { factsOf } from '../support/facts.ts';
-import { soleReader } from '../support/graph.ts';
 import type { LayerChange } from '../support/refit.ts';
 import { takesShift, withWeights } from '../support/refit.ts';
+import { offsetOf } from '../support/statistics.ts';
 import type { Kept } from './cut.ts';
 import type { Site } from './probes.ts';
 import { withProbes } from './probes.ts';
@@ -191,21 +189,12 @@ function changeOf(reference: Model, model: Model, id: NodeId, kept: Kept, seen: 
 }
 
 /** The layer's outputs that are left: its rows in the reference. */
-function keptRows(model: Model, { node, kind, outputs }: DenseLayer, kept: Kept): readonly number[] {
+export function keptRows(model: Model, { node, kind, outputs }: DenseLayer, kept: Kept): readonly number[] {
   const [id] = node.outputs;
   const rank = factsOf(model).typeOf(id)?.shape?.length ?? 0;
   const axis = kind === 'conv' && model.dialect === 'onnx' ? 1 : rank - 1;
   const left = id == null ? undefined : kept({ id, axis });
   return left ?? Array.from({ length: outputs }, (_, i) => i);
-}
-
-/** What is added to each output, by the layer's bias or by the Add behind a MatMul. */
-function offsetOf(graph: Graph, layer: DenseLayer): Float64Array {
-  if (layer.node.op !== 'MatMul') return biasOf(graph, layer) ?? new Float64Array(layer.outputs);
-  const reader = soleReader(graph, layer.node.outputs[0]);
-  const other = reader?.inputs.find((input) => input !== layer.node.outputs[0]);
-  const tensor = readableConstant(graph, other);
-  return tensor === undefined ? new Float64Array(layer.outputs) : Float64Array.from(readFloats(tensor));
 }
 
 /**

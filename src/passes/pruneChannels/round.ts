@@ -1,9 +1,12 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, NodeId } from '../../ir/model.ts';
 import { formatShape } from '../../ir/types.ts';
+import { indexOf } from '../../ir/walk.ts';
 import type { Calibrator, PassContext } from '../pass.ts';
+import { multiplyLayerOf } from '../support/denseLayer.ts';
 import { factsOf } from '../support/facts.ts';
 import type { Options } from '../support/options.ts';
+import { statisticsNote, withStatistics } from '../support/statistics.ts';
 import { branchesOf, withoutBranches } from './branches.ts';
 import type { Channels } from './channels.ts';
 import { channelsOf } from './channels.ts';
@@ -16,7 +19,7 @@ import { groupsOf, madeBy } from './groups.ts';
 import type { Importance, Trials } from './importance.ts';
 import { curvesOf } from './importance.ts';
 import { uniformPlan } from './plan.ts';
-import { repaired } from './repair.ts';
+import { keptRows, repaired } from './repair.ts';
 import { distanceFrom } from './sensitivity.ts';
 import type { Plan, Sharing, Weighed, Weighted } from './share.ts';
 import { multipleOf, planned } from './share.ts';
@@ -158,7 +161,26 @@ async function refitted(reference: Model, state: Pruned, before: Pruned, tools: 
   ];
   if (fixed.unseen > 0)
     notes.push(`${fixed.unseen} layers behind a cut could not be observed and were not refitted`);
-  return { ...state, model: fixed.model, notes: [...state.notes, ...notes] };
+  const next = { ...state, model: fixed.model, notes: [...state.notes, ...notes] };
+  return options.boolean('statistics') ? corrected(reference, next, tools) : next;
+}
+
+/** A fit leaves outputs smaller than they were: their variances are put back where that brings the model's outputs closer. */
+async function corrected(reference: Model, state: Pruned, { calibrator, context }: Tools): Promise<Pruned> {
+  const rowsLeft = (id: NodeId) => {
+    const node = indexOf(reference.graphs[0]).node.get(id);
+    const layer = node && multiplyLayerOf(reference, node);
+    return layer && keptRows(reference, layer, state.kept);
+  };
+  const other = await withStatistics(reference, state.model, calibrator, context, { rowsLeft });
+  const distance = await distanceFrom(reference, calibrator);
+  const [before, after] = [await distance(state.model), await distance(other.model)];
+  if (before === undefined || after === undefined || after >= before) {
+    const note = 'variances stay as the fit left them: putting them back brought the outputs no closer';
+    return { ...state, notes: [...state.notes, note] };
+  }
+  const note = statisticsNote(other.corrected, calibrator, 'means and variances');
+  return { ...state, model: other.model, notes: [...state.notes, note] };
 }
 
 /** What is left of the first model's axes after two cuts. */

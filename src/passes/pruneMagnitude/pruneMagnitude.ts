@@ -17,6 +17,7 @@ import { KerfError } from '../../ir/errors.ts';
 import { pruneByData } from './byData.ts';
 import type { NOfM, PatternName } from './patterns.ts';
 import { nOfM, patterns } from './patterns.ts';
+import { withSparseStorage } from './sparseStorage.ts';
 
 /**
  * Sets the weights of least magnitude to zero (Han et al. 2015, arXiv 1506.02626; 2:4 as in arXiv 2104.08378); with
@@ -62,6 +63,14 @@ export const pruneMagnitude: Pass = {
       default: 'auto',
       choices: ['auto', 'sequential', 'optimized', 'statistics', 'none'],
     },
+    {
+      name: 'storage',
+      title:
+        'How weights are stored; sparse where that is smaller and the runtime reads it (TFLite), as the last step',
+      type: 'choice',
+      default: 'dense',
+      choices: ['dense', 'sparse'],
+    },
   ],
   appliesTo: (node, model) => floatRoles(model, model.graphs[0], node).length > 0,
   run: runPrune,
@@ -69,6 +78,14 @@ export const pruneMagnitude: Pass = {
 
 async function runPrune(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
   const options = readOptions(pruneMagnitude.options, values);
+  const pruned = await prunedBy(model, options, context);
+  if (options.choice('storage') === 'dense') return pruned;
+  const stored = withSparseStorage(pruned.model, context.layers);
+  const changed = [...pruned.changed, ...changedNodes(pruned.model.graphs[0], stored.model.graphs[0])];
+  return resultOf(model, stored.model, changed, [...pruned.notes, ...stored.notes]);
+}
+
+async function prunedBy(model: Model, options: Options, context: PassContext): Promise<PassResult> {
   const start = await withVisibleWeights(model, context);
   const graph = start.graphs[0];
   const weights = floatWeights(start, graph, context.layers);
