@@ -113,22 +113,37 @@ const smallestProbability = 1e-6;
 
 /** KL(reference || own) in nats; outputs that are no probabilities pass through a softmax first. */
 function divergence(reference: Float64Array, own: Float64Array, probabilities: boolean): number {
-  const p = probabilities ? floored(reference) : floored(softmax(reference));
-  const q = probabilities ? floored(own) : floored(softmax(own));
-  return p.reduce((sum, value, index) => sum + value * Math.log(value / (q[index] as number)), 0);
+  const p = floored(reference, probabilities);
+  const q = floored(own, probabilities);
+  let sum = 0;
+  for (let i = 0; i < p.length; i += 1)
+    sum += (p[i] as number) * Math.log((p[i] as number) / (q[i] as number));
+  return sum;
 }
 
-function softmax(values: Float64Array): Float64Array {
-  const top = values.reduce((max, value) => Math.max(max, value), Number.NEGATIVE_INFINITY);
-  return values.map((value) => Math.exp(value - top));
+/** Normalized, raised to the smallest probability, and normalized again. */
+function floored(values: Float64Array, probabilities: boolean): Float64Array {
+  const found = probabilities ? values.slice() : exponentials(values);
+  const total = sumOf(found);
+  for (let i = 0; i < found.length; i += 1)
+    found[i] = Math.max((found[i] as number) / total, smallestProbability);
+  const sum = sumOf(found);
+  for (let i = 0; i < found.length; i += 1) found[i] = (found[i] as number) / sum;
+  return found;
 }
 
-/** Raised to the smallest probability and normalized to 1. */
-function floored(values: Float64Array): Float64Array {
-  const total = values.reduce((sum, value) => sum + value, 0);
-  const raised = values.map((value) => Math.max(value / total, smallestProbability));
-  const sum = raised.reduce((result, value) => result + value, 0);
-  return raised.map((value) => value / sum);
+function exponentials(values: Float64Array): Float64Array {
+  let top = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < values.length; i += 1) top = Math.max(top, values[i] as number);
+  const found = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i += 1) found[i] = Math.exp((values[i] as number) - top);
+  return found;
+}
+
+function sumOf(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i += 1) sum += values[i] as number;
+  return sum;
 }
 
 function sqnr({ signal, noise }: Tally): number | null {
