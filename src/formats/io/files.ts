@@ -7,6 +7,8 @@ import { KerfError } from '../../ir/errors.ts';
 
 const pageBytes = 64 * 1024;
 const copyPieceBytes = 8 * 1024 * 1024;
+/** Parts below this are written together. */
+const gatheredBytes = 1024 * 1024;
 const idleCloseMs = 1000;
 
 /**
@@ -192,10 +194,15 @@ async function writeInto(
   const handle = await fs.promises.open(file, flags, mode);
   let size = 0;
   try {
-    for (const part of gathered(parts)) {
-      await writeAll(handle, part);
-      size += part.length;
+    let before = Promise.resolve();
+    for (const piece of gathered(parts)) {
+      await before;
+      before = writeAll(handle, piece);
+      // Whoever waits for it hears of it.
+      before.catch(() => {});
+      size += piece.length;
     }
+    await before;
     // Devices and pipes have nothing to bring to a disk.
     if (flags === 'wx') await handle.sync();
   } finally {
@@ -211,23 +218,29 @@ async function writeAll(handle: fs.promises.FileHandle, bytes: Uint8Array): Prom
   }
 }
 
-/** Pieces of bounded size: small parts are gathered, large ones are cut. */
+/** Pieces of bounded size, the next one made while the former is written: small parts are gathered, large ones are cut. */
 function* gathered(parts: readonly Bytes[]): Generator<Uint8Array> {
   let pending: Uint8Array[] = [];
   let waiting = 0;
+  function* flush(): Generator<Uint8Array> {
+    if (waiting > 0) yield Buffer.concat(pending);
+    pending = [];
+    waiting = 0;
+  }
   for (const part of parts) {
     for (let offset = 0; offset < part.length; offset += copyPieceBytes) {
       const piece = part.read(offset, Math.min(copyPieceBytes, part.length - offset));
+      if (piece.length >= gatheredBytes) {
+        yield* flush();
+        yield piece;
+        continue;
+      }
       pending.push(piece);
       waiting += piece.length;
-      if (waiting >= copyPieceBytes) {
-        yield Buffer.concat(pending);
-        pending = [];
-        waiting = 0;
-      }
+      if (waiting >= gatheredBytes) yield* flush();
     }
   }
-  if (waiting > 0) yield Buffer.concat(pending);
+  yield* flush();
 }
 
 /** Parts as one buffer in memory; for models that a runtime takes as bytes. */
