@@ -1,4 +1,4 @@
-// Weights of a large ONNX file in 8 or 4 bits: time against copying the file, and the memory it takes.
+// Weights of a large ONNX file in 16, 8 or 4 bits: time against copying the file, and the memory it takes.
 // Usage: npm run build && npm run bench -- quantizeLarge [gigabytes]
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -66,36 +66,74 @@ function stack(): OnnxModel {
   };
 }
 
-/** Runs a command under GNU time; gives seconds of the wall clock and the largest memory of a process of it. */
-function run(command: string, args: readonly string[]): { seconds: number; megabytes: number } {
-  const start = performance.now();
-  const done = spawnSync('/usr/bin/env', ['time', '-v', command, ...args], { encoding: 'utf8' });
-  const seconds = (performance.now() - start) / 1000;
-  if (done.status !== 0) throw new Error(done.stderr);
-  const peak = /Maximum resident set size \(kbytes\): (\d+)/.exec(done.stderr)?.[1];
-  return { seconds, megabytes: Number(peak) / 1000 };
+interface Spent {
+  /** By the clock, and of the processor. */
+  readonly seconds: number;
+  readonly processor: number;
+  /** Largest resident memory. */
+  readonly megabytes: number;
 }
+
+/** Runs a command under GNU time. */
+function run(command: string, args: readonly string[]): Spent {
+  const done = spawnSync('/usr/bin/env', ['time', '-f', '%e %U %S %M', command, ...args], {
+    encoding: 'utf8',
+  });
+  if (done.status !== 0) throw new Error(done.stderr);
+  const [seconds, user, system, peak] = (done.stderr.trim().split('\n').at(-1) ?? '').split(' ').map(Number);
+  return {
+    seconds: seconds as number,
+    processor: (user as number) + (system as number),
+    megabytes: (peak as number) / 1000,
+  };
+}
+
+const ways: readonly (readonly [name: string, pass: string, options: readonly string[]])[] = [
+  ['int8', 'quantize-weights', ['bits=8']],
+  ['int8, blocks of 32', 'quantize-weights', ['bits=8', 'block=32']],
+  ['int4', 'quantize-weights', ['bits=4']],
+  ['int4, blocks of 32', 'quantize-weights', ['bits=4', 'block=32']],
+  ['float16', 'fp16', []],
+  ['bfloat16', 'bf16', []],
+];
+
+/** What is written is brought to the disk, as Kerf does with a file it saves. */
+const copies = {
+  copying: () => run('cp', [file, path.join(folder, 'copy.onnx')]),
+  'copying to the disk': () =>
+    run('dd', [`if=${file}`, `of=${path.join(folder, 'copy.onnx')}`, 'bs=8M', 'conv=fsync', 'status=none']),
+};
+
+const middle = (numbers: readonly number[]) =>
+  numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number;
 
 try {
   await writeParts(file, encodeOnnx(stack()));
-  for (const options of [['bits=8'], ['bits=4'], ['bits=4', 'block=32']]) {
-    const ratios: number[] = [];
-    let memory = 0;
+  const size = fs.statSync(file).size;
+  console.log(
+    `${(size / 1e6).toFixed(0)} MB; median of ${rounds} rounds, each after a copy; load ${os.loadavg()[0]?.toFixed(1)}`,
+  );
+  const out = path.join(folder, 'out.onnx');
+  for (const [name, pass, options] of ways) {
+    const set = options.flatMap((option) => ['--set', option]);
+    const rows: { copy: Spent; synced: Spent; made: Spent }[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      const copy = run('cp', [file, path.join(folder, 'copy.onnx')]);
-      const set = options.flatMap((option) => ['--set', option]);
-      const out = path.join(folder, 'out.onnx');
-      const cli = ['dist/cli.cjs', 'apply', file, '--pass', 'quantize-weights', ...set, '-o', out];
-      const apply = run(process.execPath, cli);
-      ratios.push(apply.seconds / copy.seconds);
-      memory = Math.max(memory, apply.megabytes);
-      console.log(
-        `${options.join(' ')}: copied in ${copy.seconds.toFixed(2)} s, quantized in ${apply.seconds.toFixed(2)} s, ${apply.megabytes.toFixed(0)} MB, ${(fs.statSync(out).size / 1e6).toFixed(0)} MB written`,
-      );
+      rows.push({
+        copy: copies['copying'](),
+        synced: copies['copying to the disk'](),
+        made: run(process.execPath, ['dist/cli.cjs', 'apply', file, '--pass', pass, ...set, '-o', out]),
+      });
     }
-    ratios.sort((a, b) => a - b);
+    const of = (which: 'copy' | 'synced' | 'made', what: keyof Spent) =>
+      middle(rows.map((row) => row[which][what]));
+    const times = (which: 'copy' | 'synced') =>
+      middle(rows.map((row) => row.made.seconds / row[which].seconds)).toFixed(2);
     console.log(
-      `${options.join(' ')}: ${(ratios[rounds >> 1] as number).toFixed(2)} times the time of a copy, at most ${memory.toFixed(0)} MB`,
+      `${name}: ${of('made', 'seconds').toFixed(2)} s (processor ${of('made', 'processor').toFixed(2)} s), ` +
+        `${times('copy')} times copying (${of('copy', 'seconds').toFixed(2)} s, processor ${of('copy', 'processor').toFixed(2)} s), ` +
+        `${times('synced')} times copying to the disk (${of('synced', 'seconds').toFixed(2)} s), ` +
+        `at most ${Math.max(...rows.map((row) => row.made.megabytes)).toFixed(0)} MB of memory, ` +
+        `${(fs.statSync(out).size / 1e6).toFixed(0)} MB written`,
     );
   }
 } finally {

@@ -72,10 +72,10 @@ const trial: Kernel<'trial'> = {
 };
 
 /** Adding and taking away 1.5 x 2^23 rounds to the nearest integer, ties to even, as QuantizeLinear does. */
-const bias = floats(12_582_912);
+const roundingBias = floats(12_582_912);
 
 /** The nearest code as a float; NaN stays. */
-const nearest = (value: Code, scale: Code, low: Variable, high: Variable): Code => {
+const nearest = (value: Code, scale: Code, bias: Code, low: Variable, high: Variable): Code => {
   const rounded = op('f32x4.sub', op('f32x4.add', op('f32x4.div', value, scale), bias), bias);
   return op('f32x4.pmax', op('f32x4.pmin', rounded, high.get), low.get);
 };
@@ -84,9 +84,10 @@ const nearest = (value: Code, scale: Code, low: Variable, high: Variable): Code 
 const errors: Kernel<'errors'> = {
   name: 'errors',
   parameters: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'f32', 'f32'],
-  locals: ['i32', ...Array.from({ length: 8 }, () => 'v128' as const)],
+  locals: ['i32', ...Array.from({ length: 11 }, () => 'v128' as const)],
   body(from, to, rowBytes, left, scales, sums, low, high, at, ...vectors) {
-    const [lowest, highest, value, scale, code, error, ...wide] = vectors as [
+    const [lowest, highest, bias, value, scale, code, error, ...wide] = vectors as [
+      Variable,
       Variable,
       Variable,
       Variable,
@@ -95,30 +96,33 @@ const errors: Kernel<'errors'> = {
       Variable,
       ...Variable[],
     ];
+    const sum = (half: 0 | 1) => wide[half] as Variable;
+    const wideScale = (half: 0 | 1) => wide[2 + half] as Variable;
     const added = halves.map((half) => {
-      const sum = wide[half] as Variable;
-      const product = op('f64x2.mul', doubles(scale.get, half), doubles(code.get, half));
+      const product = op('f64x2.mul', wideScale(half).get, doubles(code.get, half));
       return [
         ...error.set(op('f64x2.sub', doubles(value.get, half), product)),
-        ...sum.set(op('f64x2.add', sum.get, op('f64x2.mul', error.get, error.get))),
+        ...sum(half).set(op('f64x2.add', sum(half).get, op('f64x2.mul', error.get, error.get))),
       ];
     });
     return [
       lowest.set(op('f32x4.splat', low.get)),
       highest.set(op('f32x4.splat', high.get)),
+      bias.set(roundingBias),
       repeat(
         left.tee(op('i32.sub', left.get, i32(4))),
         scale.set(load('v128.load', scales.get)),
-        ...halves.map((half) => (wide[half] as Variable).set(load('v128.load', sums.get, 16 * half))),
+        ...halves.map((half) => wideScale(half).set(doubles(scale.get, half))),
+        ...halves.map((half) => sum(half).set(load('v128.load', sums.get, 16 * half))),
         at.set(from.get),
         repeat(
           below(at, to),
           value.set(load('v128.load', at.get)),
-          code.set(nearest(value.get, scale.get, lowest, highest)),
+          code.set(nearest(value.get, scale.get, bias.get, lowest, highest)),
           ...added,
           advance(at, rowBytes.get),
         ),
-        ...halves.map((half) => store('v128.store', sums.get, (wide[half] as Variable).get, 16 * half)),
+        ...halves.map((half) => store('v128.store', sums.get, sum(half).get, 16 * half)),
         advance(from, i32(16)),
         advance(to, i32(16)),
         advance(scales, i32(16)),
@@ -170,20 +174,21 @@ const choose: Kernel<'choose'> = {
 const codes: Kernel<'codes'> = {
   name: 'codes',
   parameters: ['i32', 'i32', 'i32', 'i32', 'i32', 'f32', 'f32'],
-  locals: ['i32', 'i32', 'i32', 'i32', 'v128', 'v128'],
-  body(row, to, rowBytes, scales, rowOut, low, high, at, end, scale, out, lowest, highest) {
+  locals: ['i32', 'i32', 'i32', 'i32', 'v128', 'v128', 'v128'],
+  body(row, to, rowBytes, scales, rowOut, low, high, at, end, scale, out, bias, lowest, highest) {
     const code = (index: number) => {
       const value = load('v128.load', at.get, 16 * index);
       // What is not a number becomes 0.
       return op(
         'i32x4.trunc_sat_f32x4_s',
-        nearest(value, load('v128.load', scale.get, 16 * index), lowest, highest),
+        nearest(value, load('v128.load', scale.get, 16 * index), bias.get, lowest, highest),
       );
     };
     const pair = (index: number) => op('i16x8.narrow_i32x4_s', code(index), code(index + 1));
     return [
       lowest.set(op('f32x4.splat', low.get)),
       highest.set(op('f32x4.splat', high.get)),
+      bias.set(roundingBias),
       repeat(
         below(row, to),
         at.set(row.get),
