@@ -1,7 +1,7 @@
 import { byteSize } from '../ir/dtype.ts';
 import { bodiesOf } from '../ir/attribute.ts';
 import type { Graph, NodeId, Value, ValueId } from '../ir/model.ts';
-import { capturesOf, indexOf } from '../ir/walk.ts';
+import { addScaleTensors, capturesOf, indexOf } from '../ir/walk.ts';
 import type { Finding, Rule } from './rule.ts';
 import { bytesText, count, onLayers, onModel } from './support.ts';
 
@@ -31,8 +31,10 @@ function unusedConstants(graph: Graph): readonly Finding[] {
     const count = constant?.dims.reduce((product, dim) => product * dim, 1) ?? 0;
     return constant === undefined ? 0 : (byteSize(constant.dtype, count) ?? 0);
   };
+  const behind = new Set([...graph.values.keys()].filter((id) => uses.has(id) || isOutput.has(id)));
+  addScaleTensors(graph.values, behind);
   const unused = [...graph.values.values()].filter(
-    (value) => value.constant !== undefined && !uses.has(value.id) && !isOutput.has(value.id),
+    (value) => value.constant !== undefined && !behind.has(value.id),
   );
   if (unused.length === 0) return [];
   const fileBytes = unused.reduce((sum, value) => sum + bytes(value), 0);

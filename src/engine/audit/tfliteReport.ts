@@ -7,13 +7,14 @@ import type { Graph, Node, NodeId, TfliteModel, ValueId } from '../../ir/model.t
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { planTflite } from '../../passes/quantizeStatic/tflitePlan.ts';
+import { cellRefusal } from '../../passes/quantizeStatic/cells.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import type { Finding } from '../../rules/rule.ts';
 import { groupedFindings } from './findings.ts';
 import type { AuditReport, AuditRow } from './report.ts';
 
 const converters = new Set(['QUANTIZE', 'DEQUANTIZE']);
-const codes: ReadonlySet<DType | undefined> = new Set(['int8', 'uint8', 'int16', 'int4']);
+const codes: ReadonlySet<DType | undefined> = new Set(['int8', 'uint8', 'int16', 'int4', 'int2']);
 const halves: ReadonlySet<DType | undefined> = new Set(['float16', 'bfloat16']);
 
 /** Which kernels run an operator alone, by its place among the nodes; only LiteRT tells. */
@@ -44,7 +45,13 @@ export function tfliteAuditReport(
     if (runsOn === undefined) continue;
     const family = families.get(node.id);
     const kernel = family === undefined ? null : family === 'xnnpack' ? 'XNNPACK' : 'reference';
-    rows.push({ id: node.id, op: node.op, kernel, runsOn, ...reasonOf(node, runsOn, rules, refusals) });
+    rows.push({
+      id: node.id,
+      op: node.op,
+      kernel,
+      runsOn,
+      ...reasonOf(model, node, runsOn, rules, refusals),
+    });
   }
   const quantized = rows.some(({ runsOn }) => runsOn !== 'floats') || conversions.length > 0;
   const count = (kind: AuditRow['runsOn']) => rows.filter(({ runsOn }) => runsOn === kind).length;
@@ -74,6 +81,7 @@ function kindOf(model: TfliteModel, node: Node, typeOf: TypeOf): AuditRow['runsO
 }
 
 function reasonOf(
+  model: TfliteModel,
   node: Node,
   runsOn: AuditRow['runsOn'],
   rules: TargetRules,
@@ -85,7 +93,7 @@ function reasonOf(
   if (node.domain !== '') return { reason: `custom operator ${node.op}` };
   if (rules.operators.given?.includes(node.op) === true)
     return {
-      reason: `${node.op} has an integer kernel whose state is quantized as well; Kerf does not write it`,
+      reason: `${node.op} has an integer kernel: ${cellRefusal(model, node) ?? 'it was left in float'}`,
     };
   const rule = operatorRule(rules, node.op, 'int8');
   if (rule?.kind === 'same') return { reason: `${node.op} takes over the type of its input, which is float` };
@@ -124,10 +132,10 @@ function findingsOf(
   );
   const reference = groupedFindings(
     rows
-      .filter((row) => row.kernel === 'reference' && row.runsOn === 'integers')
+      .filter((row) => row.kernel === 'reference' && row.runsOn !== 'floats')
       .map((row) => ({
         layer: row.id,
-        message: `Runs on integers, but on the kernel built into LiteRT: XNNPACK takes no ${row.op} of these types`,
+        message: `${row.runsOn === 'integers' ? 'Runs on integers, but' : 'Computes on both,'} on the kernel built into LiteRT: XNNPACK takes no ${row.op} of these types`,
         cured: false,
       })),
   );
@@ -149,7 +157,7 @@ function conversionFindings(
     const maker = input === null ? undefined : producer.get(input);
     const readers = (output === null ? [] : (uses.get(output) ?? [])).map((use) => use.node);
     if (node.op === 'QUANTIZE' && maker?.op === 'DEQUANTIZE')
-      return { message: 'Quantizes what was dequantized just before', cured: true };
+      return { message: 'Quantizes what was dequantized just before', cured: sameCodes(graph, maker, node) };
     if (node.op === 'QUANTIZE' && maker !== undefined && byId.get(maker.id)?.runsOn === 'integers')
       return { message: `Changes scale or type of codes behind ${maker.op}`, cured: false };
     if (node.op === 'QUANTIZE' && maker === undefined)
@@ -161,13 +169,20 @@ function conversionFindings(
     const ops = [...new Set(readers.map(({ op }) => op))].join(', ');
     return {
       message: `Dequantizes for ${ops || 'nobody'}`,
-      cured: readers.some(({ op }) => op === 'QUANTIZE'),
+      cured: readers.some((reader) => reader.op === 'QUANTIZE' && sameCodes(graph, node, reader)),
     };
   };
   return groupedFindings(
     conversions.map((node) => ({ layer: node.id, ...messageOf(node) })),
     { pass: 'simplify', options: {}, title: 'Remove the pairs that give back the codes they came from' },
   );
+}
+
+/** Whether a pair of conversions gives back the codes it came from. */
+function sameCodes({ values }: Graph, dequantize: Node, quantize: Node): boolean {
+  const before = values.get(dequantize.inputs[0] ?? '')?.quantization;
+  const after = values.get(quantize.outputs[0] ?? '')?.quantization;
+  return before?.scale.join() === after?.scale.join() && before?.zeroPoint.join() === after?.zeroPoint.join();
 }
 
 type TypeOf = (id: ValueId | null | undefined) => DType | undefined;

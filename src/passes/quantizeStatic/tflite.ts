@@ -1,9 +1,12 @@
 import type { TargetRules } from '../../devices/targets/target.ts';
+import { GraphEditor } from '../../ir/edit.ts';
 import type { DType } from '../../ir/dtype.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Node, TfliteModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
+import { indexOf } from '../../ir/walk.ts';
 import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass.ts';
+import { withoutDeadCode } from '../simplify/deadCode.ts';
 import { simplify } from '../simplify/simplify.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
@@ -141,7 +144,23 @@ async function withoutPairs(
   const ids = after.graphs[0].nodes.flatMap((node) => (converters.has(node.op) ? [node.id] : []));
   const only = { ...context, layers: new Set(ids), step: () => context.step(0.9, 'joining parts') };
   const { model } = await simplify.run(after, {}, only);
-  return model.dialect === 'tflite' ? model : after;
+  return model.dialect === 'tflite' ? withoutDetours(model) : after;
+}
+
+/** Codes that would be dequantized only to be quantized otherwise change their encoding at once. */
+function withoutDetours(model: TfliteModel): TfliteModel {
+  const [graph] = model.graphs;
+  const { producer } = indexOf(graph);
+  const facts = factsOf(model);
+  const editor = new GraphEditor(graph, model);
+  for (const node of graph.nodes) {
+    const maker = node.op === 'QUANTIZE' ? producer.get(node.inputs[0] ?? '') : undefined;
+    if (maker?.op !== 'DEQUANTIZE' || !narrow.has(facts.dtypeOf(maker.inputs[0]))) continue;
+    editor.replaceNode(node.id, [{ ...node, inputs: maker.inputs }]);
+  }
+  const direct = withMainGraph(model, editor.finish());
+  const left = withoutDeadCode(direct, direct.graphs[0], (node) => node.op === 'DEQUANTIZE');
+  return direct === model ? model : withMainGraph(direct, left);
 }
 
 function isUsable(range: ObservedRange | undefined): boolean {

@@ -145,7 +145,10 @@ function planCell(planner: Planner, node: Node): void {
   if (!planner.groups.has(source) && !usable(source)) return;
   const inputs = new Map([[0, groupOfInput(planner, node, 0)]]);
   // LiteRT's LSTM kernel takes the zero point of its result away where it should add it: only 0 is right everywhere.
-  planner.groups.set(output, { members: [output], constants: [], symmetric: cellKind(node) === 'lstm' });
+  const symmetric = cellKind(node) === 'lstm';
+  const given = encodingBehind(planner, output);
+  const fixed = given !== undefined && !(symmetric && given.zeroPoint !== 0) ? { fixed: given } : {};
+  planner.groups.set(output, { members: [output], constants: [], symmetric, ...fixed });
   planner.made.add(output);
   planner.nodes.set(node.id, { node, reach, inputs });
 }

@@ -1,13 +1,17 @@
+import * as ort from 'onnxruntime-node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Node, TfliteModel, Value } from '../../../src/ir/model.ts';
 import { floatTensor, readFloats, readIntegers } from '../../../src/ir/numbers.ts';
+import { tfliteToOnnx } from '../../../src/passes/convert/toOnnx/convert.ts';
+import { randomDataset } from '../../../src/runtime/random.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
 import { tensorType } from '../../../src/ir/types.ts';
 import { reread } from '../formats/tflite/support.ts';
 import { useSourceRunner } from '../support/runner.ts';
+import { of } from '../rules/check.ts';
 import { runPass } from './build.ts';
 import { calibratorFor } from './calibrate.ts';
-import { random, sqnrDb } from './runtime.ts';
+import { floatsOf, random, runOnnx, sqnrDb } from './runtime.ts';
 import { runTflite } from './tflite.ts';
 
 beforeAll(useSourceRunner);
@@ -97,6 +101,24 @@ describe('blocks of weights in TFLite', () => {
     );
     expect(scales).toHaveLength(1);
     expect(Object.keys(await runTflite(part))).toHaveLength(4);
+  });
+
+  it('are converted to ONNX with their numbers, as are signs in two bits', async () => {
+    for (const more of [{ block: '32' }, { bits: '1', ends: false, packed: true }]) {
+      const { model } = await quantized(more);
+      const onnx = tfliteToOnnx(model as TfliteModel).model;
+      const data = randomDataset([{ name: 'x', dtype: 'float32', dims: [1, 64] }], { seed: 5, count: 1 });
+      const feeds = { x: new ort.Tensor('float32', floatsOf(data.feeds(0, 1)['x']), [1, 64]) };
+      const { y } = await runOnnx(onnx, feeds);
+      // Kernels round their input to 8 bits as they run.
+      const truth = (await runTflite(model, model, 1))['0/y'] as Float32Array;
+      expect(sqnrDb({ y: truth }, { y: y as Float32Array })).toBeGreaterThan(30);
+    }
+  });
+
+  it('are no unused weights', async () => {
+    const { model } = await quantized({ block: '32' });
+    expect(of('unused-weights', reread(model as TfliteModel))).toEqual([]);
   });
 
   it('signs in two bits give what they give in four', async () => {
