@@ -99,7 +99,9 @@ function planOf(rule: AeqRule, ends: 'int8' | 'float'): Plan | undefined {
   if (isStatic(rule)) {
     const bits = config.activation_tensor_config?.num_bits ?? 8;
     const scheme = `w${weights?.num_bits ?? 8}a${bits}`;
-    const options: OptionValues = { scheme, io: ends, ...known('quantize-static', fineness) };
+    // There, weights of four bits are stored in four.
+    const packed = (weights?.num_bits ?? 8) <= 4 && bits === 8 ? { packed: true } : {};
+    const options: OptionValues = { scheme, io: ends, ...packed, ...known('quantize-static', fineness) };
     return { step: { pass: 'quantize-static', options }, notes };
   }
   const computesInIntegers = config.compute_precision !== 'FLOAT' && config.explicit_dequantize !== true;
@@ -108,7 +110,15 @@ function planOf(rule: AeqRule, ends: 'int8' | 'float'): Plan | undefined {
     return { step: { pass: 'quantize-dynamic', options: { smallest, ...dense } }, notes };
   }
   const rounding = algorithm === 'gptq' ? 'optimized' : 'nearest';
-  const options = { bits: String(weights?.num_bits ?? 8), conv: true, rounding, ends: false, smallest };
+  const block = blockOf(weights);
+  const options = {
+    bits: String(weights?.num_bits ?? 8),
+    conv: true,
+    rounding,
+    ends: false,
+    smallest,
+    ...(block > 0 && knownBlocks.has(block) && { block: String(block) }),
+  };
   // Kerf leaves weights in the operator, whose kernel quantizes its float input as it runs.
   const hybrid = computesInIntegers
     ? []
@@ -126,12 +136,21 @@ function isPerTensor(weights: AeqTensor | undefined): boolean {
   return weights?.granularity === 'TENSORWISE' || weights?.channel_wise === false;
 }
 
+/** Weights that share a scale; 0 for one scale per output channel or tensor. */
+function blockOf(weights: AeqTensor | undefined): number {
+  const named = /^BLOCKWISE_(\d+)$/.exec(weights?.granularity ?? '')?.[1];
+  return named === undefined ? (weights?.block_size ?? 0) : Number(named);
+}
+
+const knownBlocks = new Set([32, 64, 128]);
+
 const plainAlgorithms = new Set(['min_max_uniform_quantize', 'gptq', 'float_casting']);
 
 function notesOf({ algorithm_key: algorithm }: AeqRule, weights: AeqTensor | undefined): readonly string[] {
   const notes: string[] = [];
   if (!plainAlgorithms.has(algorithm)) notes.push(`${algorithm} was taken for min_max_uniform_quantize`);
-  if (weights?.granularity?.startsWith('BLOCKWISE') === true || (weights?.block_size ?? 0) > 0)
-    notes.push('blocks of weights were taken for one scale per output channel');
+  const block = blockOf(weights);
+  if (block > 0 && !knownBlocks.has(block))
+    notes.push(`blocks of ${block} weights were taken for one scale per output channel`);
   return notes;
 }

@@ -53,7 +53,12 @@ function settingsOf({
     return plain({ weight_tensor_config: weights(8), ...integer, ...smallest });
   if (pass === 'quantize-weights') {
     const algorithm = options['rounding'] === 'nearest' ? 'min_max_uniform_quantize' : 'gptq';
-    const made = { weight_tensor_config: weights(Number(options['bits'] ?? 8)), ...integer, ...smallest };
+    const block = Number(options['block'] ?? 0);
+    const made = {
+      weight_tensor_config: weights(Number(options['bits'] ?? 8), false, block),
+      ...integer,
+      ...smallest,
+    };
     return { algorithm_key: algorithm, op_config: made };
   }
   if (pass === 'quantize-static') {
@@ -80,12 +85,12 @@ function plain(config: AeqConfig): Pick<AeqRule, 'algorithm_key' | 'op_config'> 
   return { algorithm_key: 'min_max_uniform_quantize', op_config: config };
 }
 
-function weights(bits: number, perTensor = false): AeqTensor {
+function weights(bits: number, perTensor = false, block = 0): AeqTensor {
   return {
     num_bits: bits,
     symmetric: true,
-    granularity: perTensor ? 'TENSORWISE' : 'CHANNELWISE',
+    granularity: block > 0 ? `BLOCKWISE_${block}` : perTensor ? 'TENSORWISE' : 'CHANNELWISE',
     dtype: 'INT',
-    block_size: 0,
+    block_size: block,
   };
 }

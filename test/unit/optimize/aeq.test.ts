@@ -71,6 +71,23 @@ describe('recipes of AI Edge Quantizer', () => {
     expect(stepsOf(rule)[0]?.layers).toEqual([id]);
   });
 
+  it('keep blocks of weights, and weights of four bits in four', () => {
+    const blocks = {
+      ...dense,
+      op_config: { ...dense.op_config, weight_tensor_config: { ...weight(4), granularity: 'BLOCKWISE_32' } },
+    };
+    const [step] = stepsOf(blocks);
+    expect(step?.options).toMatchObject({ bits: '4', block: '32' });
+    const rules = aeqOfSteps(model, step === undefined ? [] : [step]);
+    expect(rules[0]?.op_config?.weight_tensor_config).toMatchObject({ granularity: 'BLOCKWISE_32' });
+    const narrow = { ...everything.op_config, weight_tensor_config: weight(4) };
+    const [fixed] = stepsOf({ ...everything, op_config: narrow });
+    expect(fixed?.options).toMatchObject({ scheme: 'w4a8', packed: true });
+    const large = { ...weight(4), granularity: 'BLOCKWISE_256' };
+    const other = { ...dense, op_config: { ...dense.op_config, weight_tensor_config: large } };
+    expect(stepsOfAeq(parseAeqRecipe([other]), model).notes.join()).toContain('blocks of 256');
+  });
+
   it('come back as they went out', () => {
     const steps: readonly RecipeStep[] = [
       {
