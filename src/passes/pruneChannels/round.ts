@@ -52,7 +52,7 @@ export async function pruned(reference: Model, state: Pruned, goal: Goal, tools:
   const seen = await weighed(state.model, trials, tools);
   if (goal.ratio > 0) {
     const before = seen.groups.map(({ producers }) => state.removed.get(producers[0] as NodeId) ?? 0);
-    const removed = uniformPlan(seen.groups, before, goal.ratio, multipleOf(options, wish));
+    const removed = uniformPlan(seen.groups, before, goal.ratio, multipleOf(state.model, options, wish));
     return refitted(reference, cut(state, seen, removed), state, tools);
   }
   const branches = await weighedBranches(state.model, trials, tools);
@@ -154,7 +154,9 @@ function noted(state: Pruned, { missed }: Plan): Pruned {
 /** Refits what reads something that has changed since `before`. */
 async function refitted(reference: Model, state: Pruned, before: Pruned, tools: Tools): Promise<Pruned> {
   const { options, calibrator, context } = tools;
-  if (state.model === before.model || !options.boolean('repair')) return state;
+  if (state.model === before.model) return state;
+  const statistics = options.boolean('statistics');
+  if (!options.boolean('repair')) return statistics ? corrected(reference, state, tools) : state;
   const fixed = await repaired(reference, state.model, state.kept, calibrator, context);
   const notes = [
     `${fixed.refitted} layers refitted on ${calibrator.samples} samples of ${calibrator.source}`,
@@ -162,7 +164,7 @@ async function refitted(reference: Model, state: Pruned, before: Pruned, tools: 
   if (fixed.unseen > 0)
     notes.push(`${fixed.unseen} layers behind a cut could not be observed and were not refitted`);
   const next = { ...state, model: fixed.model, notes: [...state.notes, ...notes] };
-  return options.boolean('statistics') ? corrected(reference, next, tools) : next;
+  return statistics ? corrected(reference, next, tools) : next;
 }
 
 /** A fit leaves outputs smaller than they were: their variances are put back where that brings the model's outputs closer. */
@@ -176,7 +178,7 @@ async function corrected(reference: Model, state: Pruned, { calibrator, context 
   const distance = await distanceFrom(reference, calibrator);
   const [before, after] = [await distance(state.model), await distance(other.model)];
   if (before === undefined || after === undefined || after >= before) {
-    const note = 'variances stay as the fit left them: putting them back brought the outputs no closer';
+    const note = 'variances stay as they are: putting them back brought the outputs no closer';
     return { ...state, notes: [...state.notes, note] };
   }
   const note = statisticsNote(other.corrected, calibrator, 'means and variances');

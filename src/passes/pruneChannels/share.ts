@@ -1,4 +1,6 @@
-import type { Model } from '../../ir/model.ts';
+import type { Model, NodeId } from '../../ir/model.ts';
+import { indexOf } from '../../ir/walk.ts';
+import { operatorOf } from '../../ops/registry.ts';
 import type { Options } from '../support/options.ts';
 import type { Branch } from './branches.ts';
 import { bytesCostOf, macsCostOf, timeCostOf } from './cost.ts';
@@ -37,10 +39,20 @@ export interface Sharing extends Weighed {
   readonly options: Options;
 }
 
-/** How many channels count as one step in each group: what was asked for, or what the kernels take at once. */
-export function multipleOf(options: Options, { pacing }: Wish): (group: Group) => number {
+/**
+ * How many channels count as one step in each group: what was asked for, or what the kernels take at once. Recurrent
+ * kernels multiply by all gates together and take any number of hidden units.
+ */
+export function multipleOf(model: Model, options: Options, { pacing }: Wish): (group: Group) => number {
   const multiple = options.number('multiple');
-  return multiple > 0 ? () => multiple : (group) => multipleFor(group, pacing.blocks.outputs);
+  if (multiple > 0) return () => multiple;
+  const { node } = indexOf(model.graphs[0]);
+  const recurrent = (id: NodeId) => {
+    const maker = node.get(id);
+    const roles = maker && operatorOf(model, maker)?.weights?.(maker, model);
+    return roles?.some(({ kind }) => kind === 'recurrent') === true;
+  };
+  return (group) => (group.producers.some(recurrent) ? 1 : multipleFor(group, pacing.blocks.outputs));
 }
 
 /** How much longer a time may be, step by step, when it is only preferred; then it does not count. */
@@ -105,14 +117,14 @@ function planWith(
   time: number | undefined,
   improve: boolean,
 ): Plan {
-  const { groups, curves, options, wish } = sharing;
+  const { model, groups, curves, options, wish } = sharing;
   const without = new Set(branches.flatMap(({ layers }) => [...layers]));
   const left = groups.map(({ producers }) => !producers.every((id) => without.has(id)));
   const fixed = curves.map((curve, g) =>
     left[g] === true ? curve : { order: new Int32Array(), errors: new Float64Array(1) },
   );
   const budgets = budgetsOf(sharing, without, time);
-  const removed = budgetPlan(groups, fixed, budgets, multipleOf(options, wish), improve);
+  const removed = budgetPlan(groups, fixed, budgets, multipleOf(model, options, wish), improve);
   const missed = budgets.filter(({ cost, target }) => cost(removed) > target * (1 + 1e-9));
   const errors = removed.map((count, g) => fixed[g]?.errors[count] ?? 0);
   return {

@@ -269,8 +269,8 @@ describe('low-rank', () => {
 /** Most points lost with three quarters of the MACs. */
 const subjects = hasShared
   ? ([
-      ['own/cifar_resnet.onnx', 2.5],
-      ['own/cifar_vit.onnx', 1.5],
+      ['own/cifar_resnet.onnx', 1.6],
+      ['own/cifar_vit.onnx', 1],
     ] as const)
   : [];
 const shareOf = (after: Model, model: Model) =>
@@ -311,7 +311,7 @@ describe('low-rank measured', () => {
         console.info(
           `low-rank ${JSON.stringify(options)} ad01_fp32.tflite: ${noise.toFixed(1)} dB, ${share.toFixed(1)} % of the MACs`,
         );
-        expect(noise).toBeGreaterThan(45);
+        expect(noise).toBeGreaterThan(50);
         expect(share).toBeLessThan(75.01);
       }
     },
