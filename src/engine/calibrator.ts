@@ -1,29 +1,24 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { writeModelFile } from '../formats/io/models.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { Model, OnnxModel, TfliteModel, ValueId } from '../ir/model.ts';
 import { decodeNumbers, readFloats } from '../ir/numbers.ts';
 import type { Calibrator, ObservedRange, Survey, SurveyPlan } from '../passes/pass.ts';
 import type { Dataset } from '../runtime/dataset.ts';
 import { openDataset } from '../runtime/dataset.ts';
-import { inOrder } from '../runtime/inOrder.ts';
 import { boundInputs, inputsOf } from '../runtime/modelInputs.ts';
 import { randomDataset } from '../runtime/random.ts';
-import type { HostTensor, Runner, Session, Tensors } from '../runtime/runner.ts';
+import type { HostTensor, Runner } from '../runtime/runner.ts';
 import type { JobOptions } from '../runtime/session.ts';
 import { withRunner } from '../runtime/session.ts';
 import { chunksOf, exposing } from './observe/exposed.ts';
 import { countHistograms } from './observe/histograms.ts';
 import { withCache } from './observe/cache.ts';
-import { requireWeights } from './requireWeights.ts';
 import { observeChannels } from './observe/channels.ts';
 import { observeCrossMoments, observeMoments } from './observe/moments.ts';
-import type { RunSamples, Visit } from './observe/runs.ts';
+import type { RunSamples } from './observe/runs.ts';
+import type { Job } from './observe/sampleRuns.ts';
+import { runSamples, threadsFor } from './observe/sampleRuns.ts';
 import { surveyOnnx } from './observe/survey.ts';
-import { before } from './observe/runs.ts';
 import { mergedRanges } from './observe/merged.ts';
 import { withRangeOutputs } from './observe/rangeOutputs.ts';
 
@@ -41,11 +36,6 @@ export interface CalibratorOptions extends JobOptions {
 
 const mostSamples = 512;
 const randomSamples = 32;
-const mostSamplesAtOnce = 16;
-const bytesAtOnce = 2 ** 20;
-/** Where each run gives back as much however many samples it has. */
-const largeBytesAtOnce = 2 ** 22;
-
 /**
  * Observes value ranges of models with these inputs. Everything runs in runner processes of its own.
  * Throws `KerfError('bad-dataset' | 'not-found')`; `ranges` also `'runtime-refused' | 'runtime-crashed' | 'cancelled'`.
@@ -57,14 +47,14 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       ? randomDataset(inputs, { seed: options.seed, count: options.samples ?? randomSamples })
       : openDataset(options.data, inputs);
   const samples = Math.min(options.samples ?? mostSamples, data.samples);
-  const run: RunSamples = (...wanted) => runSamples({ start, data, samples, options }, ...wanted);
+  const job: Job = { start, data, samples, options, ...threadsFor(model, options.bind) };
+  const run: RunSamples = (...wanted) => runSamples(job, ...wanted);
   const calibrator: Calibrator = {
     source: data.source,
     samples,
     async ranges(current, values, momentum) {
       const ranges = constantRanges(current, values);
       const open = values.filter((id) => !ranges.has(id));
-      const job = { start, data, samples, options };
       if (open.length > 0) {
         const observe =
           current.dialect === 'onnx'
@@ -78,15 +68,13 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
     histograms: (current, values, ranges) => countHistograms(run, current, values, ranges),
     moments(current, layers, most = samples) {
       const few = Math.min(samples, most);
-      const runFew: RunSamples = (...wanted) => runSamples({ start, data, samples: few, options }, ...wanted);
+      const runFew: RunSamples = (...wanted) => runSamples({ ...job, samples: few }, ...wanted);
       return observeMoments(runFew, current, layers, few);
     },
     crossMoments: (reference, current, pairs) => observeCrossMoments(run, reference, current, pairs, samples),
     channels: (current, values) => observeChannels(run, current, values),
     survey: async (current, plan) =>
-      current.dialect === 'onnx'
-        ? survey({ start, data, samples, options }, current, plan)
-        : inTurnSurvey(calibrator, current, plan),
+      current.dialect === 'onnx' ? survey(job, current, plan) : inTurnSurvey(calibrator, current, plan),
   };
   if (options.cache === undefined) return calibrator;
   return withCache(calibrator, { folder: options.cache, dataDigest: () => digestOf(data, samples) });
@@ -133,20 +121,6 @@ function digestOf(data: Dataset, samples: number): string {
       hash.update(`${name} ${dtype} ${dims.join('x')}\n`).update(bytes);
   }
   return hash.digest('hex');
-}
-
-interface Job {
-  readonly start: () => Runner;
-  readonly data: Dataset;
-  /** From `first` on, up to this many. */
-  readonly samples: number;
-  readonly first?: number;
-  /** Samples in one run, where their size allows. */
-  readonly atOnce?: number;
-  readonly options: CalibratorOptions;
-  readonly optimization?: 'basic' | 'all';
-  /** The process to run in; one of its own without it. */
-  readonly runner?: Runner;
 }
 
 /** Masks may hold an infinity, data may not: then nothing has a range. Throws `KerfError('bad-dataset')`. */
@@ -216,115 +190,6 @@ async function observeTflite(
     for (const [id, range] of merged.finish()) found.set(id, range);
   }
   return found;
-}
-
-async function runSamples(
-  {
-    start,
-    data,
-    samples: end,
-    first: begin = 0,
-    atOnce = mostSamplesAtOnce,
-    options,
-    optimization = 'basic',
-    runner: shared,
-  }: Job,
-  models: readonly [Model, ...Model[]],
-  [from, to]: readonly [number, number],
-  visit: Visit,
-): Promise<void> {
-  for (const model of models) requireWeights(model);
-  const folder = await mkdtemp(join(tmpdir(), 'kerf-calibration-'));
-  const work = async (runner: Runner) => {
-    const sessions: Session[] = [];
-    for (const [index, model] of models.entries()) {
-      const file = join(folder, `model${index}.${model.dialect}`);
-      await writeModelFile(model, file);
-      // Fusions beyond the basic ones would change the arithmetic behind the observed values.
-      sessions.push(await runner.open(file, { optimization }));
-    }
-    const samples = end - begin;
-    const { step, done: firstRun } =
-      data.batch === 'free'
-        ? await batchFor(data, sessions, { begin, most: Math.min(atOnce, samples) })
-        : { step: data.batch };
-    const batches = inOrder(Math.ceil(samples / step), async (batch) => {
-      if (batch === 0 && firstRun !== undefined) return firstRun;
-      const first = begin + batch * step;
-      const feeds = data.feeds(first, data.batch === 'free' ? Math.min(step, end - first) : step);
-      return inTurn(sessions, feeds);
-    });
-    let done = 0;
-    for await (const { feeds, tensors } of batches) {
-      const seen = Math.min(step, samples - done);
-      visit(tensors, feeds, seen);
-      done += seen;
-      const fraction = from + ((to - from) * done) / samples;
-      options.onProgress?.(fraction, `calibrating: ${done} of ${samples} samples`);
-    }
-    await Promise.all(sessions.map((session) => session.close()));
-  };
-  try {
-    await (shared === undefined ? withRunner(start, options.signal, work) : work(shared));
-  } catch (error) {
-    throw inWordsOfTheReader(error, folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** One run: what was fed, and the outputs of the last model. */
-interface Ran {
-  readonly feeds: Tensors;
-  readonly tensors: Tensors;
-}
-
-/** Runs the models one after another, each with the outputs of the one before it beside the samples. */
-async function inTurn(sessions: readonly Session[], samples: Tensors): Promise<Ran> {
-  let feeds = samples;
-  let tensors: Tensors = {};
-  for (const [index, session] of sessions.entries()) {
-    if (index > 0) {
-      const earlier = Object.entries(tensors).map(([name, tensor]) => [before(name), tensor]);
-      feeds = { ...samples, ...Object.fromEntries(earlier) };
-    }
-    const known = session.info.inputs.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]]] : []));
-    tensors = await session.run(Object.fromEntries(known));
-  }
-  return { feeds, tensors };
-}
-
-/** The file that was observed is gone by the time someone reads of it. */
-function inWordsOfTheReader(error: unknown, folder: string): unknown {
-  if (!KerfError.is(error) || error.file?.startsWith(folder) !== true) return error;
-  const message = error.message.replace(` from ${error.file}`, '').replaceAll(error.file, 'the model');
-  return new KerfError(
-    error.reason,
-    `calibration: ${message}`,
-    error.place === undefined ? {} : { place: error.place },
-  );
-}
-
-/**
- * Ranges do not depend on the batch, and one of several samples saves most of the cost of small calls. Many exporters
- * write a batch of 1 into the body of a model whose inputs have a free one; such a model takes one sample at a time.
- * Gives the first run, too, where it came off.
- */
-async function batchFor(
-  data: Dataset,
-  sessions: readonly Session[],
-  { begin, most }: { readonly begin: number; readonly most: number },
-): Promise<{ readonly step: number; readonly done?: Ran }> {
-  const bytes = Object.values(data.feeds(begin)).reduce((sum, tensor) => sum + tensor.data.length, 0);
-  const room = most > mostSamplesAtOnce ? largeBytesAtOnce : bytesAtOnce;
-  const step = Math.min(most, Math.floor(room / Math.max(bytes, 1)));
-  if (step <= 1) return { step: 1 };
-  try {
-    return { step, done: await inTurn(sessions, data.feeds(begin, step)) };
-  } catch (error) {
-    if (KerfError.is(error, 'runtime-refused')) return { step: 1 };
-    throw error;
-  }
 }
 
 function scalar(tensor: HostTensor | undefined, id: ValueId): number {

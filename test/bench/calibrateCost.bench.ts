@@ -6,6 +6,7 @@ import type { OptionValues } from '../../src/passes/pass.ts';
 import { openDataset } from '../../src/runtime/dataset.ts';
 import { startRunner } from '../../src/runtime/launch.ts';
 import { boundInputs, inputsOf } from '../../src/runtime/modelInputs.ts';
+import type { SessionOptions } from '../../src/runtime/runner.ts';
 import { randomDataset } from '../../src/runtime/random.ts';
 import { runPass } from '../unit/passes/build.ts';
 import { calibratorFor, temporaryFile } from '../unit/passes/calibrate.ts';
@@ -14,8 +15,8 @@ import { useSourceRunner } from '../unit/support/runner.ts';
 import { filledSkeleton } from '../unit/support/skeletons.ts';
 
 /**
- * Prints what calibrating and quantizing costs against the bare inferences of the same samples by the float model, reading
- * and writing the files included in both: `npm run bench -- calibrateCost [NET] [option=value…]`. Processor time, children
+ * Prints what calibrating and quantizing costs against the bare inferences of the same samples by the float model at the
+ * runtime's own settings, and with one thread, reading and writing the files included in all: `npm run bench -- calibrateCost [NET] [option=value…]`. Processor time, children
  * included, says the same on a busy machine, where time on the clock does not (Linux).
  */
 
@@ -41,15 +42,19 @@ for (const net of [...own, ...nets].filter((name) => wanted === undefined || nam
 /** Best of three, each after the other in turns. */
 async function measure(net: string, file: string, data: string | undefined, samples: number): Promise<void> {
   const plain: Cost[] = [];
+  const single: Cost[] = [];
   const whole: Cost[] = [];
   for (let round = 0; round < 3; round += 1) {
-    plain.push(await timed(() => inferences(file, data, samples)));
+    plain.push(await timed(() => inferences(file, data, samples, {})));
+    single.push(await timed(() => inferences(file, data, samples, { threads: 1 })));
     whole.push(await timed(() => quantize(file, data, samples)));
   }
   const least = (costs: readonly Cost[], of: keyof Cost) => Math.min(...costs.map((cost) => cost[of]));
   const line = (of: keyof Cost) => {
-    const [a, b] = [least(plain, of), least(whole, of)];
-    return `${a.toFixed(2)} s, calibrated and quantized ${b.toFixed(2)} s: ${(b / a).toFixed(2)} times`;
+    const [a, one, b] = [least(plain, of), least(single, of), least(whole, of)];
+    const times = (c: number) => (b / c).toFixed(2);
+    const both = `${a.toFixed(2)} s (with one thread ${one.toFixed(2)} s)`;
+    return `${both}, calibrated and quantized ${b.toFixed(2)} s: ${times(a)} times (${times(one)})`;
   };
   console.log(`${net}, ${samples} inferences with reading and writing`);
   console.log(`  on the clock ${line('clock')}\n  processor time ${line('processor')}`);
@@ -77,13 +82,18 @@ function processorSeconds(): number {
 }
 
 /** The float model read, run over the samples in the same batches, and written. */
-async function inferences(file: string, data: string | undefined, samples: number): Promise<void> {
+async function inferences(
+  file: string,
+  data: string | undefined,
+  samples: number,
+  settings: SessionOptions,
+): Promise<void> {
   const { model } = readModelFile(file);
   const inputs = boundInputs(inputsOf(model), undefined);
   const set =
     data === undefined ? randomDataset(inputs, { seed: 5, count: samples }) : openDataset(data, inputs);
   const runner = startRunner();
-  const session = await runner.open(file, {});
+  const session = await runner.open(file, settings);
   for (let sample = 0; sample < samples; ) {
     const count = set.batch === 'free' ? Math.min(16, samples - sample) : set.batch;
     await session.run(set.feeds(sample, count));
