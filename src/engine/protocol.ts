@@ -200,7 +200,7 @@ export interface EngineApi {
   /** What an update over the air would carry: the whole model compressed, and the delta against another one. */
   shipped(p: { handle: Handle; against?: Handle }): Shipped;
   diff(p: { a: Handle; b: Handle }): DiffReport;
-  convert(p: { handle: Handle; path: string }): { fileBytes: number; notes: readonly string[] };
+  convert(p: { handle: Handle; path: string; signature?: string }): { fileBytes: number; notes: readonly string[] };
   /** `steps`: instead of those that led to the model. */
   export(p: { handle: Handle; to: string; path: string; steps?: readonly RecipeStep[] }): {
     path: string;

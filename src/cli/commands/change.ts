@@ -115,11 +115,14 @@ export function addChangeCommands(program: Command, session: Session): void {
     .command('convert <model>')
     .description('convert between ONNX and TFLite')
     .requiredOption('-o, --output <file>', 'target: *.onnx or *.tflite')
+    .option('--signature <key>', 'of a TFLite model with several: the one to convert')
     .option(...jsonFlag)
-    .action(async (model: string, options: Json & { output: string }) => {
+    .action(async (model: string, options: Json & { output: string; signature?: string }) => {
       const { handle } = await session.openWhole(model);
       checkOutput(options.output);
-      const report = await engine.call('convert', { handle, path: options.output }, progress);
+      const { output: path, signature } = options;
+      const request = { handle, path, ...(signature !== undefined && { signature }) };
+      const report = await engine.call('convert', request, progress);
       print(options.json, report, () =>
         [`wrote ${options.output} (${bytes(report.fileBytes)})`, ...report.notes].join('\n'),
       );

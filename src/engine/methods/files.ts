@@ -42,10 +42,10 @@ export function fileMethods(
       };
     },
 
-    async convert({ handle, path }, job) {
+    async convert({ handle, path, signature }, job) {
       const held = store.get(handle);
       const target = targetDialect(path);
-      const { model, notes } = await convertModel(held, target, job);
+      const { model, notes } = await convertModel(held, target, job, signature);
       return { ...(await writeModelFile(model, path)), notes };
     },
 
@@ -67,13 +67,22 @@ export function fileMethods(
 }
 
 /** Converts by way of the passes that the converters rely on. */
-async function convertModel(held: Held, target: Dialect, job: JobContext): Promise<Converted> {
+async function convertModel(
+  held: Held,
+  target: Dialect,
+  job: JobContext,
+  signature: string | undefined,
+): Promise<Converted> {
   const { model } = held;
   if (model.dialect === target) return { model, notes: ['the model already has this format; it was copied'] };
+  if (signature !== undefined && model.dialect === 'onnx')
+    throw new KerfError('bad-option', 'signatures belong to TFLite models; this is ONNX', {
+      file: held.path,
+    });
   const context: PassContext = { seed: defaultSeed, step: job.step };
   try {
     if (model.dialect === 'onnx') return await convertOnnx(model, context);
-    const converted = tfliteToOnnx(model);
+    const converted = tfliteToOnnx(model, signature === undefined ? {} : { signature });
     return { model: await tidied(converted.model, context), notes: converted.notes };
   } catch (error) {
     if (!KerfError.is(error)) throw error;

@@ -1,4 +1,4 @@
-import type { Attribute, Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
+import type { Attribute, Graph, Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
 import { attr } from '../../../ir/attribute.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { dataTypeNumber } from '../../../formats/onnx/dataTypes.ts';
@@ -19,17 +19,45 @@ const writtenOut: Partial<Record<DType, readonly [number, number]>> = {
   int32: [-2147483648, 2147483520],
 };
 
+interface Frame {
+  readonly nodes: Node[];
+  readonly values: Map<ValueId, Value>;
+}
+
 /** Builds an ONNX graph node by node. */
 export class OnnxBuilder {
-  readonly #values = new Map<ValueId, Value>();
-  readonly #nodes: Node[] = [];
+  /** The main graph, and the bodies that are being built, the innermost last. Names are unique in all of them. */
+  readonly #frames: Frame[] = [{ nodes: [], values: new Map() }];
+  readonly #names = new Set<ValueId>();
   readonly #shared = new Map<string, ValueId>();
   #stamp = plainOpset;
 
   /** A value with exactly this name, typed: an input or output of the graph. */
   declare(name: ValueId, dtype: DType, shape: readonly number[]): ValueId {
-    this.#values.set(name, { id: name, name, type: tensorType(dtype, shape) });
+    this.#put({ id: name, name, type: tensorType(dtype, shape) });
     return name;
+  }
+
+  /** A body of If or Loop: `build` gives its inputs and outputs, which it declared. */
+  body(
+    name: string,
+    build: () => { readonly inputs: readonly ValueId[]; readonly outputs: readonly ValueId[] },
+  ): Graph {
+    const frame: Frame = { nodes: [], values: new Map() };
+    this.#frames.push(frame);
+    const ends = build();
+    this.#frames.pop();
+    return { name, ...ends, ...frame };
+  }
+
+  get #frame(): Frame {
+    return this.#frames.at(-1) as Frame;
+  }
+
+  #put(value: Value, frame = this.#frame): ValueId {
+    frame.values.set(value.id, value);
+    this.#names.add(value.id);
+    return value.id;
   }
 
   emit(
@@ -50,7 +78,7 @@ export class OnnxBuilder {
   ): readonly ValueId[] {
     const outputs = names.map((name) => this.#fresh(name));
     const id = outputs[0] as ValueId;
-    this.#nodes.push({
+    this.#frame.nodes.push({
       id,
       name: id,
       op,
@@ -63,16 +91,20 @@ export class OnnxBuilder {
   }
 
   constant(name: string, tensor: Tensor): ValueId {
-    const id = this.#fresh(name);
-    this.#values.set(id, { id, name: id, type: tensorType(tensor.dtype, tensor.dims), constant: tensor });
-    return id;
+    return this.#constant(name, tensor, this.#frame);
+  }
+
+  #constant(name: string, tensor: Tensor, frame: Frame): ValueId {
+    const id = this.free(name);
+    const type = tensorType(tensor.dtype, tensor.dims);
+    return this.#put({ id, name: id, type, constant: tensor }, frame);
   }
 
   /** One constant for all who ask for it. */
   shared(name: string, make: () => Tensor): ValueId {
     const known = this.#shared.get(name);
     if (known !== undefined) return known;
-    const made = this.constant(name, make());
+    const made = this.#constant(name, make(), this.#frames[0] as Frame);
     this.#shared.set(name, made);
     return made;
   }
@@ -113,7 +145,7 @@ export class OnnxBuilder {
   output(value: ValueId, name: string, dtype: DType, shape: readonly number[]): ValueId {
     this.declare(name, dtype, shape);
     const id = this.free(`${name}_out`);
-    this.#nodes.push({
+    this.#frame.nodes.push({
       id,
       name: id,
       op: 'Identity',
@@ -128,13 +160,13 @@ export class OnnxBuilder {
   /** A name that nothing has yet: this one, or it with a number. */
   free(name: string): ValueId {
     let id = name;
-    for (let suffix = 2; this.#values.has(id); suffix += 1) id = `${name}_${suffix}`;
+    for (let suffix = 2; this.#names.has(id); suffix += 1) id = `${name}_${suffix}`;
     return id;
   }
 
   /** Reserves a name for a graph input or output. */
   reserve(name: ValueId): void {
-    this.#values.set(name, { id: name, name });
+    this.#put({ id: name, name });
   }
 
   finish(name: string, inputs: readonly ValueId[], outputs: readonly ValueId[]): OnnxModel {
@@ -146,7 +178,7 @@ export class OnnxBuilder {
       producerVersion: '',
       metadata: [],
       functions: [],
-      graphs: [{ name, inputs, outputs, nodes: this.#nodes, values: this.#values }],
+      graphs: [{ name, inputs, outputs, ...this.#frame }],
     };
   }
 
@@ -178,7 +210,6 @@ export class OnnxBuilder {
 
   #fresh(name: string): ValueId {
     const id = this.free(name);
-    this.#values.set(id, { id, name: id });
-    return id;
+    return this.#put({ id, name: id });
   }
 }

@@ -8,6 +8,7 @@ import { activated, activatedCodes } from './activation.ts';
 import { declared, Emission, quantizationOf } from './emission.ts';
 import { withKnownConstants } from './narrow.ts';
 import { convolutionRules } from './rules/convolution.ts';
+import { controlRules } from './rules/control.ts';
 import { customRules } from './rules/detection.ts';
 import { indexingRules } from './rules/indexing.ts';
 import { pointwiseRules } from './rules/pointwise.ts';
@@ -17,9 +18,11 @@ import { rescaleRules } from './rules/rescale.ts';
 import { resizeRules } from './rules/resize.ts';
 import { shapeRules } from './rules/shape.ts';
 import { sumRules } from './rules/sums.ts';
+import { chosenGraph, subgraphsOf } from './signatures.ts';
 import { storageOf } from './storage.ts';
 
 const rules: Readonly<Record<string, Rule>> = {
+  ...controlRules,
   ...convolutionRules,
   ...indexingRules,
   ...pointwiseRules,
@@ -43,30 +46,21 @@ function ruleOf(node: Node): Rule | undefined {
  * QuantizeLinear / DequantizeLinear pair; states become inputs and outputs. Convolutions stand between transposes, which
  * the pass `layout` takes away. Throws `KerfError('unsupported')` naming the layer and the reason.
  */
-export function tfliteToOnnx(source: TfliteModel): { model: OnnxModel; notes: readonly string[] } {
+export function tfliteToOnnx(
+  source: TfliteModel,
+  options: { readonly signature?: string } = {},
+): { model: OnnxModel; notes: readonly string[] } {
   const model = withKnownConstants(source);
-  const graph = model.graphs[0];
+  const { graph, notes } = chosenGraph(model, options.signature);
   refuseUncovered(model, graph);
   const builder = new OnnxBuilder();
-  const conversion: Conversion = {
-    builder,
-    graph,
-    placed: new Map(),
-    codes: new Map(),
-    states: new Map(),
-    notes: new Set(),
-  };
+  const conversion = conversionOf(model, graph, { builder, states: new Map(), notes: new Set(notes) });
   for (const id of [...graph.inputs, ...graph.outputs]) builder.reserve(id);
   for (const node of graph.nodes)
     for (const id of node.inputs)
       if (id !== null && graph.values.get(id)?.variable === true) builder.reserve(id);
   const inputs = feedsOf(graph).map((value) => placeInput(conversion, value));
-  for (const node of graph.nodes) {
-    const emission = new Emission(node, conversion);
-    const made = (ruleOf(node) as Rule)(emission);
-    for (const [index, value] of (typeof made === 'string' ? [made] : made).entries())
-      if (node.outputs[index] != null) finishValue(conversion, emission, index, value);
-  }
+  convertNodes(conversion);
   // Exporters declare scalars where a custom operator decides.
   const inferred = analyse(model).types.get(graph);
   const resolved = (value: Value): Value => {
@@ -89,6 +83,50 @@ export function tfliteToOnnx(source: TfliteModel): { model: OnnxModel; notes: re
     outputs.push(builder.output(next ?? input, `${id}_next`, 'float32', shape));
   }
   return { model: builder.finish(graph.name || 'main', inputs, outputs), notes: [...conversion.notes] };
+}
+
+function conversionOf(
+  model: TfliteModel,
+  graph: Graph,
+  whole: Pick<Conversion, 'builder' | 'states' | 'notes'>,
+): Conversion {
+  return {
+    ...whole,
+    graph,
+    placed: new Map(),
+    codes: new Map(),
+    inline: (index, given) => {
+      const inner = model.graphs[index];
+      if (inner === undefined) throw new KerfError('unsupported', `there is no subgraph ${index}`);
+      const conversion = conversionOf(model, inner, whole);
+      inner.inputs.forEach((id, place) => conversion.placed.set(id, given[place] as ValueId));
+      convertNodes(conversion);
+      return inner.outputs.map((id) => madeBy(conversion, id));
+    },
+  };
+}
+
+/** An output of a subgraph: computed, passed through or constant. */
+function madeBy(conversion: Conversion, id: ValueId): ValueId {
+  const reader = {
+    id,
+    name: '',
+    op: 'output',
+    domain: '',
+    inputs: [id],
+    outputs: [id],
+    attributes: new Map(),
+  };
+  return conversion.placed.get(id) ?? new Emission(reader, conversion).operand(0);
+}
+
+function convertNodes(conversion: Conversion): void {
+  for (const node of conversion.graph.nodes) {
+    const emission = new Emission(node, conversion);
+    const made = (ruleOf(node) as Rule)(emission);
+    for (const [index, value] of (typeof made === 'string' ? [made] : made).entries())
+      if (node.outputs[index] != null) finishValue(conversion, emission, index, value);
+  }
 }
 
 function placeInput({ builder, placed, codes }: Conversion, value: Value): ValueId {
@@ -145,12 +183,29 @@ function finishValue(
 }
 
 function refuseUncovered(model: TfliteModel, graph: Graph): void {
-  const uncovered = new Set(graph.nodes.filter((node) => ruleOf(node) === undefined).map((node) => node.op));
+  const { inside, uncovered } = reached(model, graph);
   if (uncovered.size > 0)
     throw new KerfError(
       'unsupported',
       `the conversion to ONNX does not cover: ${[...uncovered].sort().join(', ')}`,
     );
-  if (model.graphs.length > 1)
-    throw new KerfError('unsupported', 'the conversion to ONNX does not cover models with several subgraphs');
+  const holdsState = [...inside].find((each) =>
+    [...each.values.values()].some(({ variable }) => variable === true),
+  );
+  if (holdsState !== undefined)
+    throw new KerfError(
+      'unsupported',
+      `the conversion to ONNX does not cover states inside of branches and loops (subgraph '${holdsState.name}')`,
+    );
+}
+
+/** Subgraphs that a graph runs, and operators in any of them that no rule covers. */
+function reached(
+  model: TfliteModel,
+  graph: Graph,
+): { inside: ReadonlySet<Graph>; uncovered: ReadonlySet<string> } {
+  const inside = subgraphsOf(model, graph);
+  const nodes = [graph, ...inside].flatMap((each) => each.nodes);
+  const uncovered = new Set(nodes.filter((node) => ruleOf(node) === undefined).map((node) => node.op));
+  return { inside, uncovered };
 }

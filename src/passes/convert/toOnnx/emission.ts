@@ -54,6 +54,8 @@ export interface Conversion {
   /** States that became inputs, by tensor, and the outputs that give their next values. */
   readonly states: Map<ValueId, { readonly input: ValueId; readonly next?: ValueId }>;
   readonly notes: Set<string>;
+  /** Emits a subgraph here, of real numbers that it takes, and gives the real numbers that it makes. */
+  readonly inline: (graph: number, given: readonly ValueId[]) => readonly ValueId[];
 }
 
 /** What the rule of one TFLite operator sees. Axes keep TFLite's order. */
@@ -221,6 +223,17 @@ export class Emission {
     const { states } = this.#conversion;
     const known = states.get(id) ?? this.refuse(`'${id}' is written before it is read`);
     states.set(id, { ...known, next });
+  }
+
+  /** Emits a subgraph here; see `Conversion`. */
+  inline(graph: number, given: readonly ValueId[]): readonly ValueId[] {
+    return this.#conversion.inline(graph, given);
+  }
+
+  /** The type that the real numbers of a tensor have. */
+  realType(value: Value): { dtype: DType; shape: readonly number[] } {
+    const { dtype, shape } = declared(value);
+    return { dtype: quantizationOf(value) === undefined ? dtype : 'float32', shape };
   }
 
   note(text: string): void {

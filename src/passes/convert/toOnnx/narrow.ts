@@ -9,7 +9,11 @@ import { readableConstant } from '../../support/constants.ts';
  * two bits in four.
  */
 export function withKnownConstants(model: TfliteModel): TfliteModel {
-  const [graph, ...others] = model.graphs;
+  const [main, ...others] = model.graphs.map(graphWithKnownConstants) as [Graph, ...Graph[]];
+  return { ...model, graphs: [main, ...others] };
+}
+
+function graphWithKnownConstants(graph: Graph): Graph {
   const changed = new Map<ValueId, Value>();
   for (const [id, value] of graph.values) {
     const constant = value.quantization === undefined ? undefined : readableConstant(graph, id);
@@ -23,9 +27,7 @@ export function withKnownConstants(model: TfliteModel): TfliteModel {
       changed.set(id, { ...value, type: tensorType('int4', constant.dims), constant: codes });
     }
   }
-  if (changed.size === 0) return model;
-  const values = new Map([...graph.values, ...changed]);
-  return { ...model, graphs: [{ ...graph, values }, ...others] };
+  return changed.size === 0 ? graph : { ...graph, values: new Map([...graph.values, ...changed]) };
 }
 
 /** Scales are `[rows, blocks]`: every row has blocks of one length. */
