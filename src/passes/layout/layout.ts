@@ -8,7 +8,9 @@ import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { withoutDeadCode } from '../simplify/deadCode.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, opsetOf, resultOf } from '../support/graph.ts';
+import { readOptions } from '../support/options.ts';
 import type { Surroundings } from './axisRule.ts';
+import { freeEnds } from './ends.ts';
 import type { Order } from './order.ts';
 import { inverse, isIdentity, movesNothing, ordered } from './order.ts';
 import type { Region, Regions } from './regions.ts';
@@ -29,12 +31,22 @@ export const layout: Pass = {
   dialects: ['onnx', 'tflite'],
   exact: true,
   calibration: 'none',
-  options: [],
+  options: [
+    {
+      name: 'ends',
+      title:
+        'Inputs and outputs: keep their order of axes, or free to take the one that the layers beside them have (NHWC, NCHW)',
+      type: 'choice',
+      default: 'keep',
+      choices: ['keep', 'free'],
+    },
+  ],
   appliesTo: (node) => node.op === 'Transpose' || node.op === 'TRANSPOSE',
   run: runLayout,
 };
 
-async function runLayout(model: Model, _options: OptionValues, context: PassContext): Promise<PassResult> {
+async function runLayout(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
+  const options = readOptions(layout.options, values);
   await context.step(0, 'looking for transposes that cancel');
   const before = model.graphs[0];
   let current = model;
@@ -48,8 +60,10 @@ async function runLayout(model: Model, _options: OptionValues, context: PassCont
       `${transposes(before) - transposes(current.graphs[0])} transposes less`,
     );
   }
+  const ends = options.choice('ends') === 'free' ? freeEnds(current) : { model: current, notes: [] };
+  current = ends.model;
   const saved = transposes(before) - transposes(current.graphs[0]);
-  const notes = current === model ? [] : [`${saved} of ${transposes(before)} transposes gone`];
+  const notes = current === model ? [] : [`${saved} of ${transposes(before)} transposes gone`, ...ends.notes];
   return resultOf(model, current, changedNodes(before, current.graphs[0]), notes);
 }
 

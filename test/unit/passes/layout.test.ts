@@ -1,4 +1,5 @@
 import path from 'node:path';
+import * as ort from 'onnxruntime-node';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, OnnxModel } from '../../../src/ir/model.ts';
@@ -40,6 +41,39 @@ describe('layout', () => {
     g.node('Conv', ['back', g.floats('v', [2, 4, 1, 1])], 'y');
     const after = await cleaned(g.output('y').model());
     expect(transposes(after)).toBe(0);
+  });
+
+  it('lets the ends take the order of the layers where asked', async () => {
+    const g = new OnnxBuilder(8);
+    const [h, w, c] = [4, 6, 3];
+    g.input('x', [1, h, w, c]);
+    g.node('Transpose', ['x'], 't', { perm: nchw });
+    g.node('Conv', ['t', g.floats('w', [5, c, 1, 1])], 'c');
+    g.node('Transpose', [g.node('Relu', ['c'], 'r')], 'y', { perm: nhwc });
+    const model = g.output('y').model();
+    expect(transposes((await runPass('layout', model)).model)).toBe(2);
+    const { model: freed, notes } = await runPass('layout', model, { options: { ends: 'free' } });
+    expect(operatorsOf(freed)).toBe('Conv:1 Relu:1');
+    expect(notes).toContain('x is 1×3×4×6 now');
+    expect(notes).toContain('y is 1×5×4×6 now');
+    const next = random(3);
+    const rows = Float32Array.from({ length: h * w * c }, () => next() - 0.5);
+    const planes = rows.map((_, i) => rows[(i % (h * w)) * c + Math.floor(i / (h * w))] as number);
+    const run = async (of: Model, data: Float32Array, dims: readonly number[]) =>
+      (await runOnnx(of as OnnxModel, { x: new ort.Tensor('float32', data, dims) })).y as Float32Array;
+    const [was, is] = [await run(model, rows, [1, h, w, c]), await run(freed, planes, [1, c, h, w])];
+    expect(is).toHaveLength(was.length);
+    is.forEach((value, i) => expect(value).toBe(was[(i % (h * w)) * 5 + Math.floor(i / (h * w))]));
+  });
+
+  it('keeps the order of ends that somebody reads as they are', async () => {
+    const g = new OnnxBuilder(9);
+    g.input('x', [1, 4, 6, 3]);
+    g.node('Transpose', ['x'], 't', { perm: nchw });
+    g.node('Conv', ['t', g.floats('w', [5, 3, 1, 1])], 'y');
+    g.node('MatMul', ['x', g.floats('m', [3, 2])], 'z');
+    const model = g.output('y').output('z').model();
+    expect((await runPass('layout', model, { options: { ends: 'free' } })).model).toBe(model);
   });
 
   it('keeps both branches of a residual in one order', async () => {
