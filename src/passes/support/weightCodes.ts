@@ -6,6 +6,8 @@ import type { Tensor } from '../../ir/tensor.ts';
 import { eagerBytes, madeBytes, stridesOf } from './constants.ts';
 import type { ColumnCodes, MadeCodes } from './matrixCodes.ts';
 import { matrixCodes } from './matrixCodes.ts';
+import type { RowChoice } from './rowCodes.ts';
+import { rowCodes } from './rowCodes.ts';
 import type { Levels } from './roundingRow.ts';
 
 /**
@@ -115,7 +117,7 @@ export function encodeWeight(
   tensor: Tensor,
   grouping: Grouping,
   bits: WeightBits,
-  inMatrix: typeof matrixCodes = matrixCodes,
+  vectors: VectorCodes = { matrixCodes, rowCodes },
 ): WeightCodes {
   const dtype = codeType(bits);
   const groups = grouping.dims.reduce((product, dim) => product * dim, 1);
@@ -123,8 +125,7 @@ export function encodeWeight(
   const length = byteSize(dtype, count) as number;
   let scales: Uint8Array | undefined;
   const make = () => {
-    const columns = columnsOf(tensor, grouping, bits);
-    const made = (columns && inMatrix(tensor, columns)) ?? plainCodes(tensor, grouping, bits);
+    const made = vectorCodes(tensor, grouping, bits, vectors) ?? plainCodes(tensor, grouping, bits);
     scales = new Uint8Array(made.scales.buffer);
     return made.bytes;
   };
@@ -142,6 +143,25 @@ export function encodeWeight(
   function lazily(size: number, bytes: () => Uint8Array): Bytes {
     return tensor.data.length > eagerBytes ? madeBytes(size, bytes) : memoryBytes(bytes());
   }
+}
+
+/** Ways that take several elements at once. */
+export interface VectorCodes {
+  readonly matrixCodes: typeof matrixCodes;
+  readonly rowCodes: typeof rowCodes;
+}
+
+/** `undefined` where codes have gaps, scales change in other ways, or the machine has no vectors. */
+function vectorCodes(
+  tensor: Tensor,
+  grouping: Grouping,
+  bits: WeightBits,
+  ways: VectorCodes,
+): MadeCodes | undefined {
+  const columns = columnsOf(tensor, grouping, bits);
+  if (columns !== undefined) return ways.matrixCodes(tensor, columns);
+  const rows = rowsOf(tensor, grouping, bits);
+  return rows && ways.rowCodes(tensor, rows);
 }
 
 /** Element by element. */
@@ -165,6 +185,20 @@ function columnsOf({ dtype }: Tensor, grouping: Grouping, bits: WeightBits): Col
   if (block < rows && across > 1) return undefined;
   const shares = bits === 8 ? [1] : clippings;
   return { rows, columns, block, levels, shares, across, packed: bits !== 8, leastScale };
+}
+
+/** Rows with a scale each whose codes are all integers between two ends; `undefined` for anything else. */
+function rowsOf({ dtype }: Tensor, grouping: Grouping, bits: WeightBits): RowChoice | undefined {
+  const { outer, channels: rows, inner: columns, block } = grouping;
+  const [levels, ...others] = levelsOf(bits);
+  if (block !== 1 || outer !== 1 || columns === 1 || dtype !== 'float32') return undefined;
+  if (levels?.step !== 1 || others.length > 0) return undefined;
+  const one: Grouping = { dims: [1], outer: 1, channels: 1, inner: columns, first: () => 0 };
+  const scaleOf = (row: Float32Array, largest: number) =>
+    bits === 8
+      ? usableScale(largest / 127)
+      : (bestScales(row, one, Float32Array.of(largest), [levels], clippings, new Uint8Array(1))[0] as number);
+  return { rows, columns, levels, packed: bits !== 8, scaleOf };
 }
 
 /** Two codes per byte, the first in the low bits. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { floatTensor } from '../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
 import { matrixCodes } from '../../../src/passes/support/matrixCodes.ts';
+import { rowCodes } from '../../../src/passes/support/rowCodes.ts';
 import type { Grouping, WeightBits } from '../../../src/passes/support/weightCodes.ts';
 import { byBlock, byChannel, encodeWeight } from '../../../src/passes/support/weightCodes.ts';
 import { generator } from '../analysis/random.ts';
@@ -25,12 +26,17 @@ function matrix(rows: number, columns: number, rare: number): Tensor {
 
 function bothWays(tensor: Tensor, grouping: Grouping, bits: WeightBits) {
   let used = 0;
-  const made = encodeWeight(tensor, grouping, bits, (...given) => {
-    const found = matrixCodes(...given);
-    if (found !== undefined) used += 1;
-    return found;
-  });
-  const plain = encodeWeight(tensor, grouping, bits, () => undefined);
+  const noting = <T extends readonly unknown[], R>(way: (...given: T) => R) => {
+    return (...given: T) => {
+      const found = way(...given);
+      if (found !== undefined) used += 1;
+      return found;
+    };
+  };
+  const vectors = { matrixCodes: noting(matrixCodes), rowCodes: noting(rowCodes) };
+  const made = encodeWeight(tensor, grouping, bits, vectors);
+  const nothing = () => undefined;
+  const plain = encodeWeight(tensor, grouping, bits, { matrixCodes: nothing, rowCodes: nothing });
   // Codes first: they make the scales of large tensors.
   const bytes = [made, plain].map(({ codes, scales }) => [codes.data.read(), scales.data.read()] as const);
   return { used, bytes };
@@ -72,8 +78,32 @@ describe('codes of matrices with vectors', () => {
     },
   );
 
-  it('leaves rows along which scales change to the plain way', () => {
-    expect(bothWays(matrix(20, 30, 99), byChannel([20, 30], 0), 8).used).toBe(0);
+  const tall = [
+    [1, 16],
+    [5, 17],
+    [40, 31],
+    [64, 2048],
+    [3, 70_001],
+    [9000, 27],
+  ] as const;
+  it.each(tall.flatMap((shape) => ([8, 4] as const).map((bits) => [...shape, bits] as const)))(
+    '%d rows of %d with a scale each, %d bits: the bytes of the plain way',
+    (rows, columns, bits) => {
+      for (const rare of [1_000_000, 40]) {
+        const { used, bytes } = bothWays(matrix(rows, columns, rare), byChannel([rows, columns], 0), bits);
+        expect(used).toBe(1);
+        const [made, plain] = bytes as [(typeof bytes)[0], (typeof bytes)[0]];
+        expect(Buffer.compare(made[0], plain[0])).toBe(0);
+        expect(Buffer.compare(made[1], plain[1])).toBe(0);
+      }
+    },
+  );
+
+  it('leaves what they cannot do to the plain way', () => {
+    expect(bothWays(matrix(20, 9, 99), byChannel([20, 9], 0), 8).used).toBe(0);
     expect(bothWays(matrix(20, 30, 99), byChannel([20, 30], 1), 2).used).toBe(0);
+    expect(bothWays(floatTensor([3, 5, 16], new Float32Array(240)), byChannel([3, 5, 16], 1), 8).used).toBe(
+      0,
+    );
   });
 });
