@@ -9,8 +9,9 @@ import { declared, Emission, quantizationOf } from './emission.ts';
 import { withKnownConstants } from './narrow.ts';
 import { convolutionRules } from './rules/convolution.ts';
 import { controlRules } from './rules/control.ts';
-import { customRules } from './rules/detection.ts';
+import { detectionRules } from './rules/detection.ts';
 import { indexingRules } from './rules/indexing.ts';
+import { mediapipeRules, refusals } from './rules/mediapipe.ts';
 import { pointwiseRules } from './rules/pointwise.ts';
 import { recurrentRules } from './rules/recurrent.ts';
 import { reductionRules } from './rules/reduction.ts';
@@ -33,6 +34,8 @@ const rules: Readonly<Record<string, Rule>> = {
   ...shapeRules,
   ...sumRules,
 };
+
+const customRules: Readonly<Record<string, Rule>> = { ...detectionRules, ...mediapipeRules };
 
 /** TFLite operators that the converter covers. */
 export const convertibleToOnnx: readonly string[] = [...Object.keys(rules), ...Object.keys(customRules)];
@@ -187,7 +190,7 @@ function refuseUncovered(model: TfliteModel, graph: Graph): void {
   if (uncovered.size > 0)
     throw new KerfError(
       'unsupported',
-      `the conversion to ONNX does not cover: ${[...uncovered].sort().join(', ')}`,
+      `the conversion to ONNX does not cover: ${[...uncovered].sort().join(', ')}${reasons(uncovered)}`,
     );
   const holdsState = [...inside].find((each) =>
     [...each.values.values()].some(({ variable }) => variable === true),
@@ -197,6 +200,11 @@ function refuseUncovered(model: TfliteModel, graph: Graph): void {
       'unsupported',
       `the conversion to ONNX does not cover states inside of branches and loops (subgraph '${holdsState.name}')`,
     );
+}
+
+function reasons(uncovered: ReadonlySet<string>): string {
+  const known = [...new Set([...uncovered].flatMap((op) => refusals[op] ?? []))];
+  return known.length === 0 ? '' : ` (${known.join('; ')})`;
 }
 
 /** Subgraphs that a graph runs, and operators in any of them that no rule covers. */

@@ -225,6 +225,14 @@ export class Emission {
     states.set(id, { ...known, next });
   }
 
+  /** Whether nothing but operators of this kind reads a value. */
+  onlyReadBy(id: ValueId, op: string): boolean {
+    const { graph } = this.#conversion;
+    return (
+      !graph.outputs.includes(id) && graph.nodes.every((node) => node.op === op || !node.inputs.includes(id))
+    );
+  }
+
   /** Emits a subgraph here; see `Conversion`. */
   inline(graph: number, given: readonly ValueId[]): readonly ValueId[] {
     return this.#conversion.inline(graph, given);

@@ -89,6 +89,6 @@ function filledUp(emission: Emission, found: ValueId, rows: number, rank: number
   return sliced(emission, emission.emit('Pad', [found, pads]), 0, 0, rows);
 }
 
-export const customRules: Readonly<Record<string, Rule>> = {
+export const detectionRules: Readonly<Record<string, Rule>> = {
   TFLite_Detection_PostProcess: detection,
 };

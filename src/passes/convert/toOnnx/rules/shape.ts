@@ -1,6 +1,7 @@
 import { attr, intAttribute } from '../../../../ir/attribute.ts';
-import type { ValueId } from '../../../../ir/model.ts';
+import type { Value, ValueId } from '../../../../ir/model.ts';
 import type { Emission, Rule } from '../emission.ts';
+import { quantizationOf } from '../emission.ts';
 import { channelsFirst, channelsLast } from './convolution.ts';
 
 /** New dimensions are the stored shape of the output. */
@@ -26,12 +27,19 @@ const transpose: Rule = (emission) =>
 
 const positive = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
 
-const concatenate: Rule = (emission) =>
-  emission.emit(
+const concatenate: Rule = (emission) => {
+  const scaleOf = (value: Value) => quantizationOf(value)?.scale[0];
+  const scale = scaleOf(emission.output());
+  if (emission.node.inputs.some((_, index) => scaleOf(emission.value(index)) !== scale))
+    emission.note(
+      'CONCATENATION of different scales: LiteRT on processors (XNNPACK) joins the codes as they are, the ONNX model goes by the scales in the file',
+    );
+  return emission.emit(
     'Concat',
     emission.node.inputs.map((_, index) => emission.operand(index)),
     { axis: attr.int(intAttribute(emission.node, 'axis', 0)) },
   );
+};
 
 const pack: Rule = (emission) => {
   const shape = emission.shapeOf(emission.output());
