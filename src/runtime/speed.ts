@@ -37,6 +37,17 @@ const mostRuns = 200;
 const tolerance = 0.95;
 
 /**
+ * Whether pairs of runs (first over second) and the fastest run of each say that the second model is slower. On a busy machine
+ * the fastest runs of a few may mislead; then so many pairs have to agree as chance makes one time in twenty.
+ */
+export function isSlower(ratios: Float64Array, fastest: number): boolean {
+  if (!(median(ratios) < tolerance)) return false;
+  const below = ratios.filter((ratio) => ratio < 1).length;
+  const chance = ratios.length / 2 + 1.645 * (Math.sqrt(ratios.length) / 2);
+  return fastest < tolerance || below >= chance;
+}
+
+/**
  * A quick comparison of two models: alternating runs for about a second, so that load on the machine disturbs both alike.
  * Throws `KerfError('runtime-refused' | 'runtime-crashed' | 'bad-dataset' | 'cancelled')`.
  */
@@ -63,8 +74,8 @@ export async function compareSpeed(start: () => Runner, options: SpeedOptions): 
     });
     const ratios = first.map((ms, i) => ms / (second[i] as number));
     const speedup = median(ratios);
-    const least = Math.min(...first) / Math.min(...second);
-    const slower = speedup < tolerance && least < tolerance;
+    const fastest = Math.min(...first) / Math.min(...second);
+    const slower = isSlower(ratios, fastest);
     return { runtime, threads, runs, beforeMs: median(first), afterMs: median(second), speedup, slower };
   });
 }

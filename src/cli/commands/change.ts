@@ -221,6 +221,8 @@ function applyText(report: Applied, out: string, shipped: CompressedChange | und
     const times = `${milliseconds(beforeMs)} -> ${milliseconds(afterMs)} (${speedup.toFixed(2)} x as fast)`;
     rows.push(['latency here', `${times}, one thread, ${runtime}`]);
     if (measured.slower) rows.push(['WARNING', 'the model is slower than before on this machine']);
+    else if (speedup < 0.95)
+      rows.push(['WARNING', 'it may be slower than before: runs disagree, the machine is busy (kerf bench)']);
   }
   for (const note of report.notes) rows.push(['note', note]);
   return table(rows);
