@@ -29,7 +29,11 @@ export function activationEncoding(range: ObservedRange, dtype: ActivationType, 
   if (!(max - min > 1e-30)) return { scale: 1, zeroPoint: low[dtype], dtype };
   const top = steps[dtype];
   let scale = Math.fround((max - min) / top);
-  if (cap !== undefined && min === 0) while (Math.fround(scale * top) > cap) scale = previousFloat(scale);
+  if (cap !== undefined && min === 0) {
+    // From a little above the bound down: a wide range would be millions of floats away.
+    scale = Math.min(scale, Math.fround((cap / top) * (1 + 2 ** -21)));
+    while (Math.fround(scale * top) > cap) scale = previousFloat(scale);
+  }
   const offset = Math.min(top, Math.max(0, roundHalfEven(-min / scale)));
   return { scale, zeroPoint: low[dtype] + offset, dtype };
 }
