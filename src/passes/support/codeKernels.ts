@@ -80,13 +80,27 @@ const nearest = (value: Code, scale: Code, bias: Code, low: Variable, high: Vari
   return op('f32x4.pmax', op('f32x4.pmin', rounded, high.get), low.get);
 };
 
-/** errors(from, to, rowBytes, columns, scales, sums, low, high): adds the squared errors of each column's codes to its sum. */
+/** Trials whose errors are taken together: the numbers they look at are read and widened once. */
+export const trialsTogether = 3;
+const trials = Array.from({ length: trialsTogether }, (_, index) => index);
+
+/**
+ * errors(from, to, rowBytes, columns, scales, sums, low, high): adds the squared errors of each column's codes to its sum, for
+ * `trialsTogether` lists of scales and sums, one behind the other.
+ */
 const errors: Kernel<'errors'> = {
   name: 'errors',
   parameters: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'f32', 'f32'],
-  locals: ['i32', ...Array.from({ length: 11 }, () => 'v128' as const)],
-  body(from, to, rowBytes, left, scales, sums, low, high, at, ...vectors) {
-    const [lowest, highest, bias, value, scale, code, error, ...wide] = vectors as [
+  locals: [
+    'i32',
+    'i32',
+    'i32',
+    'i32',
+    ...Array.from({ length: 8 + 5 * trialsTogether }, () => 'v128' as const),
+  ],
+  body(from, to, rowBytes, left, scales, sums, low, high, at, step, scaleAt, sumAt, ...vectors) {
+    const [lowest, highest, bias, value, code, error, lower, upperHalf, ...rest] = vectors as [
+      Variable,
       Variable,
       Variable,
       Variable,
@@ -96,33 +110,54 @@ const errors: Kernel<'errors'> = {
       Variable,
       ...Variable[],
     ];
-    const sum = (half: 0 | 1) => wide[half] as Variable;
-    const wideScale = (half: 0 | 1) => wide[2 + half] as Variable;
-    const added = halves.map((half) => {
-      const product = op('f64x2.mul', wideScale(half).get, doubles(code.get, half));
+    const wideValue = (half: 0 | 1) => (half === 0 ? lower : upperHalf);
+    const scale = (trial: number) => rest[trial] as Variable;
+    const sum = (trial: number, half: 0 | 1) => rest[trialsTogether + 2 * trial + half] as Variable;
+    const wideScale = (trial: number, half: 0 | 1) => rest[3 * trialsTogether + 2 * trial + half] as Variable;
+    const added = (trial: number, half: 0 | 1): Code => {
+      const product = op('f64x2.mul', wideScale(trial, half).get, doubles(code.get, half));
+      const square = op('f64x2.mul', error.get, error.get);
       return [
-        ...error.set(op('f64x2.sub', doubles(value.get, half), product)),
-        ...sum(half).set(op('f64x2.add', sum(half).get, op('f64x2.mul', error.get, error.get))),
+        ...error.set(op('f64x2.sub', wideValue(half).get, product)),
+        ...sum(trial, half).set(op('f64x2.add', sum(trial, half).get, square)),
       ];
-    });
+    };
+    // Before the columns, of which each takes 4 bytes of scales and 8 of sums.
+    const overTrials = (each: (trial: number) => Code): Code => [
+      ...scaleAt.set(scales.get),
+      ...sumAt.set(sums.get),
+      ...trials.flatMap((trial) => [
+        ...each(trial),
+        ...advance(scaleAt, step.get),
+        ...advance(sumAt, op('i32.shl', step.get, i32(1))),
+      ]),
+    ];
     return [
       lowest.set(op('f32x4.splat', low.get)),
       highest.set(op('f32x4.splat', high.get)),
       bias.set(roundingBias),
+      step.set(op('i32.shl', left.get, i32(2))),
       repeat(
         left.tee(op('i32.sub', left.get, i32(4))),
-        scale.set(load('v128.load', scales.get)),
-        ...halves.map((half) => wideScale(half).set(doubles(scale.get, half))),
-        ...halves.map((half) => sum(half).set(load('v128.load', sums.get, 16 * half))),
+        overTrials((trial) => [
+          ...scale(trial).set(load('v128.load', scaleAt.get)),
+          ...halves.flatMap((half) => wideScale(trial, half).set(doubles(scale(trial).get, half))),
+          ...halves.flatMap((half) => sum(trial, half).set(load('v128.load', sumAt.get, 16 * half))),
+        ]),
         at.set(from.get),
         repeat(
           below(at, to),
           value.set(load('v128.load', at.get)),
-          code.set(nearest(value.get, scale.get, bias.get, lowest, highest)),
-          ...added,
+          ...halves.map((half) => wideValue(half).set(doubles(value.get, half))),
+          ...trials.flatMap((trial) => [
+            code.set(nearest(value.get, scale(trial).get, bias.get, lowest, highest)),
+            ...halves.map((half) => added(trial, half)),
+          ]),
           advance(at, rowBytes.get),
         ),
-        ...halves.map((half) => store('v128.store', sums.get, sum(half).get, 16 * half)),
+        overTrials((trial) =>
+          halves.flatMap((half) => store('v128.store', sumAt.get, sum(trial, half).get, 16 * half)),
+        ),
         advance(from, i32(16)),
         advance(to, i32(16)),
         advance(scales, i32(16)),

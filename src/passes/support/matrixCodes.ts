@@ -1,7 +1,7 @@
 import type { Tensor } from '../../ir/tensor.ts';
 import type { WasmModule } from '../../ir/wasm/module.ts';
 import { wasmModule } from '../../ir/wasm/module.ts';
-import { codeKernels, columnStep } from './codeKernels.ts';
+import { codeKernels, columnStep, trialsTogether } from './codeKernels.ts';
 import type { Levels } from './roundingRow.ts';
 
 /** How the columns of a float32 matrix are stored. */
@@ -12,7 +12,10 @@ export interface ColumnCodes {
   readonly block: number;
   /** Codes one after another. */
   readonly levels: Levels;
-  /** Shares of a group's largest magnitude that its largest code may stand for; the one with the least squared error is taken. */
+  /**
+   * Shares of a group's largest magnitude that its largest code may stand for: one, or a multiple of `trialsTogether`, of
+   * which the one with the least squared error is taken.
+   */
   readonly shares: readonly number[];
   /** Rows of a block whose errors count: every `across`-th. */
   readonly across: number;
@@ -100,7 +103,7 @@ function spaceFor(choice: ColumnCodes): Space | undefined {
     at += Math.ceil(bytes / 64) * 64 + 64;
     return place;
   };
-  const [largest, trial, best] = [take(4 * wide), take(4 * wide), take(4 * wide)];
+  const [largest, trial, best] = [take(4 * wide), take(4 * wide * shares.length), take(4 * wide)];
   const [least, errors] = [take(8 * wide), take(8 * wide * shares.length)];
   const window = take(windowRows * rowBytes);
   const [codes, packed] = [take(windowRows * columns), take((windowRows * columns) / 2)];
@@ -169,21 +172,18 @@ function chooseScales(space: Space, tensor: Tensor, band: Rows, inWindow: boolea
   }
   new Float64Array(memory, errors, wide * shares.length).fill(0);
   new Float64Array(memory, least, wide).fill(Number.POSITIVE_INFINITY);
+  const sums = (index: number) => errors + 8 * wide * index;
+  const scales = (index: number) => trial + 4 * wide * index;
+  shares.forEach((share, index) => scalesFor(share, scales(index)));
   for (const some of windowsOf(band, space.windowRows * across)) {
     const there = inWindow && across === 1;
     const count = there ? some.to - some.from : readRows(space, tensor, some, across);
     const end = space.window + count * rowBytes;
-    shares.forEach((share, index) => {
-      scalesFor(share, trial);
-      const sums = errors + 8 * wide * index;
-      call.errors(space.window, end, rowBytes, wide, trial, sums, levels.low, levels.high);
-    });
+    for (let index = 0; index < shares.length; index += trialsTogether)
+      call.errors(space.window, end, rowBytes, wide, scales(index), sums(index), levels.low, levels.high);
   }
-  shares.forEach((share, index) => {
-    scalesFor(share, trial);
-    const sums = errors + 8 * wide * index;
-    call.choose(sums, sums + 8 * wide, least, trial, space.best);
-  });
+  for (let index = 0; index < shares.length; index += 1)
+    call.choose(sums(index), sums(index + 1), least, scales(index), space.best);
   return best.subarray(0, columns);
 }
 
