@@ -8,6 +8,41 @@ export type FlexScalar = number | boolean | string;
  * Throws `KerfError('malformed')` when the bytes are no such map.
  */
 export function readFlexMap(bytes: Uint8Array): ReadonlyMap<string, FlexScalar | undefined> {
+  return read(bytes, (type, at, width, { view, unsigned }) =>
+    type >> 2 === stringType
+      ? textAt(bytes, at - unsigned(at, width))
+      : scalarAt(view, unsigned, at, width, type),
+  );
+}
+
+/**
+ * The vectors of whole numbers in a FlexBuffer map, by key; everything else is `undefined`. Throws
+ * `KerfError('malformed')` when the bytes are no such map.
+ */
+export function readFlexIntegers(bytes: Uint8Array): ReadonlyMap<string, readonly number[] | undefined> {
+  return read(bytes, (packed, at, width, { view, unsigned }) => {
+    const type = packed >> 2;
+    const untyped = type === 10;
+    if (!untyped && type !== 11 && type !== 12) return undefined;
+    const size = 1 << (packed & 3);
+    const start = at - unsigned(at, width);
+    const count = unsigned(start - size, size);
+    return Array.from({ length: count }, (_, i) => {
+      const place = start + i * size;
+      unsigned(place, size);
+      return type === 12 ? unsigned(place, size) : signed(view, place, size);
+    });
+  });
+}
+
+type Decode<T> = (
+  packed: number,
+  at: number,
+  width: number,
+  source: { readonly view: DataView; readonly unsigned: Read },
+) => T;
+
+function read<T>(bytes: Uint8Array, decode: Decode<T>): ReadonlyMap<string, T> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const fail = () => new KerfError('malformed', 'the options of the custom operator are no FlexBuffer map');
   const unsigned = (at: number, width: number): number => {
@@ -26,18 +61,12 @@ export function readFlexMap(bytes: Uint8Array): ReadonlyMap<string, FlexScalar |
   const keysSlot = values - 3 * width;
   const keys = keysSlot - unsigned(keysSlot, width);
   const keyWidth = unsigned(values - 2 * width, width);
-  const found = new Map<string, FlexScalar | undefined>();
+  const found = new Map<string, T>();
   for (let i = 0; i < count; i += 1) {
     const slot = keys + i * keyWidth;
     const key = textAt(bytes, slot - unsigned(slot, keyWidth));
     const type = unsigned(values + count * width + i, 1);
-    const at = values + i * width;
-    found.set(
-      key,
-      type >> 2 === stringType
-        ? textAt(bytes, at - unsigned(at, width))
-        : scalarAt(view, unsigned, at, width, type),
-    );
+    found.set(key, decode(type, values + i * width, width, { view, unsigned }));
   }
   return found;
 }

@@ -11,6 +11,7 @@ import { convolutionRules } from './rules/convolution.ts';
 import { controlRules } from './rules/control.ts';
 import { detectionRules } from './rules/detection.ts';
 import { indexingRules } from './rules/indexing.ts';
+import { landmarkRules } from './rules/landmarks.ts';
 import { mediapipeRules, refusals } from './rules/mediapipe.ts';
 import { pointwiseRules } from './rules/pointwise.ts';
 import { recurrentRules } from './rules/recurrent.ts';
@@ -35,7 +36,11 @@ const rules: Readonly<Record<string, Rule>> = {
   ...sumRules,
 };
 
-const customRules: Readonly<Record<string, Rule>> = { ...detectionRules, ...mediapipeRules };
+const customRules: Readonly<Record<string, Rule>> = {
+  ...detectionRules,
+  ...landmarkRules,
+  ...mediapipeRules,
+};
 
 /** TFLite operators that the converter covers. */
 export const convertibleToOnnx: readonly string[] = [...Object.keys(rules), ...Object.keys(customRules)];

@@ -112,8 +112,6 @@ export const mediapipeRules: Readonly<Record<string, Rule>> = {
 
 const audio =
   'the audio front end of TensorFlow Lite Micro rounds each step in fixed point as no operator of ONNX does: compute the features outside of the model';
-const landmarks =
-  'MediaPipe keeps what it computes in its own runtime: cut the model before it (the pass extract)';
 const compiled =
   'what it computes is compiled for its chip and not in the file: convert the model that was compiled';
 
@@ -121,9 +119,6 @@ const compiled =
 export const refusals: Readonly<Record<string, string>> = {
   PosenetDecoderOp:
     'it decodes poses with a queue of body parts, one after another, which no operators of ONNX can: cut the model before it (the pass extract) and decode outside',
-  TransformTensorBilinear: landmarks,
-  TransformLandmarks: landmarks,
-  Landmarks2TransformMatrix: landmarks,
   'ethos-u': compiled,
   'edgetpu-custom-op': compiled,
   ...Object.fromEntries(
