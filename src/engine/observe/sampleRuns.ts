@@ -36,8 +36,8 @@ export interface Job {
   readonly threads?: number;
 }
 
-/** Multiply-accumulates of one sample that are not worth more than one thread. */
-const lightWork = 1e8;
+/** Multiply-accumulates of one sample that take one thread about as long as decoding a picture takes this process. */
+const lightWork = 1e9;
 
 /** Threads of a small model wait busily for the next samples, and this process is busy making those. */
 export function threadsFor(

@@ -4,8 +4,8 @@ import { factsOf } from '../support/facts.ts';
 
 /** Rounding by the data may cost this share of the calibration's inferences... */
 const share = 0.25;
-/** ...and this many multiply-accumulates in a runtime in any case: about half a second. */
-const freely = 2e10;
+/** ...and this many multiply-accumulates in a runtime in any case: about a third of a second. */
+const freely = 1e10;
 
 /** What a step costs beside a multiply-accumulate in a runtime, as measured on CIFAR networks and ResNet-50. */
 const costs = {
