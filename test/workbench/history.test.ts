@@ -16,9 +16,7 @@ const onDisk = (bench: Flow) => readFile(path.join(bench.folder, model));
 async function applyPass(bench: Flow, title: string): Promise<void> {
   await bench.command('Kerf: Apply Pass…');
   await bench.pick(title);
-  if (title !== fold) {
-    await bench.pick('Apply with defaults');
-  }
+  await bench.pick('Apply with defaults');
   await bench.message(`${title}: `);
 }
 

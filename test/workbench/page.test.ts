@@ -13,6 +13,7 @@ flow('side by side with the original', { files: both }, async (bench) => {
   const editor = await bench.openModel('digits.onnx');
   await bench.command('Kerf: Apply Pass…');
   await bench.pick(fold);
+  await bench.pick('Apply with defaults');
   await expect.poll(() => editor.steps()).toEqual([fold]);
   await bench.command('Kerf: Compare with Original');
   await editor.frame.locator('.other-side canvas.graph-canvas').waitFor();

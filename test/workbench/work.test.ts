@@ -55,6 +55,7 @@ flow('benchmark an edited model against its original', { files }, async (bench) 
   const editor = await bench.openModel('digits.onnx');
   await bench.command('Kerf: Apply Pass…');
   await bench.pick('Fuse batch norm');
+  await bench.pick('Apply with defaults');
   await expect.poll(() => editor.steps()).toHaveLength(1);
   await bench.command('Kerf: Benchmark');
   const panel = await editor.tab('Benchmark');

@@ -8,6 +8,7 @@ import type { RecipeStep } from '../../passes/pass.ts';
 import { applyQueue } from './applyQueue.ts';
 import { type Backups, createBackups } from './backups.ts';
 import { type DiskState, diskState } from './diskState.ts';
+import { createDocumentFiles, type DocumentFiles } from './documentFiles.ts';
 import type { ChangeReason, DocumentContext, DocumentEdit, Source } from './documentTypes.ts';
 import { describe } from '../support/errorText.ts';
 import { stampOf } from './fileStamp.ts';
@@ -17,16 +18,12 @@ import {
   forgetEdits,
   isDirty,
   type Journal,
-  markSaved,
-  moveOrigin,
   type Origin,
   originOf,
-  type Point,
   recordEdit,
   redoTo,
   reload,
   revert,
-  sameStamp,
   toBackup,
   undoneSteps,
   undoTo,
@@ -34,7 +31,6 @@ import {
 import { journalOfBackup, journalOfFile } from './journalFiles.ts';
 import { createKeptOriginals, type KeptOriginals } from './keptOriginals.ts';
 import { createModelHandles, keyOf, type ModelHandles } from './modelHandles.ts';
-import { copyOut, writeModel, writeModelTo } from './modelFiles.ts';
 import { createQuestions, type HandleMethod, type Questions } from './questions.ts';
 import { runSteps } from './runSteps.ts';
 
@@ -57,6 +53,7 @@ export class ModelDocument implements vscode.CustomDocument {
   readonly #questions: Questions;
   readonly #crashes: vscode.Disposable;
   readonly #disk: DiskState;
+  readonly #files: DocumentFiles;
   readonly #backups: Backups;
   readonly #edits = applyQueue();
   #journal: Journal;
@@ -74,11 +71,20 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#disk = diskState(source.path);
     this.#backups = createBackups(context.log);
     this.#kept = createKeptOriginals(context.storage);
-    this.#handles = createModelHandles(context, (point) => this.#open(point));
+    this.#handles = createModelHandles(context, (point) => this.#files.open(point));
     this.#handles.set(journal.current, opened.handle);
     this.#questions = createQuestions(context.engine, {
       handle: () => this.handle(),
       key: () => this.modelKey,
+    });
+    this.#files = createDocumentFiles(context.engine, source, opened.format, {
+      disk: this.#disk,
+      kept: this.#kept,
+      journal: () => this.#journal,
+      setJournal: (next) => void (this.#journal = next),
+      handleAt: (point) => this.#handles.at(point),
+      originalBytes: () => this.#originalBytes(),
+      originMoved: () => this.#releaseHandles(),
     });
     this.#crashes = context.engine.onCrash(() => this.#changed.fire('recovered'));
   }
@@ -164,7 +170,7 @@ export class ModelDocument implements vscode.CustomDocument {
     options: CallOptions,
   ): Promise<readonly ApplyReport[]> {
     const start = this.#journal.current;
-    await this.#keepOriginal({ copy: false });
+    await this.#files.keepOriginal({ copy: false });
     const from = await this.handle();
     const { reports, handle, done } = await runSteps(this.#context.engine, from, steps, options);
     if (this.#journal.current !== start)
@@ -196,33 +202,14 @@ export class ModelDocument implements vscode.CustomDocument {
     this.#changed.fire(reason);
   }
 
-  async #open(point: Point): Promise<Handle> {
-    const origin = originOf(this.#journal, point);
-    const onDisk = origin.path !== this.#source.path || sameStamp(stampOf(origin.path), origin.stamp);
-    if (!onDisk)
-      throw new KerfError('not-found', 'another program replaced the file this step stands on', {
-        file: origin.path,
-      });
-    const { handle } = await this.#context.engine.call('open', { path: origin.path, steps: point.steps });
-    return handle;
-  }
-
-  /**
-   * Puts the file aside when history stands on it. Models are reopened from there, because the engine refuses to read
-   * a file that was replaced.
-   */
-  async #keepOriginal({ copy }: { copy: boolean }): Promise<void> {
-    const { path } = this.#source;
-    const standsOnFile = this.#journal.origins.some((origin) => origin.path === path);
-    if (!standsOnFile || this.changedOnDisk()) return;
-    const { fileBytes } =
+  /** Bytes of the model as it was opened; mostly known already. */
+  async #originalBytes(): Promise<number> {
+    const { engine } = this.#context;
+    const report =
       this.steps.length === 0
         ? await this.inspection()
-        : await this.#context.engine.call('inspect', { handle: await this.original() });
-    const kept = await this.#kept.keep(path, { copy, external: fileBytes !== stampOf(path)?.size });
-    if (kept === undefined) return;
-    this.#journal = moveOrigin(this.#journal, path, kept);
-    this.#releaseHandles();
+        : await engine.call('inspect', { handle: await this.original() });
+    return report.fileBytes;
   }
 
   #releaseHandles(): void {
@@ -241,24 +228,14 @@ export class ModelDocument implements vscode.CustomDocument {
 
   /** Writes the current model over its file; a cancelled or failed save leaves the file as it was. */
   async save(options: CallOptions = {}): Promise<void> {
-    const point = this.#journal.current;
-    await this.#keepOriginal({ copy: true });
-    const handle = await this.#handles.at(point);
-    await this.#disk.writing(async () => {
-      const model = { handle, format: this.format };
-      await writeModel(this.#context.engine, model, this.#source.path, options);
-      if (!this.#source.local) await copyOut(this.#source.path, this.uri);
-    });
-    this.#journal = markSaved(this.#journal, point);
+    await this.#files.save(options);
     this.#changed.fire('saved');
   }
 
   /** Writes the current model elsewhere; the document stays what it is. */
   async saveAs(destination: vscode.Uri, options: CallOptions = {}): Promise<void> {
     if (destination.toString() === this.uri.toString()) return this.save(options);
-    const model = { handle: await this.handle(), format: this.format };
-    const where = { destination, scratch: this.#kept.folder };
-    await writeModelTo(this.#context.engine, model, where, options);
+    await this.#files.saveAs(destination, options);
   }
 
   /** Back to what the file holds, as it is now. */
