@@ -2,7 +2,7 @@ import { memoryBytes } from '../../ir/bytes.ts';
 import { numberTensor, readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { ObservedRange } from '../pass.ts';
-import { stridesOf } from './constants.ts';
+import { eagerBytes, madeBytes, stridesOf } from './constants.ts';
 
 /** What activations are stored as. */
 export type ActivationType = 'uint8' | 'int8' | 'uint16' | 'int16';
@@ -88,6 +88,24 @@ export function quantizeWeight(
     // Below the smallest normal float32 the division would lose its precision.
     scales[c] = Math.max(scale > 1.2e-38 ? scale : 1, atLeast?.[c] ?? 0);
   }
+  const codes = (floats: Float32Array) => symmetricCodes(floats, scales, inner, largest);
+  // What lies in a file need not lie in memory as well until it is written.
+  const { data, dims } = tensor;
+  const later = data.start !== undefined && data.length > eagerBytes;
+  const bytes = later
+    ? madeBytes(values.length, () => codes(readFloats(tensor)))
+    : memoryBytes(codes(values));
+  return { tensor: { dtype: 'int8', dims, data: bytes }, scales };
+}
+
+/** Nearest codes; runs of `inner` elements take the scales in turn. */
+function symmetricCodes(
+  values: Float32Array,
+  scales: Float32Array,
+  inner: number,
+  largest: number,
+): Uint8Array {
+  const channels = scales.length;
   const codes = new Int8Array(values.length);
   for (let start = 0, c = 0; start < values.length; start += inner, c = (c + 1) % channels) {
     const end = Math.min(values.length, start + inner);
@@ -97,15 +115,11 @@ export function quantizeWeight(
       codes[i] = code > largest ? largest : code < -largest ? -largest : code;
     }
   }
-  return { tensor: int8Tensor(tensor.dims, codes), scales };
+  return new Uint8Array(codes.buffer);
 }
 
 /** Adding and taking away 1.5 x 2^52 rounds a small double to the nearest integer, ties to even. */
 const toEven = 1.5 * 2 ** 52;
-
-function int8Tensor(dims: readonly number[], codes: Int8Array): Tensor {
-  return { dtype: 'int8', dims, data: memoryBytes(new Uint8Array(codes.buffer)) };
-}
 
 const largestBias = 2 ** 31 - 1;
 
