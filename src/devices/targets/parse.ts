@@ -68,7 +68,7 @@ const fields: Fields = {
     'given?': listOf(text),
     'residual?': listOf(text),
   }),
-  'rewrites?': listOf(oneOf(['hard-swish', 'mean'])),
+  'rewrites?': listOf(oneOf(['dense-bias', 'hard-swish', 'mean'])),
   'layout?': object({
     inputs: positive,
     outputs: positive,

@@ -70,7 +70,7 @@ export interface TargetRules {
     readonly residual?: readonly string[];
   };
   /** Forms that are replaced before quantizing because others have kernels. */
-  readonly rewrites?: readonly ('hard-swish' | 'mean')[];
+  readonly rewrites?: readonly ('dense-bias' | 'hard-swish' | 'mean')[];
   /** What the fastest kernels take at once. */
   readonly layout?: {
     /** Input channels of the first convolution. */

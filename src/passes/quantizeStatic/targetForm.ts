@@ -1,5 +1,6 @@
 import type { TargetRules } from '../../devices/targets/target.ts';
 import type { Node, OnnxModel } from '../../ir/model.ts';
+import { denseBias } from '../prepare/denseBias.ts';
 import { splitHardSwish } from '../prepare/hardSwish.ts';
 import { widenChannels } from '../prepare/widenChannels.ts';
 import { factsOf } from '../support/facts.ts';
@@ -19,6 +20,7 @@ export function targetForm(
   const notes: string[] = [];
   let current = model;
   if (rewrites?.includes('mean') === true) current = meanToPool(current, factsOf(current), allowed);
+  if (rewrites?.includes('dense-bias') === true) current = denseBias(current, factsOf(current), allowed);
   if (rewrites?.includes('hard-swish') === true) current = splitHardSwish(current, allowed);
   if (layout !== undefined) {
     const { model: wide, layers } = widenChannels(current, factsOf(current), layout, allowed);

@@ -1,11 +1,16 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { attr } from '../../../src/ir/attribute.ts';
 import type { OnnxModel } from '../../../src/ir/model.ts';
+import { denseBias } from '../../../src/passes/prepare/denseBias.ts';
 import { splitHardSwish } from '../../../src/passes/prepare/hardSwish.ts';
 import { widenChannels } from '../../../src/passes/prepare/widenChannels.ts';
 import { factsOf } from '../../../src/passes/support/facts.ts';
-import { OnnxBuilder, operatorsOf } from './build.ts';
-import { onnxFeeds, random, relativeError, runOnnx } from './runtime.ts';
+import { useSourceRunner } from '../support/runner.ts';
+import { OnnxBuilder, operatorsOf, runPass } from './build.ts';
+import { calibratorFor } from './calibrate.ts';
+import { onnxFeeds, optimizedOnnx, random, relativeError, runOnnx } from './runtime.ts';
+
+beforeAll(useSourceRunner);
 
 const all = () => true;
 const lanes = { depthwise: 16, leastOutputs: 16, outputs: 4 };
@@ -105,5 +110,38 @@ describe('HardSwish in parts', () => {
     expect(operatorsOf(split)).toBe('Mul:2 HardSigmoid:1');
     const feeds = onnxFeeds(model, 1, 4);
     expect(relativeError(await runOnnx(model, feeds), await runOnnx(split, feeds))).toBeLessThan(1e-6);
+  });
+});
+
+describe('a bias added by an operator of its own', () => {
+  const dense = (shape: readonly number[], bias: readonly number[], more = false) => {
+    const g = new OnnxBuilder(3);
+    g.node('MatMul', [g.input('x', shape), g.floats('w', [24, 10])], 'p');
+    g.node('Add', more ? [g.floats('b', bias), 'p'] : ['p', g.floats('b', bias)], 'y');
+    return g.output('y').model(14);
+  };
+
+  it.each([
+    [[10], false],
+    [[1, 10], true],
+  ] as const)('%j goes into a Gemm and keeps the results', async (bias, first) => {
+    const model = dense([5, 24], bias, first);
+    const joined = denseBias(model, factsOf(model), all);
+    expect(operatorsOf(joined)).toBe('Gemm:1');
+    const feeds = onnxFeeds(model, 2);
+    expect(relativeError(await runOnnx(model, feeds), await runOnnx(joined, feeds))).toBeLessThan(1e-6);
+  });
+
+  it('stays where it is no bias: per row, in one number, or of a product of more than two axes', () => {
+    for (const model of [dense([5, 24], [5, 1]), dense([5, 24], [1]), dense([2, 5, 24], [10])])
+      expect(denseBias(model, factsOf(model), all)).toBe(model);
+  });
+
+  it('does not keep static quantization from an integer kernel', async () => {
+    const model = dense([5, 24], [1, 10]);
+    const { model: quantized } = await runPass('quantize-static', model, {
+      calibrator: calibratorFor(model, undefined, 4),
+    });
+    expect(operatorsOf(await optimizedOnnx(quantized as OnnxModel))).toContain('QGemm:1');
   });
 });
