@@ -13,6 +13,7 @@ import { foldAffines } from './foldAffine.ts';
 import { fuseGelu } from './gelu.ts';
 import { fuseLayerNorm } from './layerNorm.ts';
 import { foldPads } from './pads.ts';
+import { foldSamePads } from './samePads.ts';
 
 /** Folds what follows a weighted layer linearly into its weights, and what the layer can do itself into the layer. */
 export const fuse: Pass = {
@@ -60,7 +61,10 @@ async function runFuse(model: Model, values: OptionValues, context: PassContext)
       notes.push(`${missing} layers stay as they are: their weights are missing`);
     const rest = new GraphEditor(graph, withMainGraph(start, graph));
     if (start.dialect === 'onnx') foldPads(graph, facts, rest, allowed);
-    else fuseActivations(graph, rest, allowed);
+    else {
+      foldSamePads(graph, facts, rest, allowed);
+      fuseActivations(graph, rest, allowed);
+    }
     graph = rest.finish();
   }
   if (start.dialect === 'onnx') graph = withFunctions(start, graph, allowed, notes);
