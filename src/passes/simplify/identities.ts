@@ -254,8 +254,26 @@ export function undoneDequantize(view: View, node: Node): ValueId | undefined {
       intAttribute(node, name, name === 'axis' ? 1 : 0) ===
       intAttribute(before, name, name === 'axis' ? 1 : 0),
   );
-  return sameSetting && [1, 2].every((input) => sameConstant(graph, node, before, input)) ? codes : undefined;
+  if (!sameSetting || !sameParameters(graph, node, before)) return undefined;
+  return endsKeepMeaning(graph, node, codes, output) ? codes : undefined;
 }
+
+const sameParameters = (graph: Graph, a: Node, b: Node) =>
+  [1, 2].every((input) => sameConstant(graph, a, b, input));
+
+/** The pair at an input or output of an ONNX model is all that says what the codes there mean, unless its neighbour does. */
+function endsKeepMeaning(graph: Graph, node: Node, codes: ValueId, output: ValueId): boolean {
+  const { producer, uses, isOutput } = indexOf(graph);
+  const says = (other: Node | undefined, op: string) =>
+    other?.op === op && sameParameters(graph, node, other);
+  const leaves = [output, ...(uses.get(output) ?? []).flatMap((use) => identityOf(use.node))];
+  if (leaves.some((id) => isOutput.has(id)) && !says(producer.get(codes), 'QuantizeLinear')) return false;
+  if (!graph.inputs.includes(codes)) return true;
+  return (uses.get(output) ?? []).every((use) => says(use.node, 'DequantizeLinear'));
+}
+
+const identityOf = ({ op, outputs }: Node): readonly ValueId[] =>
+  op === 'Identity' ? outputs.filter((id) => id !== null) : [];
 
 /** Both nodes read the same constant there, or none. */
 function sameConstant(graph: Graph, a: Node, b: Node, input: number): boolean {

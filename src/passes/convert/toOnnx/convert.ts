@@ -103,6 +103,7 @@ function conversionOf(
     graph,
     placed: new Map(),
     codes: new Map(),
+    rounded: new Set(),
     inline: (index, given) => {
       const inner = model.graphs[index];
       if (inner === undefined) throw new KerfError('unsupported', `there is no subgraph ${index}`);
@@ -137,7 +138,10 @@ function convertNodes(conversion: Conversion): void {
   }
 }
 
-function placeInput({ builder, placed, codes }: Conversion, value: Value): ValueId {
+/** Layers that read codes through scales of their own; what stands at an input has to say what its codes mean. */
+const rereading = new Set(['ADD', 'SUB', 'AVERAGE_POOL_2D', 'RESIZE_BILINEAR', 'QUANTIZE', 'LEAKY_RELU']);
+
+function placeInput({ builder, placed, codes, graph }: Conversion, value: Value): ValueId {
   const { dtype, shape } = declared(value);
   const input = builder.declare(value.id, dtype, shape);
   const quantization = quantizationOf(value);
@@ -145,7 +149,8 @@ function placeInput({ builder, placed, codes }: Conversion, value: Value): Value
   placed.set(value.id, real);
   if (quantization === undefined) return input;
   const storage = storageOf(dtype, quantization);
-  if (storage.dtype === dtype) {
+  const reread = graph.nodes.some((node) => rereading.has(node.op) && node.inputs.includes(value.id));
+  if (storage.dtype === dtype && !reread) {
     codes.set(value.id, input);
     return input;
   }
@@ -156,14 +161,14 @@ function placeInput({ builder, placed, codes }: Conversion, value: Value): Value
 }
 
 /** What an output of the model is: the file's own codes, or what was computed. */
-function leaving({ builder, placed, codes }: Conversion, end: Value): ValueId {
+function leaving({ builder, placed, codes, rounded }: Conversion, end: Value): ValueId {
   const real = placed.get(end.id);
   if (real === undefined) throw new KerfError('unsupported', `output '${end.id}' is not computed`);
   const stored = codes.get(end.id);
   const quantization = quantizationOf(end);
   if (stored === undefined || quantization === undefined) return real;
   const { dtype } = declared(end);
-  return storageOf(dtype, quantization).dtype === dtype
+  return storageOf(dtype, quantization).dtype === dtype && !rounded.has(end.id)
     ? stored
     : builder.quantize(real, end.id, dtype, quantization);
 }

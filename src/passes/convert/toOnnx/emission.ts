@@ -51,6 +51,8 @@ export interface Conversion {
   readonly placed: Map<ValueId, ValueId>;
   /** The codes of quantized tensors, as they are stored inside. A rule that computes codes puts its outputs here. */
   readonly codes: Map<ValueId, ValueId>;
+  /** Those of them that a rule made, through another scale than the tensor's. */
+  readonly rounded: Set<ValueId>;
   /** States that became inputs, by tensor, and the outputs that give their next values. */
   readonly states: Map<ValueId, { readonly input: ValueId; readonly next?: ValueId }>;
   readonly notes: Set<string>;
@@ -114,7 +116,9 @@ export class Emission {
 
   /** Gives the codes of an output, instead of real numbers that would be rounded. */
   setCodes(codes: ValueId, index = 0): void {
-    this.#conversion.codes.set(this.output(index).id, codes);
+    const { id } = this.output(index);
+    this.#conversion.codes.set(id, codes);
+    this.#conversion.rounded.add(id);
   }
 
   isConstant(index: number): boolean {

@@ -258,6 +258,11 @@ describe('codes of each operator are those of LiteRT', () => {
         await runner.open(`${file}.tflite`, {}),
         await runner.open(`${file}.onnx`, {}),
       ];
+      // What the codes at both ends mean stands in the ONNX file as it does in the other.
+      for (const side of ['inputs', 'outputs'] as const)
+        expect(after.info[side].map(({ quantization }) => quantization)).toEqual(
+          before.info[side].map(({ quantization }) => quantization),
+        );
       const next = generator(seed, 99);
       const feeds = Object.fromEntries(
         of.shapes.map((dims, place) => [`in${place}`, { dtype: codes, dims, data: fill(dims, place, next) }]),
