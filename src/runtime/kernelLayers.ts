@@ -3,8 +3,8 @@ import type { LayerTime } from './runner.ts';
 
 /**
  * Finds the layer behind an operator as a runtime names it. ONNX Runtime renames what it fuses: `fused <node>`,
- * `<node>/MatMulAddFusion`, `<output value>_nchwc` of a convolution with its activation, `<operator>_<index>` for nodes
- * without a name. Fusions of many nodes (layer normalization, GELU) and inserted operators map to no layer.
+ * `<node>/MatMulAddFusion`, `<node>_token_<number>` for what it makes of a quantized node, `<output value>_nchwc` of a
+ * convolution with its activation, `<operator>_<index>` for nodes without a name. Fusions of many nodes (layer normalization, GELU) and inserted operators map to no layer.
  */
 export function kernelLayers(model: Model): (name: string, time: LayerTime) => NodeId | undefined {
   const [graph] = model.graphs;
@@ -19,7 +19,7 @@ export function kernelLayers(model: Model): (name: string, time: LayerTime) => N
   return (name, time) => {
     if (time.node !== undefined) return graph.nodes[time.node]?.id;
     const plain = name.replace(/^fused /, '').replace(/\/MatMulAddFusion$/, '');
-    const direct = named.get(plain);
+    const direct = named.get(plain) ?? named.get(plain.replace(/_token_\d+$/, ''));
     if (direct !== undefined) return direct.id;
     const value = /^(.*)_nchwc$/.exec(name)?.[1];
     if (value !== undefined) {

@@ -55,6 +55,18 @@ describe('a trace of ONNX Runtime', () => {
   });
 });
 
+describe('the layer behind a kernel', () => {
+  it.each([
+    ['/0/Conv', '/0/Conv'],
+    ['fused /0/Conv', '/0/Conv'],
+    ['/0/Conv_token_8', '/0/Conv'],
+    ['ReorderInput_token_1', undefined],
+  ])('%s is %s', (name, layer) => {
+    const layerOf = kernelLayers(readModelFile(digits).model);
+    expect(layerOf(name, { name, op: 'Conv', provider: 'cpu', ms: 1 })).toBe(layer);
+  });
+});
+
 describe('benchmark', () => {
   it('reports what it measured', async () => {
     const layerOf = kernelLayers(readModelFile(digits).model);
