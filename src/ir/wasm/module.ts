@@ -16,6 +16,6 @@ export function wasmModule<Name extends string>(
   const code = assemble(Math.ceil(bytes / 65536), functions);
   if (!WebAssembly.validate(code)) return undefined;
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code));
-  const { memory, ...call } = exports as { memory: { readonly buffer: ArrayBuffer } };
+  const { memory, ...call } = exports as unknown as { memory: { readonly buffer: ArrayBuffer } };
   return { memory: memory.buffer, call: call as WasmModule<Name>['call'] };
 }

@@ -10,7 +10,8 @@ import { matrixOf, multiplyLayerOf } from '../support/denseLayer.ts';
 import { withWeights } from '../support/refit.ts';
 import type { Levels } from '../support/roundingRow.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
-import { byChannel, encodeWeight, int4Levels, int8Levels } from '../support/weightCodes.ts';
+import { byChannel } from '../support/grouping.ts';
+import { encodeWeight, int4Levels, int8Levels } from '../support/weightCodes.ts';
 
 /** Bits of the weights, which are stored as int8 whatever they are, and how they are rounded. */
 export interface WeightRounding {

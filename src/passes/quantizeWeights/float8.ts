@@ -1,7 +1,8 @@
 import { decodeNumbers, floatTensor, readFloats } from '../../ir/numbers.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import type { Grouping, WeightCodes } from '../support/weightCodes.ts';
+import type { Grouping } from '../support/grouping.ts';
+import type { WeightCodes } from '../support/weightCodes.ts';
 
 /** The first opset whose DequantizeLinear takes float8, and the IR version that came with it. */
 export const float8Opset = 19;

@@ -1,50 +1,15 @@
 import type { Bytes } from '../../ir/bytes.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { byteSize } from '../../ir/dtype.ts';
-import { readFloats } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import { eagerBytes, madeBytes, stridesOf } from './constants.ts';
+import { eagerBytes, madeBytes } from './constants.ts';
+import type { Grouping } from './grouping.ts';
 import type { ColumnCodes, MadeCodes } from './matrixCodes.ts';
 import { matrixCodes } from './matrixCodes.ts';
+import { acrossOf, bestScales, clippings, leastScale, plainCodes, usableScale } from './plainCodes.ts';
 import type { RowChoice } from './rowCodes.ts';
 import { rowCodes } from './rowCodes.ts';
 import type { Levels } from './roundingRow.ts';
-
-/**
- * Which elements of a weight share a scale. Row-major, a weight is `outer` times `channels` times `inner` elements, and
- * one at (o, c, i) has the scale number `first(o) + c`.
- */
-export interface Grouping {
-  /** The scales' dimensions. */
-  readonly dims: readonly number[];
-  readonly outer: number;
-  readonly channels: number;
-  readonly inner: number;
-  /** Where successive outer indices have the same scales: how many. */
-  readonly block?: number;
-  first(outer: number): number;
-}
-
-/** One scale per index of `axis`. */
-export function byChannel(dims: readonly number[], axis: number): Grouping {
-  const channels = dims[axis] as number;
-  const inner = stridesOf(dims)[axis] as number;
-  const outer = dims.slice(0, axis).reduce((product, dim) => product * dim, 1);
-  return { dims: [channels], outer, channels, inner, block: outer, first: () => 0 };
-}
-
-/** One scale per column and `block` rows of a matrix; the last block of a column may be shorter. */
-export function byBlock(dims: readonly [rows: number, columns: number], block: number): Grouping {
-  const [rows, columns] = dims;
-  return {
-    dims: [Math.ceil(rows / block), columns],
-    outer: rows,
-    channels: columns,
-    inner: 1,
-    block,
-    first: (outer) => Math.floor(outer / block) * columns,
-  };
-}
 
 export type WeightBits = 1 | 2 | 3 | 4 | 8;
 
@@ -125,7 +90,8 @@ export function encodeWeight(
   const length = byteSize(dtype, count) as number;
   let scales: Uint8Array | undefined;
   const make = () => {
-    const made = vectorCodes(tensor, grouping, bits, vectors) ?? plainCodes(tensor, grouping, bits);
+    const made =
+      vectorCodes(tensor, grouping, bits, vectors) ?? plainCodes(tensor, grouping, bits, levelsOf(bits));
     scales = new Uint8Array(made.scales.buffer);
     return made.bytes;
   };
@@ -164,13 +130,6 @@ function vectorCodes(
   return rows && ways.rowCodes(tensor, rows);
 }
 
-/** Element by element. */
-function plainCodes(tensor: Tensor, grouping: Grouping, bits: WeightBits): MadeCodes {
-  const groups = grouping.dims.reduce((product, dim) => product * dim, 1);
-  const { codes, scales } = codesOf(readFloats(tensor), grouping, groups, bits);
-  return { bytes: bits === 8 ? new Uint8Array(codes.buffer) : packedInt4(codes), scales };
-}
-
 /** The columns of a matrix whose codes are all integers between two ends; `undefined` for anything else. */
 function columnsOf({ dtype }: Tensor, grouping: Grouping, bits: WeightBits): ColumnCodes | undefined {
   const { outer: rows, channels: columns, inner, block } = grouping;
@@ -199,133 +158,4 @@ function rowsOf({ dtype }: Tensor, grouping: Grouping, bits: WeightBits): RowCho
       ? usableScale(largest / 127)
       : (bestScales(row, one, Float32Array.of(largest), [levels], clippings, new Uint8Array(1))[0] as number);
   return { rows, columns, levels, packed: bits !== 8, scaleOf };
-}
-
-/** Two codes per byte, the first in the low bits. */
-function packedInt4(codes: Int8Array): Uint8Array {
-  const bytes = new Uint8Array((codes.length + 1) >> 1);
-  for (let i = 0; i < bytes.length; i += 1)
-    bytes[i] = ((codes[2 * i] as number) & 15) | (((codes[2 * i + 1] ?? 0) & 15) << 4);
-  return bytes;
-}
-
-/** Shares of the largest magnitude that the largest code may stand for, when clipping may pay. */
-const clippings = [1, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6];
-/** With few codes the best shares are small. */
-const deepClippings = [...clippings, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2];
-/** Elements of a group, at least, by which its share is chosen. */
-const enoughElements = 256;
-
-function codesOf(values: Float32Array, grouping: Grouping, groups: number, bits: WeightBits) {
-  const largest = largestOf(values, grouping, groups);
-  const sets = levelsOf(bits);
-  const chosen = new Uint8Array(groups);
-  const scales =
-    bits === 8
-      ? largest.map((size) => usableScale(size / 127))
-      : bestScales(values, grouping, largest, sets, bits === 4 ? clippings : deepClippings, chosen);
-  const { outer, channels, inner } = grouping;
-  const codes = new Int8Array(values.length);
-  for (let o = 0, at = 0; o < outer; o += 1) {
-    const first = grouping.first(o);
-    for (let c = 0; c < channels; c += 1) {
-      const scale = scales[first + c] as number;
-      const set = sets[chosen[first + c] as number] as Levels;
-      for (const end = at + inner; at < end; at += 1)
-        codes[at] = nearestIn(set, (values[at] as number) / scale);
-    }
-  }
-  return { codes, scales };
-}
-
-/** Adding and taking away 1.5 x 2^23 in float32 rounds to the nearest integer, ties to even, as QuantizeLinear does. */
-const roundingBias = 12_582_912;
-
-function nearestInteger(value: number): number {
-  return Math.fround(Math.fround(value) + roundingBias) - roundingBias;
-}
-
-function nearestIn({ low, step, high }: Levels, value: number): number {
-  const code = step === 1 ? nearestInteger(value) : low + step * Math.round((value - low) / step);
-  return code < low ? low : code > high ? high : code;
-}
-
-function largestOf(values: Float32Array, grouping: Grouping, groups: number): Float32Array {
-  const { outer, channels, inner } = grouping;
-  const largest = new Float32Array(groups);
-  for (let o = 0, at = 0; o < outer; o += 1) {
-    const first = grouping.first(o);
-    for (let c = 0; c < channels; c += 1) {
-      let most = largest[first + c] as number;
-      for (const end = at + inner; at < end; at += 1) {
-        const size = Math.abs(values[at] as number);
-        if (size > most) most = size;
-      }
-      largest[first + c] = most;
-    }
-  }
-  return largest;
-}
-
-/** Below the smallest normal float32 the division would lose its precision. */
-const leastScale = 1.2e-38;
-
-function usableScale(scale: number): number {
-  return scale > leastScale ? scale : 1;
-}
-
-/** The scale, and the set of codes, that leaves the least squared error in each group; writes the sets to `chosen`. */
-function bestScales(
-  values: Float32Array,
-  grouping: Grouping,
-  largest: Float32Array,
-  sets: readonly Levels[],
-  shares: readonly number[],
-  chosen: Uint8Array,
-): Float32Array {
-  const least = new Float64Array(largest.length).fill(Number.POSITIVE_INFINITY);
-  const best = new Float32Array(largest.length);
-  for (const [index, set] of sets.entries()) {
-    const top = Math.max(Math.abs(set.low), Math.abs(set.high));
-    for (const share of shares) {
-      const scales = largest.map((size) => usableScale((share * size) / top));
-      const errors = errorsOf(values, grouping, scales, set);
-      for (let g = 0; g < best.length; g += 1) {
-        if ((errors[g] as number) >= (least[g] as number)) continue;
-        least[g] = errors[g] as number;
-        best[g] = scales[g] as number;
-        chosen[g] = index;
-      }
-    }
-  }
-  return best;
-}
-
-/** The distance of the rows over which errors are summed up. */
-function acrossOf({ outer, channels, inner }: Grouping, groups: number): number {
-  const rows = (outer * channels) / groups;
-  return inner > 1 ? 1 : Math.max(1, Math.floor(rows / enoughElements));
-}
-
-/** Squared error per group; of large groups, over evenly spread elements. */
-function errorsOf(values: Float32Array, grouping: Grouping, scales: Float32Array, set: Levels): Float64Array {
-  const { outer, channels, inner } = grouping;
-  const errors = new Float64Array(scales.length);
-  const along = Math.max(1, Math.floor(inner / enoughElements));
-  const across = acrossOf(grouping, scales.length);
-  for (let o = 0; o < outer; o += across) {
-    const first = grouping.first(o);
-    for (let c = 0; c < channels; c += 1) {
-      const scale = scales[first + c] as number;
-      const start = (o * channels + c) * inner;
-      let sum = 0;
-      for (let at = start; at < start + inner; at += along) {
-        const value = values[at] as number;
-        const error = value - scale * nearestIn(set, value / scale);
-        sum += error * error;
-      }
-      errors[first + c] = (errors[first + c] as number) + sum;
-    }
-  }
-  return errors;
 }

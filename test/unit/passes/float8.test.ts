@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { OnnxModel, Value } from '../../../src/ir/model.ts';
 import { floatTensor, numberTensor, readFloats } from '../../../src/ir/numbers.ts';
 import { encodeFloat8, nearestCode } from '../../../src/passes/quantizeWeights/float8.ts';
-import { byChannel } from '../../../src/passes/support/weightCodes.ts';
+import { byChannel } from '../../../src/passes/support/grouping.ts';
 import { OnnxBuilder, operatorsOf, runPass } from './build.ts';
 import { onnxFeeds, optimizedOnnx, random, relativeError, runOnnx, sqnrDb } from './runtime.ts';
 

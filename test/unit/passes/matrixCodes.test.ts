@@ -3,8 +3,10 @@ import { floatTensor } from '../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
 import { matrixCodes } from '../../../src/passes/support/matrixCodes.ts';
 import { rowCodes } from '../../../src/passes/support/rowCodes.ts';
-import type { Grouping, WeightBits } from '../../../src/passes/support/weightCodes.ts';
-import { byBlock, byChannel, encodeWeight } from '../../../src/passes/support/weightCodes.ts';
+import type { Grouping } from '../../../src/passes/support/grouping.ts';
+import type { WeightBits } from '../../../src/passes/support/weightCodes.ts';
+import { byBlock, byChannel } from '../../../src/passes/support/grouping.ts';
+import { encodeWeight } from '../../../src/passes/support/weightCodes.ts';
 import { generator } from '../analysis/random.ts';
 
 const next = generator(53);

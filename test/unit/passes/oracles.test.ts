@@ -13,7 +13,8 @@ import { activationEncoding } from '../../../src/passes/support/quantization.ts'
 import { entropyRange } from '../../../src/passes/support/ranges.ts';
 import { roundLayer } from '../../../src/passes/support/roundLayers.ts';
 import type { WeightBits } from '../../../src/passes/support/weightCodes.ts';
-import { byChannel, encodeWeight, levelsOf } from '../../../src/passes/support/weightCodes.ts';
+import { byChannel } from '../../../src/passes/support/grouping.ts';
+import { encodeWeight, levelsOf } from '../../../src/passes/support/weightCodes.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { OnnxBuilder, runPass } from './build.ts';
