@@ -18,8 +18,9 @@ integer kernel to use: it dequantizes and computes in floating point, slower tha
 
 **Remedy.** Quantize the model again with a tool that quantizes the results of convolutions; \`quantize-static\` does.`,
   check(context) {
-    const { model } = context;
-    if (model.dialect !== 'onnx') return [];
+    const { model, target } = context;
+    // Some targets want pairs before weighted layers only, and join results themselves.
+    if (model.dialect !== 'onnx' || target?.placement === 'inputs') return [];
     const graph = model.graphs[0];
     const layers = graph.nodes.filter((node) => isHalfQuantized(node, graph)).map((node) => node.id);
     return onLayers(

@@ -19,7 +19,9 @@ without VNNI (reduce_range); everywhere else it only costs accuracy.
 **Example.** A model quantized with reduce_range on, deployed on an Arm board.
 
 **Remedy.** Quantize the original model again with the whole range.`,
-  check({ model }) {
+  check({ model, target }) {
+    // The target wants them so.
+    if ((target?.weights.bits ?? 8) < 8) return [];
     const layers: NodeId[] = [];
     for (const { node, tensor, role, graph, value, dequantize } of weightsOf(model)) {
       if (

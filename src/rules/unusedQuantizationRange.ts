@@ -29,7 +29,9 @@ the codes behind every ReLU.
 **Example.** The int8 result of a ReLU with zero point 0: 128 of 256 codes are never used.
 
 **Remedy.** Quantize the original model again with asymmetric activations; \`quantize-static\` does that.`,
-  check({ model }) {
+  check({ model, target }) {
+    // Where zero points are 0, half of the codes are the price of it.
+    if (target?.activations.symmetric === true) return [];
     const layers: NodeId[] = [];
     let worst = 0;
     for (const { node, graph } of placesOf(model)) {

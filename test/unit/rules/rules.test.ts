@@ -7,6 +7,7 @@ import type { Model } from '../../../src/ir/model.ts';
 import { passById } from '../../../src/passes/registry.ts';
 import { checkModel, rules } from '../../../src/rules/registry.ts';
 import type { Finding, Rule, RuleContext } from '../../../src/rules/rule.ts';
+import { targetFor } from '../../../src/devices/targets/registry.ts';
 import { convNet, floats, onnx, perChannel, perTensor, scalar, tensor, tflite } from './small.ts';
 
 function device(id: string, change: Partial<DeviceProfile> = {}): DeviceProfile {
@@ -182,6 +183,9 @@ describe('graph', () => {
     expect(of('quantized-conv-without-output', qdqConv(false))).toMatchObject([{ layer: 'conv' }]);
     expect(of('quantized-conv-without-output', qdqConv(true))).toEqual([]);
     expect(of('quantized-conv-without-output', wide)).toEqual([]);
+    // TensorRT wants it so.
+    const target = targetFor('tensorrt', 'onnx');
+    expect(of('quantized-conv-without-output', qdqConv(false), { target })).toEqual([]);
   });
 
   it('dynamic-shape: says which, and is a warning where shapes must be fixed', () => {
