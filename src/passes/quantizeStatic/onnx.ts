@@ -4,6 +4,7 @@ import type { Graph, Model, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass.ts';
+import { readableConstant } from '../support/constants.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf } from '../support/graph.ts';
 import { raisedOpset, raiseOpset } from '../support/opset.ts';
@@ -88,7 +89,7 @@ export async function quantizeOnnx(
   await context.step(0.8, 'writing quantized weights');
   const usable = (id: ValueId) => isUsable(ranges.get(id));
   const plan = planOnnx(start, facts, rules, allowed, usable);
-  if (plan.nodes.size === 0) return resultOf(model, model, [], ['there is no layer to quantize']);
+  if (plan.nodes.size === 0) return resultOf(model, model, [], [nothingToDo(start)]);
   const graph = emitOnnx(
     start,
     plan,
@@ -107,6 +108,18 @@ export async function quantizeOnnx(
       'ONNX Runtime on a CPU has no kernels for 16-bit activations and computes in float: as accurate, but slower',
     );
   return resultOf(model, result, changedNodes(model.graphs[0], graph), notes);
+}
+
+/** Why no layer was found. */
+function nothingToDo(model: OnnxModel): string {
+  const [graph] = model.graphs;
+  const computed = graph.nodes.filter((node) => {
+    const [role] = operatorOf(model, node)?.weights?.(node, model) ?? [];
+    return role !== undefined && readableConstant(graph, node.inputs[role.input]) === undefined;
+  });
+  return computed.length === 0
+    ? 'there is no layer to quantize'
+    : `there is no layer to quantize: the weights of ${computed.length} layers are computed by the graph, or missing`;
 }
 
 function isUsable(range: ObservedRange | undefined): boolean {

@@ -7,7 +7,7 @@ import { widenChannels } from '../../../src/passes/prepare/widenChannels.ts';
 import { factsOf } from '../../../src/passes/support/facts.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { OnnxBuilder, operatorsOf, runPass } from './build.ts';
-import { calibratorFor } from './calibrate.ts';
+import { calibratorFor, givenRanges } from './calibrate.ts';
 import { onnxFeeds, optimizedOnnx, random, relativeError, runOnnx } from './runtime.ts';
 
 beforeAll(useSourceRunner);
@@ -144,4 +144,14 @@ describe('a bias added by an operator of its own', () => {
     });
     expect(operatorsOf(await optimizedOnnx(quantized as OnnxModel))).toContain('QGemm:1');
   });
+});
+
+it('static quantization says of a model without stored weights why it leaves it alone', async () => {
+  const g = new OnnxBuilder(3);
+  const weight = g.node('ConstantOfShape', [g.input('size', [2], 'int64')], 'w');
+  g.node('MatMul', [g.input('x', [5, 24]), weight], 'y');
+  const model = g.output('y').model(14);
+  const { model: after, notes } = await runPass('quantize-static', model, { calibrator: givenRanges({}) });
+  expect(after).toBe(model);
+  expect(notes.join()).toContain('the weights of 1 layers are computed by the graph');
 });
