@@ -69,8 +69,10 @@ async function runFuse(model: Model, values: OptionValues, context: PassContext)
   }
   if (start.dialect === 'onnx') graph = withFunctions(start, graph, allowed, notes);
   let fused: Model = graph === start.graphs[0] ? start : withMainGraph(start, graph);
-  if (fused.dialect === 'onnx' && options.choice('runtime') === 'onnxruntime')
-    fused = withAttention(fused, allowed, notes);
+  if (options.choice('runtime') === 'onnxruntime') {
+    if (fused.dialect === 'onnx') fused = withAttention(fused, allowed, notes);
+    else notes.push('ONNX Runtime reads ONNX models: TFLite ones are fused for any runtime');
+  }
   if (fused === start) return resultOf(model, model, [], notes);
   return resultOf(model, fused, changedNodes(model.graphs[0], fused.graphs[0]), notes);
 }
