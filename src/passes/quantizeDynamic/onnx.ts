@@ -9,6 +9,7 @@ import { indexOf } from '../../ir/walk.ts';
 import type { PassContext, PassResult } from '../pass.ts';
 import { readableConstant, reshaped, transposed } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
+import { bodyNotes } from '../support/bodies.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf } from '../support/graph.ts';
 import { raiseOpset } from '../support/opset.ts';
@@ -62,6 +63,7 @@ export async function quantizeDynamicOnnx(
     );
   }
   if (small > 0) remarks.push(`${small} layers with fewer than ${options.smallest} weights left float`);
+  remarks.push(...bodyNotes(model));
   // What was prepared is dropped as well, so nothing may be said of it.
   if (done === 0) return resultOf(model, model, [], ['no layer was quantized', ...remarks]);
   const result = editor.finish();

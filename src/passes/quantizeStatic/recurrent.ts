@@ -1,8 +1,7 @@
 import type { TargetRules } from '../../devices/targets/target.ts';
 import type { Node, NodeId, OnnxModel, TfliteModel } from '../../ir/model.ts';
-import { graphsOf } from '../../ir/walk.ts';
-import { operatorOf } from '../../ops/registry.ts';
 import type { PassContext } from '../pass.ts';
+import { bodyNotes } from '../support/bodies.ts';
 import { hybridRecurrent, withHybridWeights } from '../quantizeDynamic/tflite.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
 import { cellKind, cellRefusal } from './cells.ts';
@@ -60,18 +59,9 @@ function layers(count: number, one: string, several: string): string {
 
 /** What static quantization leaves alone in ONNX models: recurrent layers, and the bodies of If and Loop. */
 export function leftNotes(model: OnnxModel, plan: OnnxPlan): string[] {
-  const [main, ...bodies] = graphsOf(model);
   const isLstm = (node: Node) => node.op === 'LSTM' && !plan.nodes.has(node.id);
   const notes: string[] = [];
-  if (main?.nodes.some(isLstm) === true)
+  if (model.graphs[0].nodes.some(isLstm))
     notes.push('quantize-dynamic, applied afterwards, gives LSTM int8 weights on ONNX Runtime');
-  const inside = new Map<string, number>();
-  for (const body of bodies)
-    for (const node of body.nodes)
-      if (operatorOf(model, node)?.weights !== undefined) inside.set(node.op, (inside.get(node.op) ?? 0) + 1);
-  if (inside.size > 0) {
-    const list = [...inside].map(([op, count]) => `${count} ${op}`).join(', ');
-    notes.push(`left in float inside of If, Loop or functions, which passes do not enter: ${list}`);
-  }
-  return notes;
+  return [...notes, ...bodyNotes(model)];
 }

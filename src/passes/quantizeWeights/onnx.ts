@@ -11,6 +11,7 @@ import type { PassContext, PassResult } from '../pass.ts';
 import { readableConstant, transposed } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { factsOf } from '../support/facts.ts';
+import { bodyNotes } from '../support/bodies.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf, soleReader } from '../support/graph.ts';
 import { blockedOpset, raisedOpset, raiseOpset } from '../support/opset.ts';
 import { prepared } from '../support/prepare.ts';
@@ -104,6 +105,9 @@ function chooseLayers(model: OnnxModel, options: WeightOptions, context: PassCon
     remarks.push(`${convolutions} Conv left float: unpacking weights at every run is slower (option conv)`);
   }
   if (small > 0) remarks.push(`${small} layers with fewer than ${options.smallest} weights left float`);
+  const recurrent = graph.nodes.filter((node) => isOnnxOp(node, 'LSTM', 'GRU', 'RNN')).length;
+  if (recurrent > 0) remarks.push(`${recurrent} recurrent layers left float (quantize-dynamic takes LSTM)`);
+  remarks.push(...bodyNotes(model));
   return { chosen, remarks };
 }
 
