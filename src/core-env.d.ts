@@ -8,12 +8,7 @@ declare class TextDecoder {
 }
 declare const performance: { now(): number };
 declare namespace WebAssembly {
-  class Module {
-    constructor(bytes: Uint8Array<ArrayBuffer>);
-  }
-  class Instance {
-    constructor(module: Module, imports?: Readonly<Record<string, object>>);
-    readonly exports: object;
-  }
+  const Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  const Instance: new (module: object) => { readonly exports: object };
   function validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 }
