@@ -56,6 +56,7 @@ export function evaluationReport(name: string, report: EvalReport): string {
           `| Cosine similarity | ${reference.cosine.toPrecision(4)} |`,
           `| KL divergence | ${reference.klDiv.toPrecision(3)} |`,
         ]),
+    ...(report.notes === undefined ? [] : ['', ...bullets('Notes', report.notes)]),
   ].join('\n');
 }
 
