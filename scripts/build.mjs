@@ -39,7 +39,7 @@ const builds = [
     ...node,
     entryPoints: {
       engine: 'src/engine/server.ts',
-      runner: 'src/runtime/runnerProcess.ts',
+      runner: 'src/runtime/process/runnerProcess.ts',
       cli: 'src/cli/main.ts',
       counter: 'src/engine/weights/countWorker.ts',
     },

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Calibrator, Pass, RecipeStep } from '../passes/pass.ts';
-import { startRunner } from '../runtime/launch.ts';
+import { startRunner } from '../runtime/process/launch.ts';
 import { createCalibrator } from './calibrator.ts';
 import type { JobContext } from './context.ts';
 import { forwardProgress } from './context.ts';

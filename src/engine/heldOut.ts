@@ -1,5 +1,5 @@
 import type { Model } from '../ir/model.ts';
-import { openDataset } from '../runtime/dataset.ts';
+import { openDataset } from '../runtime/data/dataset.ts';
 import { boundInputs, inputsOf } from '../runtime/modelInputs.ts';
 
 /** Which samples of a dataset judge a result. */

@@ -11,7 +11,7 @@ import { readJson, writeParts } from '../formats/io/files.ts';
 import { memoryBytes } from '../ir/bytes.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { Model } from '../ir/model.ts';
-import type { LatencyStats } from '../runtime/reports.ts';
+import type { LatencyStats } from '../runtime/measure/reports.ts';
 
 /** The latest measurement of each model on this machine, oldest first, by a digest of its work. */
 const probes = new Map<string, Probe>();

@@ -13,8 +13,8 @@ import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '..
 import type { BudgetUse } from '../rules/budget.ts';
 import type { CheckConfig } from '../rules/configured.ts';
 import type { Budget, Finding, Fix, Rule, Severity } from '../rules/rule.ts';
-import type { BenchReport, EvalReport, LatencyStats } from '../runtime/reports.ts';
-import type { SpeedReport } from '../runtime/speed.ts';
+import type { BenchReport, EvalReport, LatencyStats } from '../runtime/measure/reports.ts';
+import type { SpeedReport } from '../runtime/measure/speed.ts';
 import type { AuditReport, AuditRow } from './audit/report.ts';
 import type { Shipped } from './shipping/shipped.ts';
 import type { GraphView } from './view.ts';
@@ -200,7 +200,10 @@ export interface EngineApi {
   /** What an update over the air would carry: the whole model compressed, and the delta against another one. */
   shipped(p: { handle: Handle; against?: Handle }): Shipped;
   diff(p: { a: Handle; b: Handle }): DiffReport;
-  convert(p: { handle: Handle; path: string; signature?: string }): { fileBytes: number; notes: readonly string[] };
+  convert(p: { handle: Handle; path: string; signature?: string }): {
+    fileBytes: number;
+    notes: readonly string[];
+  };
   /** `steps`: instead of those that led to the model. */
   export(p: { handle: Handle; to: string; path: string; steps?: readonly RecipeStep[] }): {
     path: string;

@@ -1,6 +1,6 @@
 import type { Model, Value } from '../ir/model.ts';
 import { feedsOf } from '../ir/model.ts';
-import { scalesOfEnds, withScale } from './onnxEnds.ts';
+import { scalesOfEnds, withScale } from './onnx/onnxEnds.ts';
 import type { TensorInfo } from './runner.ts';
 
 /** The inputs of a model as its runtime will report them, so that data can be prepared before a session is open. */

@@ -1,5 +1,5 @@
-import { startRunner } from '../../runtime/launch.ts';
-import { compareSpeed } from '../../runtime/speed.ts';
+import { startRunner } from '../../runtime/process/launch.ts';
+import { compareSpeed } from '../../runtime/measure/speed.ts';
 import { checkBindings } from '../bindings.ts';
 import { forwardProgress } from '../context.ts';
 import type { EngineMethods } from './method.ts';

@@ -10,8 +10,8 @@ import type { MixedBudget, MixedCheck, MixedLayer, MixedReport } from '../../opt
 import { randomSamplesFor } from '../../optimize/samples.ts';
 import { recipeStepOf } from '../../optimize/sensitivity/schemes.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
-import { evaluate } from '../../runtime/evaluate.ts';
-import { startRunner } from '../../runtime/launch.ts';
+import { evaluate } from '../../runtime/measure/evaluate.ts';
+import { startRunner } from '../../runtime/process/launch.ts';
 import type { JobContext } from '../context.ts';
 import { partOf, quietly } from '../context.ts';
 import { heldOutOf } from '../heldOut.ts';

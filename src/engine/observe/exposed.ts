@@ -2,7 +2,7 @@ import type { Model, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
 import { factsOf } from '../../passes/support/facts.ts';
-import { withOutputs } from '../../runtime/tfliteModel.ts';
+import { withOutputs } from '../../runtime/litert/tfliteModel.ts';
 
 /** Values that leave the runtime whole: one session shows at most this many bytes. */
 const bytesPerSession = 64 * 2 ** 20;

@@ -1,10 +1,10 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { Model } from '../../ir/model.ts';
-import type { Dataset } from '../../runtime/dataset.ts';
-import { openDataset } from '../../runtime/dataset.ts';
+import type { Dataset } from '../../runtime/data/dataset.ts';
+import { openDataset } from '../../runtime/data/dataset.ts';
 import { boundInputs, inputsOf } from '../../runtime/modelInputs.ts';
 import { splitRows } from '../../runtime/outputs.ts';
-import { randomDataset } from '../../runtime/random.ts';
+import { randomDataset } from '../../runtime/data/random.ts';
 import type { SessionInfo, TensorInfo, Tensors } from '../../runtime/runner.ts';
 import type { Opening, Part } from './parts.ts';
 import { openPart } from './parts.ts';

@@ -5,7 +5,7 @@ import { nearestOriginal } from '../../optimize/sensitivity/proxy.ts';
 import { prepared } from '../../passes/support/prepare.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
 import { blockedOpset, raisedOpset, raiseOpset } from '../../passes/support/opset.ts';
-import { startRunner } from '../../runtime/launch.ts';
+import { startRunner } from '../../runtime/process/launch.ts';
 import { defaultSeed } from '../calibration.ts';
 import { createCalibrator } from '../calibrator.ts';
 import type { JobContext } from '../context.ts';

@@ -1,8 +1,8 @@
 import { completeNoise } from '../../optimize/sensitivity/complete.ts';
-import { compareOutputs } from '../../runtime/compare.ts';
+import { compareOutputs } from '../../runtime/measure/compare.ts';
 import type { Scores } from '../../runtime/outputs.ts';
 import { inTop, mainOutput } from '../../runtime/outputs.ts';
-import type { Agreement } from '../../runtime/reports.ts';
+import type { Agreement } from '../../runtime/measure/reports.ts';
 
 export interface Figures extends Agreement {
   readonly samples: number;

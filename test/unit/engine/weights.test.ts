@@ -5,7 +5,7 @@ import type { Bytes } from '../../../src/ir/bytes.ts';
 import type { DType } from '../../../src/ir/dtype.ts';
 import { missingBytes } from '../../../src/ir/bytes.ts';
 import { decodeNumbers, numberTensor } from '../../../src/ir/numbers.ts';
-import { parseNpy } from '../../../src/runtime/npz.ts';
+import { parseNpy } from '../../../src/runtime/data/npz.ts';
 
 function random(seed: number): () => number {
   let state = seed;

@@ -1,9 +1,9 @@
 import * as ort from 'onnxruntime-node';
 import type { Model, OnnxModel } from '../../../src/ir/model.ts';
-import { openDataset } from '../../../src/runtime/dataset.ts';
-import { evaluate } from '../../../src/runtime/evaluate.ts';
+import { openDataset } from '../../../src/runtime/data/dataset.ts';
+import { evaluate } from '../../../src/runtime/measure/evaluate.ts';
 import { inputsOf } from '../../../src/runtime/modelInputs.ts';
-import { startRunner } from '../../../src/runtime/launch.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
 import { temporaryFile } from './calibrate.ts';
 import { openOnnx } from './runtime.ts';
 

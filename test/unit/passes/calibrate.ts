@@ -6,7 +6,7 @@ import { writeModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, NodeId, ValueId } from '../../../src/ir/model.ts';
 import type { Calibrator, CrossMoments, InputMoments, ObservedRange } from '../../../src/passes/pass.ts';
 import { denseLayerOf } from '../../../src/passes/support/denseLayer.ts';
-import { startRunner } from '../../../src/runtime/launch.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-passes-'));
 process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));

@@ -17,8 +17,8 @@ import {
   percentileRange,
   squaredError,
 } from '../../../src/passes/support/ranges.ts';
-import { openDataset } from '../../../src/runtime/dataset.ts';
-import { startRunner } from '../../../src/runtime/launch.ts';
+import { openDataset } from '../../../src/runtime/data/dataset.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
 import { inputsOf } from '../../../src/runtime/modelInputs.ts';
 import { samples } from '../support/models.ts';
 import { npy, npz } from '../support/npy.ts';

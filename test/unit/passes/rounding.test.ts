@@ -15,7 +15,7 @@ import { decoded, roundLayers } from '../../../src/passes/support/roundLayers.ts
 import type { WeightBits } from '../../../src/passes/support/weightCodes.ts';
 import { levelsOf } from '../../../src/passes/support/weightCodes.ts';
 import { inputsOf } from '../../../src/runtime/modelInputs.ts';
-import { openDataset } from '../../../src/runtime/dataset.ts';
+import { openDataset } from '../../../src/runtime/data/dataset.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
 import { npy, npz } from '../support/npy.ts';
 import { useSourceRunner } from '../support/runner.ts';

@@ -5,7 +5,7 @@ import type { DType } from '../../../src/ir/dtype.ts';
 import type { Model, ValueId } from '../../../src/ir/model.ts';
 import { encodeNumbers } from '../../../src/ir/numbers.ts';
 import type { OptionValues } from '../../../src/passes/pass.ts';
-import { startRunner } from '../../../src/runtime/launch.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
 import type { HostTensor, Tensors } from '../../../src/runtime/runner.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';

@@ -1,6 +1,6 @@
 import type { Model } from '../../../src/ir/model.ts';
-import { startRunner } from '../../../src/runtime/launch.ts';
-import { randomDataset } from '../../../src/runtime/random.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
+import { randomDataset } from '../../../src/runtime/data/random.ts';
 import type { HostTensor, TensorInfo, Tensors } from '../../../src/runtime/runner.ts';
 import { temporaryFile } from './calibrate.ts';
 import type { Outputs } from './runtime.ts';

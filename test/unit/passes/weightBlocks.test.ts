@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Node, TfliteModel, Value } from '../../../src/ir/model.ts';
 import { floatTensor, readFloats, readIntegers } from '../../../src/ir/numbers.ts';
 import { tfliteToOnnx } from '../../../src/passes/convert/toOnnx/convert.ts';
-import { randomDataset } from '../../../src/runtime/random.ts';
+import { randomDataset } from '../../../src/runtime/data/random.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
 import { tensorType } from '../../../src/ir/types.ts';
 import { reread } from '../formats/tflite/support.ts';

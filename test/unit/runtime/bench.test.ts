@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readModelFile, writeModelFile } from '../../../src/formats/io/models.ts';
-import { benchmark } from '../../../src/runtime/bench.ts';
-import { kernelLayers } from '../../../src/runtime/kernelLayers.ts';
-import { startRunner } from '../../../src/runtime/launch.ts';
-import { parseTrace } from '../../../src/runtime/onnxProfile.ts';
-import { latencyStats, median, quantile } from '../../../src/runtime/statistics.ts';
+import { benchmark } from '../../../src/runtime/measure/bench.ts';
+import { kernelLayers } from '../../../src/runtime/measure/kernelLayers.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
+import { parseTrace } from '../../../src/runtime/onnx/onnxProfile.ts';
+import { latencyStats, median, quantile } from '../../../src/runtime/measure/statistics.ts';
 import { samples } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { temporaryFolder } from '../support/temporary.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { inOrder } from '../../../src/runtime/inOrder.ts';
+import { inOrder } from '../../../src/runtime/measure/inOrder.ts';
 
 it('gives all results in order, whichever is ready first', async () => {
   const waiting: (() => void)[] = [];

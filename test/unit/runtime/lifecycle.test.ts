@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support/temporary.ts';
 
 const folder = temporaryFolder();
 const script = join(folder, 'parent.cjs');
-const launch = resolve(import.meta.dirname, '../../../src/runtime/launch.ts');
+const launch = resolve(import.meta.dirname, '../../../src/runtime/process/launch.ts');
 
 beforeAll(async () => {
   const modulePath = await useSourceRunner();

@@ -6,9 +6,9 @@ import { readModelFile, writeModelFile } from '../../../src/formats/io/models.ts
 import type { DType } from '../../../src/ir/dtype.ts';
 import type { OnnxModel } from '../../../src/ir/model.ts';
 import { tensorType } from '../../../src/ir/types.ts';
-import { kernelLayers } from '../../../src/runtime/kernelLayers.ts';
-import { startRunner } from '../../../src/runtime/launch.ts';
-import { randomDataset } from '../../../src/runtime/random.ts';
+import { kernelLayers } from '../../../src/runtime/measure/kernelLayers.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
+import { randomDataset } from '../../../src/runtime/data/random.ts';
 import type { Runner, Session } from '../../../src/runtime/runner.ts';
 import { runnersOf } from '../support/children.ts';
 import { samples } from '../support/models.ts';

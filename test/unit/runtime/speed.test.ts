@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
-import { startRunner } from '../../../src/runtime/launch.ts';
-import { compareSpeed, isSlower } from '../../../src/runtime/speed.ts';
+import { startRunner } from '../../../src/runtime/process/launch.ts';
+import { compareSpeed, isSlower } from '../../../src/runtime/measure/speed.ts';
 import { OnnxBuilder } from '../passes/build.ts';
 import { temporaryFile } from '../passes/calibrate.ts';
 import { useSourceRunner } from '../support/runner.ts';

@@ -20,7 +20,7 @@ export async function bundleProcesses(): Promise<{
     entryPoints: {
       engine: join(root, 'src/engine/server.ts'),
       cli: join(root, 'src/cli/main.ts'),
-      runner: join(root, 'src/runtime/runnerProcess.ts'),
+      runner: join(root, 'src/runtime/process/runnerProcess.ts'),
       counter: join(root, 'src/engine/weights/countWorker.ts'),
     },
     outdir: join(cache, 'out'),

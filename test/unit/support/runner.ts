@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { copyWasm } from '../../../scripts/runtimes.mjs';
-import { configureRunner } from '../../../src/runtime/launch.ts';
+import { configureRunner } from '../../../src/runtime/process/launch.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const cache = join(root, 'node_modules/.cache/kerf');
@@ -15,7 +15,7 @@ const cache = join(root, 'node_modules/.cache/kerf');
  */
 export async function useSourceRunner(): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(root, 'src/runtime/runnerProcess.ts')],
+    entryPoints: [join(root, 'src/runtime/process/runnerProcess.ts')],
     bundle: true,
     write: false,
     platform: 'node',

@@ -7,9 +7,9 @@ import { concatParts } from '../../../../src/formats/io/files.ts';
 import { readModelFile, writeModelFile } from '../../../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../../../src/formats/onnx/write.ts';
 import type { Attribute, OnnxModel } from '../../../../src/ir/model.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import type { TensorInfo } from '../../../../src/runtime/runner.ts';
-import { randomDataset } from '../../../../src/runtime/random.ts';
+import { randomDataset } from '../../../../src/runtime/data/random.ts';
 import { modelFiles } from '../../support/models.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 

@@ -13,7 +13,7 @@ import type { TfliteModel, Value } from '../../../../src/ir/model.ts';
 import { withMainGraph } from '../../../../src/ir/model.ts';
 import { floatTensor, readFloats } from '../../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../../src/ir/tensor.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 import { join, reread, rewritten, seeded, value } from './support.ts';
 

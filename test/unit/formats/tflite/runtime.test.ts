@@ -7,7 +7,7 @@ import { encodeTflite } from '../../../../src/formats/tflite/write.ts';
 import type { DType } from '../../../../src/ir/dtype.ts';
 import { byteSize, isFloat } from '../../../../src/ir/dtype.ts';
 import { memoryBytes } from '../../../../src/ir/bytes.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import type { HostTensor, Session, TensorInfo, Tensors } from '../../../../src/runtime/runner.ts';
 import { modelFiles } from '../../support/models.ts';
 import { useSourceRunner } from '../../support/runner.ts';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { analyse } from '../../../../src/analysis/analyse.ts';
 import type { TfliteModel, Value } from '../../../../src/ir/model.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import { readModel, rewritten } from '../../formats/tflite/support.ts';
 import { hasShared, modelFiles } from '../../support/models.ts';
 import { useSourceRunner } from '../../support/runner.ts';

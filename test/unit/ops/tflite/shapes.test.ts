@@ -9,7 +9,7 @@ import { attr } from '../../../../src/ir/attribute.ts';
 import type { DType } from '../../../../src/ir/dtype.ts';
 import { floatTensor, intTensor } from '../../../../src/ir/numbers.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import { constant, graphOf, join, modelOf, node, seeded, value } from '../../formats/tflite/support.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 

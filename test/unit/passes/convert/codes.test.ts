@@ -10,8 +10,8 @@ import type { Tensor } from '../../../../src/ir/tensor.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
 import { tidied } from '../../../../src/passes/convert/onnxModel.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
-import { generator } from '../../../../src/runtime/random.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { generator } from '../../../../src/runtime/data/random.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 
 type Codes = 'int8' | 'uint8';

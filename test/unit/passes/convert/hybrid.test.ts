@@ -7,7 +7,7 @@ import { tensorType } from '../../../../src/ir/types.ts';
 import { withoutDynamicRounding } from '../../../../src/passes/convert/dynamicRounding.ts';
 import { tidied } from '../../../../src/passes/convert/onnxModel.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import type { HostTensor } from '../../../../src/runtime/runner.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 import { temporaryFile } from '../calibrate.ts';

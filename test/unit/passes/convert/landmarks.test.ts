@@ -5,7 +5,7 @@ import type { TfliteModel } from '../../../../src/ir/model.ts';
 import { decodeFloats, encodeNumbers } from '../../../../src/ir/numbers.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import type { FlexEntry } from '../../support/flexMap.ts';
 import { flexMap } from '../../support/flexMap.ts';
 import { useSourceRunner } from '../../support/runner.ts';

@@ -6,7 +6,7 @@ import type { Tensor } from '../../../../src/ir/tensor.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
 import { tidied } from '../../../../src/passes/convert/onnxModel.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 import { temporaryFile } from '../calibrate.ts';
 import { random } from '../runtime.ts';

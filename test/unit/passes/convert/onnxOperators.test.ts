@@ -4,7 +4,7 @@ import type { DType } from '../../../../src/ir/dtype.ts';
 import type { OnnxModel } from '../../../../src/ir/model.ts';
 import { decodeNumbers, encodeNumbers } from '../../../../src/ir/numbers.ts';
 import { convertOnnx } from '../../../../src/passes/convert/onnxModel.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import type { HostTensor, TensorInfo } from '../../../../src/runtime/runner.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 import { OnnxBuilder } from '../build.ts';

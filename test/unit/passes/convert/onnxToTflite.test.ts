@@ -6,8 +6,8 @@ import type { Model, OnnxModel, TfliteModel } from '../../../../src/ir/model.ts'
 import { decodeNumbers } from '../../../../src/ir/numbers.ts';
 import { convertOnnx, tidied } from '../../../../src/passes/convert/onnxModel.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
-import { randomDataset } from '../../../../src/runtime/random.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { randomDataset } from '../../../../src/runtime/data/random.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import type { HostTensor } from '../../../../src/runtime/runner.ts';
 import { hasShared, samples, shared } from '../../support/models.ts';
 import { useSourceRunner } from '../../support/runner.ts';

@@ -7,7 +7,7 @@ import type { Tensor } from '../../../../src/ir/tensor.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
 import { tfliteToOnnx } from '../../../../src/passes/convert/toOnnx/convert.ts';
 import { layout } from '../../../../src/passes/layout/layout.ts';
-import { startRunner } from '../../../../src/runtime/launch.ts';
+import { startRunner } from '../../../../src/runtime/process/launch.ts';
 import type { HostTensor } from '../../../../src/runtime/runner.ts';
 import { useSourceRunner } from '../../support/runner.ts';
 import { temporaryFile } from '../calibrate.ts';
