@@ -65,6 +65,8 @@ async function runCompact(model: Model, values: OptionValues, context: PassConte
   const graph = start.graphs[0];
   const editor = new GraphEditor(graph, start);
   const bits = options.number('bits');
+  const { uses } = indexOf(graph);
+  const readers = new Set<Node>();
   let elements = 0;
   const chosen = shortenable(graph, allowed, options.number('smallest'));
   for (const [done, value] of chosen.entries()) {
@@ -74,8 +76,10 @@ async function runCompact(model: Model, values: OptionValues, context: PassConte
     const after = shortened(before, bits);
     if (after.every((number, i) => Object.is(number, before[i]))) continue;
     editor.setValue({ ...value, constant: { ...floatTensor(tensor.dims, after) } });
+    for (const { node } of uses.get(value.id) ?? []) readers.add(node);
     elements += after.length;
   }
+  for (const node of readers) editor.replaceNode(node.id, [{ ...node }]);
   const result = withMainGraph(start, editor.finish());
   if (elements === 0 && notes.length === 0)
     return resultOf(model, model, [], ['no float constant has more significant bits than that']);
@@ -83,11 +87,7 @@ async function runCompact(model: Model, values: OptionValues, context: PassConte
     notes.push(
       `${elements} numbers keep ${bits} significant bits; the stored file is as large as before and smaller only when compressed`,
     );
-  const changed = new Set(changedNodes(model.graphs[0], result.graphs[0]));
-  for (const node of result.graphs[0].nodes)
-    if (node.inputs.some((id) => id !== null && result.graphs[0].values.get(id) !== graph.values.get(id)))
-      changed.add(node.id);
-  return resultOf(model, result, [...changed], notes);
+  return resultOf(model, result, changedNodes(model.graphs[0], result.graphs[0]), notes);
 }
 
 /** Float constants that only chosen layers read, and that no integer bias is tied to. */

@@ -6,8 +6,8 @@ import { operatorOf } from '../../ops/registry.ts';
 export function bodyNotes(model: Model): readonly string[] {
   const [, ...bodies] = graphsOf(model);
   const inside = new Map<string, number>();
+  // A Gather mostly picks from shapes.
   for (const body of bodies)
-    // A Gather mostly picks from shapes.
     for (const node of body.nodes)
       if (node.op !== 'Gather' && operatorOf(model, node)?.weights !== undefined)
         inside.set(node.op, (inside.get(node.op) ?? 0) + 1);
