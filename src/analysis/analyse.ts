@@ -11,7 +11,7 @@ import { findUnresolved } from './unresolved.ts';
 import type { WeightTensor } from './weights.ts';
 import { allWeightBytes, WeightLedger } from './weights.ts';
 
-export interface AnalyseOptions {
+interface AnalyseOptions {
   /** Numbers for free dimensions: symbol name, input name or `input[axis]` to size. */
   readonly bind?: Bindings;
 }

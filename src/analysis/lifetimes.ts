@@ -32,7 +32,7 @@ interface Layout {
   readonly options: LayoutOptions;
 }
 
-export interface LayoutOptions {
+interface LayoutOptions {
   /** The graph is a body: its outputs live in the caller's blocks. */
   readonly inner: boolean;
   /** Whether views and in-place operators share their operand's block. */

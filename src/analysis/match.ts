@@ -11,7 +11,7 @@ export interface Matching {
 }
 
 /** Where an operand comes from, behind conversions that pass values through. */
-export interface Origin {
+interface Origin {
   /** The producing node, or `undefined` for inputs and constants. */
   readonly node: Node | undefined;
   readonly value: ValueId;

@@ -2,7 +2,7 @@ import { bodiesOf } from '../ir/attribute.ts';
 import type { Graph, Node, ValueId } from '../ir/model.ts';
 import { capturesOf, indexOf, topologicalOrder } from '../ir/walk.ts';
 
-export interface ExecutionOrder {
+interface ExecutionOrder {
   readonly nodes: readonly Node[];
   /** Nodes on a cycle, and what depends on them; they are not in `nodes`. */
   readonly cyclic: readonly Node[];

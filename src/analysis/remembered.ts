@@ -10,7 +10,7 @@ import type { LayerCost } from './report.ts';
  */
 
 /** What decides the types of a node's outputs. */
-export interface InferenceGround {
+interface InferenceGround {
   readonly opsets: ReadonlyMap<string, number>;
   /** The free dimensions and their numbers, as text. */
   readonly bound: string;
@@ -23,7 +23,7 @@ export interface InferenceGround {
 export type InferredOutputs = readonly (Known | undefined)[];
 
 /** What decides the cost of a node. */
-export interface CostGround {
+interface CostGround {
   readonly opsets: ReadonlyMap<string, number>;
   readonly inputs: readonly (Known | undefined)[];
   readonly outputs: readonly (Known | undefined)[];

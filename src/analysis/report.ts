@@ -73,7 +73,7 @@ export interface BodyReport {
   readonly layers: readonly LayerCost[];
 }
 
-export interface Totals {
+interface Totals {
   readonly params: number;
   readonly weightBytes: number;
   /** `undefined` as soon as one layer is unknown; see `unresolved`. */

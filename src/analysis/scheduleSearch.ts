@@ -13,7 +13,7 @@ export interface Part {
   readonly entering: number;
 }
 
-export interface SearchResult {
+interface SearchResult {
   readonly order: readonly number[];
   readonly peak: number;
   /** Steps that were tried. */

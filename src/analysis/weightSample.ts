@@ -33,7 +33,7 @@ const outlierRatio = 8;
 const mostOutliers = 16;
 
 /** Which elements of a weight are looked at; it follows from the shape alone, so results repeat. */
-export interface Places {
+interface Places {
   /** Flat positions, ascending, and where each goes: a channel and, in the sampled rows, a cell; -1 in the others. */
   readonly positions: Float64Array;
   readonly channel: Int32Array;

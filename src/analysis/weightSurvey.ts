@@ -31,7 +31,7 @@ export interface WeightStatistics extends WeightSummary {
 /** Counts a run of a tensor, here or in another thread; a run that is the whole tensor is also described there. */
 export type CountingLane = (task: CountTask) => Promise<Counted | Printed>;
 
-export interface SurveyOptions {
+interface SurveyOptions {
   /** Told the share that is done; may throw to cancel. */
   readonly step?: (fraction: number) => Promise<void>;
   /** Ways of counting that work side by side; without any, tensors are counted here one after another. */
@@ -47,7 +47,7 @@ const mostAlignment = 4096;
 const fewElements = 4096;
 
 /** A lane in the calling thread. */
-export const countHere: CountingLane = async (task) => counted(task);
+const countHere: CountingLane = async (task) => counted(task);
 
 /** A run's counts, or what they say when they are all there is. */
 export function counted(task: CountTask): Counted | Printed {

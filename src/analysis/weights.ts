@@ -260,7 +260,7 @@ function storageOf(tensor: Tensor): object {
   return tensor.data.length > 0 ? tensor.data : tensor;
 }
 
-export function storedBytes(tensor: Tensor): number {
+function storedBytes(tensor: Tensor): number {
   if (tensor.strings !== undefined) return tensor.strings.reduce((sum, text) => sum + text.length, 0);
   return tensor.data.storedLength ?? tensor.data.length;
 }

@@ -40,7 +40,7 @@ export interface EstimateReport {
   readonly notes: readonly string[];
 }
 
-export interface EstimateOptions {
+interface EstimateOptions {
   /** Bytes of the model file; what it takes in flash. */
   readonly fileBytes?: number;
 }
@@ -95,7 +95,7 @@ export function fitOf(used: number | null, available: number | undefined): Fit {
   return used > available * 0.85 ? 'tight' : 'fits';
 }
 
-export interface Latency {
+interface Latency {
   /** Milliseconds of one inference; null when a layer is unknown. */
   readonly ms: number | null;
   readonly uncertainty: number;
@@ -161,7 +161,7 @@ function estimateLayer(
 }
 
 /** The terms of a layer's time, milliseconds: what falls with its arithmetic, with its bytes, and with neither. */
-export interface Pace {
+interface Pace {
   readonly compute: number;
   readonly memory: number;
   readonly overhead: number;

@@ -23,7 +23,7 @@ export const quantizers = new Set(['QuantizeLinear', 'DynamicQuantizeLinear', 'Q
 
 export const dequantizers = new Set(['DequantizeLinear', 'DEQUANTIZE']);
 
-export const isIntegerOp = named(
+const isIntegerOp = named(
   /^(QLinear|QGemm$|QAttention$|ConvInteger$|MatMulInteger|DynamicQuantize(MatMul|LSTM)|MatMulNBits$)/,
 );
 

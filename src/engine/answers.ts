@@ -159,7 +159,7 @@ export interface MemoryFacts {
   readonly timeline: readonly number[];
 }
 
-export interface MicroFacts {
+interface MicroFacts {
   readonly tensorBytes: number;
   readonly persistentBytes: number;
   readonly arenaBytes: number;

@@ -4,7 +4,7 @@ import { KerfError } from '../ir/errors.ts';
 import type { CallOptions, Engine, FromEngine, Method, Params, Result, ToEngine } from './protocol.ts';
 import { fromWire } from './wireError.ts';
 
-export interface ForkOptions {
+interface ForkOptions {
   /** The bundled engine, `dist/engine.cjs`. */
   readonly modulePath: string;
   /** Called when the process dies unasked; the next call starts a new one, which knows none of the old handles. */

@@ -8,7 +8,7 @@ import type { Body, Row } from './graphRows.ts';
 import { kinds } from './graphRows.ts';
 
 /** Edge `e` goes from row `from[e]` to row `to[e]`; `label` puts a text into the view's string table. */
-export interface Edges {
+interface Edges {
   readonly edgeFrom: Uint32Array;
   readonly edgeTo: Uint32Array;
   readonly edgeLabel: Uint32Array;

@@ -11,7 +11,7 @@ export interface HeldOut {
 }
 
 /** Calibration sees the first samples of a dataset, no more than this. */
-export const calibratedSamples = 512;
+const calibratedSamples = 512;
 /** One in a hundred is one point; fewer cannot tell what is usually asked. */
 const fewest = 100;
 const most = 1024;

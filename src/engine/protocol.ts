@@ -1,7 +1,7 @@
 import type { InspectReport, ApplyReport, DiffReport, NodeDetails } from './answers.ts';
 import type { LayerCost, MemoryPlan } from '../analysis/report.ts';
 import type { TensorStatistics } from '../analysis/statistics.ts';
-import type { EstimateReport, Fit, LayerEstimate } from '../devices/estimate.ts';
+import type { EstimateReport, LayerEstimate } from '../devices/estimate.ts';
 import type { WeightStatistics } from '../analysis/weightSurvey.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
 import type { TextForm } from '../formats/text/form.ts';
@@ -12,10 +12,10 @@ import type { Candidate, OptimizeReport, SensitivityReport } from '../optimize/r
 import type { OptionValue, OptionValues, Pass, PassOption, RecipeStep } from '../passes/pass.ts';
 import type { BudgetUse } from '../rules/budget.ts';
 import type { CheckConfig } from '../rules/configured.ts';
-import type { Budget, Finding, Fix, Rule, Severity } from '../rules/rule.ts';
-import type { BenchReport, EvalReport, LatencyStats } from '../runtime/measure/reports.ts';
+import type { Budget, Finding, Fix, Rule } from '../rules/rule.ts';
+import type { BenchReport, EvalReport } from '../runtime/measure/reports.ts';
 import type { SpeedReport } from '../runtime/measure/speed.ts';
-import type { AuditReport, AuditRow } from './audit/report.ts';
+import type { AuditReport } from './audit/report.ts';
 import type { Shipped } from './shipping/shipped.ts';
 import type { GraphView } from './view.ts';
 import type { ChannelMap, LayerSparsity, TensorPage } from './weights/reports.ts';
@@ -23,24 +23,17 @@ import type { ChannelMap, LayerSparsity, TensorPage } from './weights/reports.ts
 // What callers need to name; the page imports types from here and from `view.ts` only.
 export type {
   AuditReport,
-  AuditRow,
   BenchReport,
-  Budget,
   BudgetUse,
   Candidate,
   ChannelMap,
   DeviceProfile,
-  Dialect,
-  ErrorReason,
   EstimateReport,
   EvalReport,
   Finding,
-  Fit,
   Fix,
-  LatencyStats,
   LayerCost,
   LayerEstimate,
-  LayerSparsity,
   MemoryPlan,
   MixedBudget,
   MixedReport,
@@ -51,9 +44,7 @@ export type {
   RecipeStep,
   SensitivityReport,
   Shipped,
-  Severity,
   SpeedReport,
-  TensorPage,
   TensorStatistics,
   TextForm,
 };

@@ -8,7 +8,7 @@ import { findNode } from './nodeDetails.ts';
 import { requireWeights } from './requireWeights.ts';
 import type { Held, ModelStore } from './store.ts';
 
-export interface AppliedStep {
+interface AppliedStep {
   readonly held: Held;
   readonly changed: readonly string[];
   readonly notes: readonly string[];

@@ -1,14 +1,14 @@
 import type { Method } from './protocol.ts';
 
 /** A call that has come in and was not begun. */
-export interface WaitingCall {
+interface WaitingCall {
   readonly id: number;
   readonly method: Method;
   readonly params: unknown;
 }
 
 /** Calls in the order in which they are begun. */
-export interface Turns {
+interface Turns {
   add(call: WaitingCall): void;
   /** Takes a call back that was not begun; false when it was, or is not known. */
   drop(id: number): boolean;

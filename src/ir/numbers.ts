@@ -176,7 +176,7 @@ export function fromHalf(bits: number): number {
   return fromSmallFloat(bits, 5, 10, 15, 'ieee');
 }
 
-export function fromBfloat(bits: number): number {
+function fromBfloat(bits: number): number {
   scratch.setUint32(0, bits << 16);
   return scratch.getFloat32(0);
 }

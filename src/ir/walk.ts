@@ -1,13 +1,13 @@
 import { bodiesOf } from './attribute.ts';
 import type { Graph, Model, Node, NodeId, Value, ValueId } from './model.ts';
 
-export interface Use {
+interface Use {
   readonly node: Node;
   readonly index: number;
 }
 
 /** Who makes and who reads each value of one graph. Reads from nested bodies count as uses of the outer node. */
-export interface GraphIndex {
+interface GraphIndex {
   readonly producer: ReadonlyMap<ValueId, Node>;
   readonly uses: ReadonlyMap<ValueId, readonly Use[]>;
   readonly node: ReadonlyMap<NodeId, Node>;

@@ -1,4 +1,4 @@
-import type { Dialect, Graph, Model, Node, ValueId } from '../ir/model.ts';
+import type { Dialect, Graph, Model, Node } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { Dim, Shape, ValueType } from '../ir/types.ts';
 import type { ChannelFlow } from './flow/flow.ts';
@@ -97,5 +97,3 @@ export interface Operator {
   /** The output may overwrite the first input when that dies here (Relu, Add). */
   readonly inPlace?: true;
 }
-
-export type { Dim, Shape, ValueId, ValueType };

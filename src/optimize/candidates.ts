@@ -9,7 +9,7 @@ export interface CandidatePlan {
   readonly steps: readonly RecipeStep[];
 }
 
-export interface CandidateOptions {
+interface CandidateOptions {
   /** Dataset path for steps that calibrate; without one they use seeded random inputs. */
   readonly data?: string;
   readonly seed?: number;

@@ -2,7 +2,7 @@ import type { DeviceProfile } from '../devices/profile.ts';
 import { passById } from '../passes/registry.ts';
 import type { Candidate } from './report.ts';
 
-export interface Choice {
+interface Choice {
   readonly chosen: number | null;
   readonly reason: string;
 }

@@ -33,7 +33,7 @@ export interface OptimizePorts<S> {
   progress(fraction: number, message: string): Promise<void>;
 }
 
-export interface SearchOptions {
+interface SearchOptions {
   /** For the report, and for steps that calibrate: a dataset path. */
   readonly data?: string;
   /** What the report says instead when there is no dataset. */
@@ -51,7 +51,7 @@ export interface SearchOptions {
   readonly scoredOn?: string;
 }
 
-export interface SearchResult<S> {
+interface SearchResult<S> {
   readonly report: OptimizeReport;
   /** The chosen model; absent when none was. */
   readonly chosen?: S;

@@ -155,7 +155,7 @@ function quarteredArena(model: Model, { memory, types }: Analysis, arena: number
 }
 
 /** "3.1 MB less, about 2.4 ms on Raspberry Pi 4 (6.1 ms now)"; empty when there is nothing to tell. */
-export function gainText({ device, analysis }: Pick<RuleContext, 'device' | 'analysis'>, gain: Gain): string {
+function gainText({ device, analysis }: Pick<RuleContext, 'device' | 'analysis'>, gain: Gain): string {
   const parts: string[] = [];
   const least = Math.max(1, remarkable * analysis.totals.weightBytes);
   if (gain.fileBytes !== undefined && gain.fileBytes >= Math.min(least, 512))

@@ -10,7 +10,7 @@ import type { View } from '../passes/simplify/identities.ts';
 import type { RuleContext } from './rule.ts';
 
 /** A node with the graph that holds it. */
-export interface Place {
+interface Place {
   readonly node: Node;
   readonly graph: Graph;
 }

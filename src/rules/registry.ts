@@ -122,10 +122,6 @@ export const rules: readonly Rule[] = [
   overLatencyBudget,
 ];
 
-export function ruleById(id: string): Rule | undefined {
-  return rules.find((rule) => rule.id === id);
-}
-
 const weight: Record<Severity, number> = { error: 0, warning: 1, information: 2, hint: 3 };
 
 /**

@@ -7,7 +7,7 @@ import { graphsOf } from '../ir/walk.ts';
 import { isReadable } from '../passes/support/constants.ts';
 
 /** What one look at a constant's elements tells. */
-export interface Survey {
+interface Survey {
   readonly nans: number;
   readonly infinities: number;
   readonly min: number;

@@ -22,7 +22,7 @@ export interface TensorInfo {
   readonly quantization?: { readonly scale: number; readonly zeroPoint: number };
 }
 
-export type RuntimeId = 'onnxruntime' | 'litert' | 'tflite';
+type RuntimeId = 'onnxruntime' | 'litert' | 'tflite';
 
 export interface SessionOptions {
   readonly threads?: number;

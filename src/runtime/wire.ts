@@ -35,7 +35,7 @@ export interface ToRunner {
   readonly params: unknown;
 }
 
-export interface RunnerError {
+interface RunnerError {
   readonly reason: ErrorReason;
   readonly message: string;
   readonly file?: string;

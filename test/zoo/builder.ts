@@ -10,7 +10,7 @@ export interface Tap {
   readonly dims: readonly number[];
 }
 
-export interface ConvOptions {
+interface ConvOptions {
   readonly stride?: number;
   readonly groups?: number;
   /** Half the kernel by default. */

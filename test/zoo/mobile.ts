@@ -45,7 +45,7 @@ const v2Blocks = [
   [6, 320, 1, 1],
 ] as const;
 
-export interface WidthOptions {
+interface WidthOptions {
   readonly alpha: number;
   readonly depth?: number;
   readonly size?: number;
@@ -217,7 +217,7 @@ type V2Row = readonly [
   repeat: number,
 ];
 
-export const efficientV2: Readonly<Record<'s' | 'm' | 'l' | 'xl' | 'b', readonly V2Row[]>> = {
+const efficientV2: Readonly<Record<'s' | 'm' | 'l' | 'xl' | 'b', readonly V2Row[]>> = {
   s: [
     [true, 1, 3, 1, 24, 2],
     [true, 4, 3, 2, 48, 4],

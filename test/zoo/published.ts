@@ -4,7 +4,7 @@ import type { Analysis } from '../../src/analysis/report.ts';
 import type { Model } from '../../src/ir/model.ts';
 
 /** A row of a table of published parameters and multiply-accumulates. */
-export interface PublishedRow {
+interface PublishedRow {
   readonly name: string;
   /** Side of the square input image, where the row says. */
   readonly size: number | undefined;
@@ -48,7 +48,7 @@ function digitOf(gmacs: string, convention: string): number {
 }
 
 /** Our numbers for a network, in the row's convention. */
-export interface Counted {
+interface Counted {
   readonly params: number;
   readonly macs: number;
   /** With what the row's tool counts beside multiply-accumulates. */

@@ -67,7 +67,7 @@ function exciteWidth(channels: number): number {
   return Math.max(8, Math.round(channels / 16 / 8) * 8);
 }
 
-export interface RegnetOptions {
+interface RegnetOptions {
   readonly depths: readonly number[];
   readonly widths: readonly number[];
   readonly groupWidth: number;

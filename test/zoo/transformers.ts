@@ -92,7 +92,7 @@ export function mixer(options: { patch: number; width: number; depth: number; si
   return net.finish(net.linear(features, 1000));
 }
 
-export interface ConvnextOptions {
+interface ConvnextOptions {
   readonly depths: readonly [number, number, number, number];
   readonly widths: readonly [number, number, number, number];
   readonly size?: number;
@@ -125,7 +125,7 @@ export function convnext({ depths, widths, size = 224, response = false }: Convn
   return net.finish(net.linear(net.layerNorm(pooled), 1000));
 }
 
-export interface SwinOptions {
+interface SwinOptions {
   readonly width: number;
   readonly depths: readonly [number, number, number, number];
   readonly heads: readonly [number, number, number, number];

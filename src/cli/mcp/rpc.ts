@@ -2,7 +2,6 @@ import { createInterface } from 'node:readline';
 
 /** JSON-RPC 2.0 over lines of stdin and stdout, as the Model Context Protocol's stdio transport has it. */
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type Params = Readonly<Record<string, unknown>>;
 
 /** An error with a JSON-RPC code. */

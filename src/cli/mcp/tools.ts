@@ -14,7 +14,7 @@ import { isRecord } from './rpc.ts';
 /** Asks the person through the client; resolves to false when they decline. */
 export type Confirm = (message: string) => Promise<boolean>;
 
-export interface Tool {
+interface Tool {
   readonly name: string;
   readonly title: string;
   readonly description: string;

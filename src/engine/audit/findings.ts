@@ -1,7 +1,7 @@
 import type { NodeId } from '../../ir/model.ts';
 import type { Finding, Fix } from '../../rules/rule.ts';
 
-export interface AuditRemark {
+interface AuditRemark {
   readonly layer: NodeId;
   /** Without the full stop; layers with the same message are told together. */
   readonly message: string;

@@ -2,7 +2,7 @@ import type { Graph, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 
 /** What became of a layer in the graph that a runtime made of a model. */
-export interface Kernel {
+interface Kernel {
   /** Operator of the runtime's graph that does its work. */
   readonly op: string;
   readonly runsOn: 'integers' | 'floats';

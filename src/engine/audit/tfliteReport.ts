@@ -18,7 +18,7 @@ const codes: ReadonlySet<DType | undefined> = new Set(['int8', 'uint8', 'int16',
 const halves: ReadonlySet<DType | undefined> = new Set(['float16', 'bfloat16']);
 
 /** Which kernels run an operator alone, by its place among the nodes; only LiteRT tells. */
-export type KernelFamilies = ReadonlyMap<NodeId, 'xnnpack' | 'reference'>;
+type KernelFamilies = ReadonlyMap<NodeId, 'xnnpack' | 'reference'>;
 
 /**
  * A quantized TFLite model, operator by operator: the types of its values say what computes on integers, the rules of

@@ -122,7 +122,7 @@ export function lookMethods(store: ModelStore): Pick<EngineMethods, Looks> {
 }
 
 /** The numbers of `inspect`. */
-export function inspectReport(
+function inspectReport(
   store: ModelStore,
   held: Held,
   bind?: Readonly<Record<string, number>>,

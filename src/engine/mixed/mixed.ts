@@ -20,7 +20,7 @@ import { applyStep } from '../steps.ts';
 import type { Held, ModelStore } from '../store.ts';
 import { layerOptions } from './options.ts';
 
-export interface MixedRequest {
+interface MixedRequest {
   readonly schemes: readonly string[];
   readonly budget: MixedBudget;
   readonly data?: string;

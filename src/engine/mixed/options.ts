@@ -12,7 +12,7 @@ import { partOf } from '../context.ts';
 import { subjectOf } from '../sensitivity/subject.ts';
 import { measureOneByOne } from '../sensitivity/variants.ts';
 
-export interface OptionRequest {
+interface OptionRequest {
   readonly schemes: readonly string[];
   readonly data?: string;
   readonly bind?: Readonly<Record<string, number>>;
@@ -21,7 +21,7 @@ export interface OptionRequest {
   readonly device?: DeviceProfile;
 }
 
-export interface LayerOptions {
+interface LayerOptions {
   readonly layers: readonly Omit<MixedLayer, 'chosen'>[];
   readonly targets: readonly Node[];
   readonly inferences: number;

@@ -14,7 +14,7 @@ import { sniff } from '../sniff.ts';
 import { readTflite } from '../tflite/read.ts';
 import { FileBytes, openFile, writeParts } from './files.ts';
 
-export interface ReadModel {
+interface ReadModel {
   readonly model: Model;
   readonly damage: readonly Damage[];
   /** The model file and its external data files. */

@@ -13,7 +13,7 @@ import { WireReader, wire } from './wire.ts';
 /** Finds the bytes of an external file named by a model; gives missing bytes when it is not there. */
 export type ExternalResolver = (reference: ExternalReference, bytes: number) => Bytes;
 
-export interface ReadTensor {
+interface ReadTensor {
   readonly name: string;
   readonly tensor: Tensor;
   /** What is wrong with it, when it could still be read. */

@@ -127,6 +127,6 @@ export class WireWriter {
   }
 }
 
-export const inlineLimit = 4096;
+const inlineLimit = 4096;
 
-export const encoder = new TextEncoder();
+const encoder = new TextEncoder();

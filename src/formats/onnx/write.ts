@@ -14,7 +14,7 @@ import { attributeTypes } from './readAttribute.ts';
 import { WireWriter } from './wireWriter.ts';
 
 /** Decides where a tensor's data goes; `undefined` keeps it in the model file (or where it was). */
-export type Placement = (tensor: Tensor, name: string) => ExternalReference | undefined;
+type Placement = (tensor: Tensor, name: string) => ExternalReference | undefined;
 
 /**
  * Encodes a model as parts to be written one after another. A model as it was read gives the file's own bytes; in a

@@ -4,7 +4,7 @@ import type { NodeId } from '../../ir/model.ts';
  * The places of names in the text, as columns with one entry per place. A name is a value of one printed graph: names are
  * only unique within a graph. Lines and columns count from 0 in UTF-16 units; `end` is exclusive.
  */
-export interface NamePlaces {
+interface NamePlaces {
   /** Values by number, as printed without quotes. */
   readonly values: readonly string[];
   /** Number of the value that stands at each place. Places are in the order of the text. */

@@ -26,6 +26,6 @@ export function tfliteHeader(model: TfliteModel): string[] {
   return lines;
 }
 
-export function cut(text: string): string {
+function cut(text: string): string {
   return text.length > 200 ? `${text.slice(0, 200)}...` : text;
 }

@@ -10,7 +10,7 @@ const editorLimit = 19_000_000;
 /** From here on a text would not fit anyway, at some 200 characters a line. */
 const briefLayers = 80_000;
 
-export interface PrintOptions {
+interface PrintOptions {
   /** Inferred types, for values whose type the file does not declare in full. */
   readonly types?: (graph: Graph, value: ValueId) => ValueType | undefined;
 }

@@ -76,7 +76,7 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 /** The scalar at `at`; 64-bit integers are bigints only where a number would be inexact. */
-export function scalarIn(view: DataView, type: ScalarType, at: number): Scalar {
+function scalarIn(view: DataView, type: ScalarType, at: number): Scalar {
   switch (type) {
     case 'bool':
     case 'ubyte':

@@ -7,7 +7,7 @@ import type { Field, FieldType, ScalarType, TableSchema } from './schema.ts';
 import { tableOf, widthOf } from './schema.ts';
 
 /** A flatbuffer as rows. */
-export interface Decoded {
+interface Decoded {
   readonly root: Row;
   readonly damage: readonly Damage[];
   /** End of the farthest byte that the structure refers to. */

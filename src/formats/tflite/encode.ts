@@ -17,7 +17,7 @@ export interface Outside {
   readonly size: string;
 }
 
-export interface Layout {
+interface Layout {
   readonly identifier: string;
   readonly outside: ReadonlyMap<Row, Outside>;
 }

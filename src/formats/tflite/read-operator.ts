@@ -8,7 +8,7 @@ import type { Field } from './schema.ts';
 import { tableOf } from './schema.ts';
 
 /** What reading operators needs of the rest of the model. */
-export interface OperatorSource {
+interface OperatorSource {
   readonly bytes: Bytes;
   readonly codes: readonly Row[];
   /** Node ids are unique across all subgraphs. */

@@ -122,7 +122,3 @@ export function tableByLooseName(name: string): string | undefined {
 export function membersOf(union: 'BuiltinOptions' | 'BuiltinOptions2'): readonly string[] {
   return unions.get(union) ?? [];
 }
-
-export function enumMembers(name: string): readonly string[] {
-  return enums.get(name)?.members ?? [];
-}

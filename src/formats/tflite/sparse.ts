@@ -9,7 +9,7 @@ const formats = { dense: 0, compressed: 1 } as const;
 const vectors = { int32: 1, uint16: 2, uint8: 3 } as const;
 
 /** A constant stored sparsely, and how many bytes it then takes. */
-export interface SparseTensor {
+interface SparseTensor {
   readonly tensor: Tensor;
   readonly bytes: number;
 }

@@ -19,7 +19,7 @@ export interface Signature {
   readonly isGrouped: boolean;
 }
 
-export type When = (s: Signature) => boolean;
+type When = (s: Signature) => boolean;
 export type Rules = readonly (readonly [version: number, when: When])[];
 
 /** Input `index` has one of these types. */

@@ -2,7 +2,7 @@
  * Writes small WebAssembly modules (WebAssembly core specification 2.0, binary format): loops over numbers that run four to
  * sixteen at a time. A function is an expression of instructions; operands come first, as the stack machine wants them.
  */
-export type WasmType = 'i32' | 'f32' | 'f64' | 'i64' | 'v128';
+type WasmType = 'i32' | 'f32' | 'f64' | 'i64' | 'v128';
 
 /** Instructions as bytes. */
 export type Code = readonly number[];
@@ -84,7 +84,7 @@ const opcodes = {
   'i32x4.trunc_sat_f32x4_s': simd(248),
 } as const satisfies Record<string, Code>;
 
-export type Opcode = keyof typeof opcodes;
+type Opcode = keyof typeof opcodes;
 
 /** An instruction behind its operands. */
 export function op(name: Opcode, ...operands: readonly Code[]): Code {

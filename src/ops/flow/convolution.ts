@@ -4,7 +4,7 @@ import type { AxisOfValue, ChannelFlow, FlowContext, RefitContext } from './flow
 import { at, holdNode, optional, outputsOf } from './flow.ts';
 
 /** Operands of a convolution of either dialect, and which axes are channels. */
-export interface Filters {
+interface Filters {
   readonly x: AxisOfValue;
   readonly y: AxisOfValue;
   readonly weightIn: AxisOfValue;

@@ -4,7 +4,7 @@ import type { ChannelFlow, FlowContext } from './flow.ts';
 import { at, holdNode, inputsOf, optional, outputsOf, positive, tieAll } from './flow.ts';
 
 /** Reduced axes stay; the others pass through, wherever they end up. */
-export function tieReduction(context: FlowContext, axes: readonly number[] | 'all', keeps: boolean): void {
+function tieReduction(context: FlowContext, axes: readonly number[] | 'all', keeps: boolean): void {
   const [x] = inputsOf(context.node);
   const from = x === undefined ? undefined : context.shape(x);
   if (x === undefined || from === undefined || axes === 'all') return holdNode(context);

@@ -31,7 +31,7 @@ const qlinear: Operands = { x: 0, w: 3, bias: 8 };
 const noBias = -1;
 
 /** Geometry of a sliding window, per spatial axis. */
-export interface Window {
+interface Window {
   readonly kernel: readonly Dim[];
   readonly strides: readonly number[];
   readonly dilations: readonly number[];

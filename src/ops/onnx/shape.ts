@@ -57,7 +57,7 @@ function reshaped(context: OpContext, shape: Shape | undefined): readonly Known[
 }
 
 /** Target `0` copies the input's dimension (unless allowzero), one `-1` takes what is left. */
-export function reshapeTo(input: Shape | undefined, target: readonly Dim[], allowZero: boolean): Shape {
+function reshapeTo(input: Shape | undefined, target: readonly Dim[], allowZero: boolean): Shape {
   const shape = target.map((dim, axis) => (dim === 0 && !allowZero ? (input?.[axis] ?? null) : dim));
   const free = shape.indexOf(-1);
   if (free < 0) return inferMissing(input, shape);

@@ -27,7 +27,7 @@ export function mixedFrontier(layers: readonly MixedLayer[], budget: MixedBudget
   return frontierOf(table);
 }
 
-export interface Start {
+interface Start {
   readonly fileBytes: number;
   readonly latencyMs: number | null;
 }

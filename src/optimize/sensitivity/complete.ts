@@ -1,5 +1,5 @@
 /** Noise per batch of samples; undefined where a change was not measured on the batch. */
-export type BatchNoise = readonly (number | undefined)[];
+type BatchNoise = readonly (number | undefined)[];
 
 /** Changes measured next, whose noise tells hard batches from easy ones. */
 const neighbours = 4;

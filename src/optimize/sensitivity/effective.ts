@@ -23,7 +23,7 @@ export function weightRoleOf(model: Model, node: Node): WeightRole | undefined {
   return operatorOf(model, node)?.weights?.(node, model)?.[0];
 }
 
-export interface RealWeight {
+interface RealWeight {
   readonly dims: readonly number[];
   readonly data: Float32Array;
 }

@@ -1,5 +1,5 @@
 /** One measurement with its cost for one sample, in whole inferences of the original. */
-export interface Effort {
+interface Effort {
   readonly cost: number;
 }
 

@@ -14,7 +14,7 @@ export interface WeightFigures {
 }
 
 /** What a change does to a layer's weights, without data; undefined where the two cannot be compared. */
-export function weightFigures(base: Model, changed: Model, id: NodeId): WeightFigures | undefined {
+function weightFigures(base: Model, changed: Model, id: NodeId): WeightFigures | undefined {
   const pair = weightPair(base, changed, id);
   if (pair === undefined) return undefined;
   const { was, now } = pair;

@@ -3,7 +3,7 @@ import type { Dialect } from '../../ir/model.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
 
 /** Names of schemes for people; `prune50` stands for any percentage. */
-export const schemeNames = [
+const schemeNames = [
   'int8',
   'int8-weights',
   'int4',

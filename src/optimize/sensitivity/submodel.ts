@@ -6,7 +6,7 @@ import { addScaleTensors, capturesOf, indexOf } from '../../ir/walk.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import { readsOf } from './cuts.ts';
 
-export interface Submodel {
+interface Submodel {
   readonly model: Model;
   readonly nodes: readonly Node[];
   /** Those of the wanted inputs that the part reads. */

@@ -1,5 +1,5 @@
 /** Bits of a float32's significand, the leading one included. */
-export const wholeBits = 24;
+const wholeBits = 24;
 
 /**
  * Each number rounded to so many significant bits, to the nearest and halves to even; infinities and NaNs stay. The

@@ -8,7 +8,7 @@ import type { Site } from './sites.ts';
 import { tapsOf } from './taps.ts';
 
 /** How much of the energy of independent noise on one element of a channel arrives at the model's outputs. */
-export type Importance = ReadonlyMap<ValueId, Float64Array>;
+type Importance = ReadonlyMap<ValueId, Float64Array>;
 
 /** A rectifier lets about half of the elements through. */
 const passing = 0.5;

@@ -6,7 +6,7 @@ import { readableConstant } from '../support/constants.ts';
 import { scalarOf } from './carried.ts';
 import type { Site, SiteBuilder } from './sites.ts';
 
-export interface Moved {
+interface Moved {
   readonly axis: number;
   /** Channels of the result per channel of the input: more than one after flattening. */
   readonly times: number;
@@ -69,11 +69,11 @@ export function axisAfter(builder: SiteBuilder, node: Node, { axis, value, count
   }
 }
 
-export function sameCount(size: unknown, count: number, same: Moved): Moved | undefined {
+function sameCount(size: unknown, count: number, same: Moved): Moved | undefined {
   return size === count ? same : undefined;
 }
 
-export function padsZeros(builder: SiteBuilder, node: Node): boolean {
+function padsZeros(builder: SiteBuilder, node: Node): boolean {
   const value = node.attributes.get('value');
   if (value?.kind === 'float') return value.value === 0;
   const given = node.op === 'Pad' ? node.inputs[2] : undefined;
@@ -81,7 +81,7 @@ export function padsZeros(builder: SiteBuilder, node: Node): boolean {
 }
 
 /** The channel axis keeps its place and size, up to axes of one, or is flattened together with all axes behind it. */
-export function reshaped(before: Shape, after: Shape, axis: number): Moved | undefined {
+function reshaped(before: Shape, after: Shape, axis: number): Moved | undefined {
   const size = before[axis];
   const inside = productOf(before.slice(axis + 1));
   if (typeof size !== 'number' || inside === undefined) return undefined;

@@ -2,7 +2,7 @@ import { readFloats } from '../../ir/numbers.ts';
 import type { ChannelLayer } from './channels.ts';
 
 /** The weight of a layer as weights between channels. */
-export interface Taps {
+interface Taps {
   readonly values: Float32Array;
   readonly outputs: number;
   /** Input channels that one output reads. */

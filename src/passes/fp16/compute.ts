@@ -37,7 +37,7 @@ const blocked = new Set([
   'MelWeightMatrix',
 ]);
 
-export interface ComputeResult {
+interface ComputeResult {
   readonly graph: Graph;
   readonly clamped: number;
   /** Operators that stayed float32, with their counts. */

@@ -9,7 +9,7 @@ import { halfKernels, stepBytes } from './halfKernels.ts';
 
 export type HalfType = 'float16' | 'bfloat16';
 
-export interface Halved {
+interface Halved {
   readonly tensor: Tensor;
   /** Elements beyond the range of float16, which were clamped to its end. */
   readonly clamped: number;

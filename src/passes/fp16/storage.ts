@@ -12,7 +12,7 @@ import { halved } from './halves.ts';
 /** Below this many elements the conversion operator costs about as many bytes as it saves. */
 const smallest = { onnx: 512, tflite: 128 } as const;
 
-export interface StorageResult {
+interface StorageResult {
   readonly graph: Graph;
   readonly stored: number;
   readonly clamped: number;

@@ -14,12 +14,12 @@ export interface Affine {
 }
 
 /** An operator that is a per-channel affine map of one of its inputs. */
-export interface AffineNode extends Affine {
+interface AffineNode extends Affine {
   readonly node: Node;
   readonly output: ValueId;
 }
 
-export interface AffineView {
+interface AffineView {
   readonly model: Model;
   readonly graph: Graph;
   readonly facts: Facts;

@@ -24,7 +24,7 @@ interface Foldable {
   readonly canShift: boolean;
 }
 
-export interface FoldReport {
+interface FoldReport {
   folded: number;
   /** Layers that could not be folded because their weights are not there. */
   missing: number;

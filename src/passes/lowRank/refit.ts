@@ -6,7 +6,7 @@ import { shiftOf, targetOf } from '../support/refit.ts';
 import type { Factors } from './spectrum.ts';
 import { factorsOf, productOf, spectrumOf } from './spectrum.ts';
 
-export interface FittedFactors {
+interface FittedFactors {
   /** Whole layers still, with the weights that the factors make, and biases that keep the mean outputs. */
   readonly model: Model;
   /** Without a shift: the biases have it. */

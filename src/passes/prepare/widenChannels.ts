@@ -25,7 +25,7 @@ const channelwise = new Set([
 ]);
 
 /** How many channels a runtime's kernels take at once; see `layout` in `devices/targets`. */
-export interface Lanes {
+interface Lanes {
   /** Depthwise convolutions: whole multiples of this. */
   readonly depthwise: number;
   /** Squeezes: at least this many outputs, */
@@ -51,7 +51,7 @@ interface Region {
   readonly readers: Set<Node>;
 }
 
-export interface Widened {
+interface Widened {
   readonly model: OnnxModel;
   /** Convolutions that were widened. */
   readonly layers: number;

@@ -20,7 +20,7 @@ export function livingWeights(matrix: Float64Array): (at: number) => boolean {
 }
 
 /** The axis of channels in the rows of a layer's values. */
-export function channelAxisOf(model: Model, layer: Pick<DenseLayer, 'kind'>, rank: number): number {
+function channelAxisOf(model: Model, layer: Pick<DenseLayer, 'kind'>, rank: number): number {
   return layer.kind === 'conv' && model.dialect === 'onnx' ? 1 : rank - 1;
 }
 

@@ -16,7 +16,7 @@ import type { Group } from './groups.ts';
 export type Cost = (removed: readonly number[]) => number;
 
 /** What will have gone beside the channels. */
-export interface CostOptions {
+interface CostOptions {
   /** Layers that cost nothing any more. */
   readonly without?: ReadonlySet<NodeId>;
 }

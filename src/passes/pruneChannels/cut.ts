@@ -119,7 +119,7 @@ function cutQuantization(
 }
 
 /** The elements at these indices of every axis. */
-export function cutTensor(tensor: Tensor, axes: readonly (readonly number[] | undefined)[]): Tensor {
+function cutTensor(tensor: Tensor, axes: readonly (readonly number[] | undefined)[]): Tensor {
   const dims = tensor.dims.map((dim, axis) => axes[axis]?.length ?? dim);
   const order = positionsOf(tensor.dims, axes);
   if (bitsOf(tensor.dtype) < 8) {

@@ -7,7 +7,7 @@ import type { DenseLayer } from '../support/denseLayer.ts';
 import { factsOf } from '../support/facts.ts';
 
 /** Layers that are there to be observed only: nothing reads them, and no saved model has them. */
-export interface Probed<M extends Model> {
+interface Probed<M extends Model> {
   readonly model: M;
   /** The probe in the place of each layer. */
   readonly probes: ReadonlyMap<NodeId, NodeId>;

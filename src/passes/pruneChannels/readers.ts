@@ -80,7 +80,7 @@ export function termsOf(reader: Reader, group: Group, moments: InputMoments): re
 }
 
 /** Cov(x) of one group of a layer. */
-export function covarianceOf({ size, mean, gram }: InputMoments, g: number): Float64Array {
+function covarianceOf({ size, mean, gram }: InputMoments, g: number): Float64Array {
   const own = mean.subarray(g * size, (g + 1) * size);
   return gram
     .slice(g * size * size, (g + 1) * size * size)

@@ -17,7 +17,7 @@ import { ridge } from './readers.ts';
 /** Moments held at once; more mean another run over the data. */
 const bytesAtOnce = 256 * 2 ** 20;
 
-export interface Repaired<M extends Model> {
+interface Repaired<M extends Model> {
   readonly model: M;
   /** Layers with new weights. */
   readonly refitted: number;

@@ -34,7 +34,7 @@ export interface Pruned {
   readonly notes: readonly string[];
 }
 
-export interface Tools {
+interface Tools {
   readonly options: Options;
   readonly wish: Wish;
   readonly calibrator: Calibrator;

@@ -28,7 +28,7 @@ interface Emitter {
   readonly quantized: Map<ValueId, readonly [ValueId, ValueId, ValueId]>;
 }
 
-export interface DynamicOptions {
+interface DynamicOptions {
   readonly conv: boolean;
   readonly smallest: number;
 }

@@ -27,13 +27,13 @@ export const hybridRecurrent: ReadonlySet<string> = new Set([
   'SVDF',
 ]);
 
-export interface HybridOptions {
+interface HybridOptions {
   readonly perChannelDense: boolean;
   readonly smallest: number;
 }
 
 /** What became of the layers that were asked for. */
-export interface HybridLayers {
+interface HybridLayers {
   readonly model: TfliteModel;
   readonly done: readonly NodeId[];
   /** Layers with fewer weights than the smallest that pay. */

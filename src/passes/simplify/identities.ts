@@ -18,7 +18,7 @@ const reshapers = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 const tfliteReshapers = new Set(['RESHAPE', 'SQUEEZE', 'EXPAND_DIMS']);
 
 /** True for operators that only give the same elements other dimensions. */
-export function isReshaper(model: Model, node: Node): boolean {
+function isReshaper(model: Model, node: Node): boolean {
   if (!isBuiltin(node)) return false;
   return (model.dialect === 'onnx' ? reshapers : tfliteReshapers).has(node.op);
 }

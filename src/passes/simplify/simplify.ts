@@ -60,7 +60,7 @@ function unusedConstants(graph: Graph): number {
 }
 
 /** One round of every simplification; the same model when none applied. */
-export function simplifyOnce<M extends Model>(model: M, facts: Facts, allowed: Allowed): M {
+function simplifyOnce<M extends Model>(model: M, facts: Facts, allowed: Allowed): M {
   const steps: ((graph: Graph) => Graph)[] = [];
   const edit = (change: (current: M, graph: Graph, editor: GraphEditor) => void) => {
     steps.push((graph) => {

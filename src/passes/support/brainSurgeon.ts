@@ -22,7 +22,7 @@ const damping = 0.01;
 /** Rows longer than this are scored once instead of after every step: the cost grows with the cube. */
 export const longestExact = 1200;
 
-export interface Surgeon {
+interface Surgeon {
   readonly size: number;
   readonly h: Float64Array;
   readonly inverse: Float64Array;

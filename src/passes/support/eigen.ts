@@ -1,7 +1,7 @@
 import { KerfError } from '../../ir/errors.ts';
 
 /** Eigenvalues in descending order; row `i` of `vectors` is the unit eigenvector of `values[i]`. */
-export interface Eigen {
+interface Eigen {
   readonly values: Float64Array;
   readonly vectors: Float64Array;
 }

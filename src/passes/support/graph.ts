@@ -66,8 +66,3 @@ export function withoutConstantInputs(model: OnnxModel): OnnxModel {
   const stripped = withMainGraph(model, listed ? { ...graph, inputs } : graph);
   return { ...stripped, irVersion: Math.max(4, model.irVersion) };
 }
-
-/** The model with another main graph, and the ids that changed with it. */
-export function replaceMain<M extends Model>(model: M, graph: Graph): M {
-  return withMainGraph(model, graph);
-}

@@ -22,7 +22,7 @@ export const raisedOpset = 13;
 export const blockedOpset = 21;
 
 /** The model under a later opset, or the reason in one line why it stays where it is. */
-export type Raised = { readonly model: OnnxModel } | { readonly refusal: string };
+type Raised = { readonly model: OnnxModel } | { readonly refusal: string };
 
 interface Context {
   readonly editor: GraphEditor;

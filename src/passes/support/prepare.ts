@@ -5,7 +5,7 @@ import type { PassContext } from '../pass.ts';
 import { simplify } from '../simplify/simplify.ts';
 import { constantOf } from './constants.ts';
 
-export interface Prepared<M extends Model> {
+interface Prepared<M extends Model> {
   readonly model: M;
   readonly notes: readonly string[];
 }

@@ -51,7 +51,7 @@ export function roundHalfEven(value: number): number {
   return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
 }
 
-export interface QuantizedWeight {
+interface QuantizedWeight {
   readonly tensor: Tensor;
   /** One scale, or one per index of the axis. */
   readonly scales: Float32Array;

@@ -37,7 +37,7 @@ export interface RoundedLayer {
   readonly loss: number;
 }
 
-export interface RoundedModel<M extends Model> {
+interface RoundedModel<M extends Model> {
   /** In float, with the weights that the codes stand for and the biases that make up for their mean error. */
   readonly model: M;
   /** Layers that could not be observed are absent. */

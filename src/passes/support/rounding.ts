@@ -2,7 +2,7 @@ import type { Cost, Levels } from './roundingRow.ts';
 import { codeFor, descend, slopeOf, sweep } from './roundingRow.ts';
 
 /** Rows of weights that meet the same inputs, and how they may be stored. */
-export interface RoundingTask {
+interface RoundingTask {
   readonly rows: number;
   /** `rows` x `size` of the cost, row-major: what the rounded weights should come close to. */
   readonly weights: Float64Array;

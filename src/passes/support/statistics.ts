@@ -19,19 +19,19 @@ const mostScale = 2;
 /** Below this share of the original deviation an output says too little to be scaled. */
 const leastDeviation = 1e-3;
 
-export interface Corrected<M extends Model> {
+interface Corrected<M extends Model> {
   readonly model: M;
   readonly corrected: number;
 }
 
-export interface StatisticsChoice {
+interface StatisticsChoice {
   /** `means` changes biases alone: factors of rows would spoil a palette. */
   readonly what?: 'means' | 'both';
   readonly rowsLeft?: RowsLeft;
 }
 
 /** The outputs of a reference layer that the current one still has, in order; `undefined` for all of them. */
-export type RowsLeft = (id: NodeId) => readonly number[] | undefined;
+type RowsLeft = (id: NodeId) => readonly number[] | undefined;
 
 /**
  * Gives the outputs of every layer at or behind a change the means and variances that they have in the reference, in the

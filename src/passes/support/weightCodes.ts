@@ -112,7 +112,7 @@ export function encodeWeight(
 }
 
 /** Ways that take several elements at once. */
-export interface VectorCodes {
+interface VectorCodes {
   readonly matrixCodes: typeof matrixCodes;
   readonly rowCodes: typeof rowCodes;
 }

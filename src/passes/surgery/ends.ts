@@ -6,7 +6,7 @@ import type { ValueType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 
 /** An end of a model that was taken apart: `id` is still what callers see, `inner` what the graph uses. */
-export interface OpenEnd<M extends Model> {
+interface OpenEnd<M extends Model> {
   readonly model: M;
   readonly id: ValueId;
   readonly inner: ValueId;
@@ -53,7 +53,7 @@ export interface Chain {
 }
 
 /** What an operator makes: a fresh value, or the one with this id. */
-export interface Made {
+interface Made {
   readonly id?: ValueId;
   readonly type?: ValueType;
   readonly quantization?: Quantization;

@@ -5,7 +5,7 @@ import { PNG } from 'pngjs';
 import { KerfError } from '../../ir/errors.ts';
 
 /** An image with `channels` values per pixel, 0 to 255, rows from the top. */
-export interface Pixels {
+interface Pixels {
   readonly height: number;
   readonly width: number;
   readonly channels: 1 | 3;

@@ -10,7 +10,7 @@ import { encodeInput, normalized, resized, transposed } from './preprocess.ts';
 import type { HostTensor, TensorInfo, Tensors } from '../runner.ts';
 
 /** Samples of one input. */
-export interface InputSource {
+interface InputSource {
   readonly input: TensorInfo;
   readonly samples: number;
   /** A sample fills the input, batch axis included. */

@@ -14,7 +14,7 @@ export interface EmscriptenModule {
   _free(pointer: number): void;
 }
 
-export interface WasmFiles {
+interface WasmFiles {
   readonly folder: string;
   readonly file: string;
   /** Name of the module factory that the script declares. */

@@ -8,9 +8,9 @@ import { withRunner } from '../process/session.ts';
 import { latencyStats, median } from './statistics.ts';
 
 /** Finds the layer that a runtime's operator belongs to; `undefined` when there is no single one. */
-export type LayerOf = (name: string, time: LayerTime) => string | undefined;
+type LayerOf = (name: string, time: LayerTime) => string | undefined;
 
-export interface BenchmarkOptions extends JobOptions {
+interface BenchmarkOptions extends JobOptions {
   readonly model: string;
   readonly layerOf: LayerOf;
   /** Another model, timed in turns with the first in one process. */

@@ -14,7 +14,7 @@ interface Tally {
   probabilities: boolean | undefined;
 }
 
-export interface Comparison {
+interface Comparison {
   /** Outputs of one sample; those that cannot be paired are left out. */
   add(model: readonly (Scores | undefined)[], reference: readonly (Scores | undefined)[]): void;
   result(main: number): Agreement | undefined;

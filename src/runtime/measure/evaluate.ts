@@ -14,7 +14,7 @@ import type { Runner, Session, TensorInfo } from '../runner.ts';
 import type { JobOptions } from '../process/session.ts';
 import { withRunner } from '../process/session.ts';
 
-export interface EvaluateOptions extends JobOptions {
+interface EvaluateOptions extends JobOptions {
   readonly model: string;
   /** A dataset's path; without it, seeded random inputs, which can only tell agreement with a reference. */
   readonly data?: string;

@@ -1,6 +1,6 @@
 import type { Session, TensorInfo } from '../runner.ts';
 
-export interface Pairing {
+interface Pairing {
   /** For each output of the reference, the place of the model's output that answers to it. */
   readonly places: readonly (number | undefined)[];
   readonly notes: readonly string[];

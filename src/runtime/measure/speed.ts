@@ -6,7 +6,7 @@ import type { JobOptions } from '../process/session.ts';
 import { withRunner } from '../process/session.ts';
 import { median } from './statistics.ts';
 
-export interface SpeedOptions extends JobOptions {
+interface SpeedOptions extends JobOptions {
   readonly before: string;
   readonly after: string;
   readonly threads?: number;

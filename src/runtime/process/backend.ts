@@ -1,4 +1,4 @@
-import type { LayerTime, SessionInfo, SessionOptions, Tensors } from '../runner.ts';
+import type { LayerTime, SessionInfo, Tensors } from '../runner.ts';
 
 /** Feeds turned into a runtime's own tensors, so that a timed loop measures the inference alone. */
 export interface PreparedRun {
@@ -15,6 +15,3 @@ export interface BackendSession {
   profile(feeds: Tensors, runs: number, folder: string): Promise<readonly LayerTime[]>;
   close(): Promise<void>;
 }
-
-/** Loads a model. Throws `KerfError('runtime-refused')` with the runtime's own words. */
-export type OpenBackend = (path: string, options: SessionOptions) => Promise<BackendSession>;

@@ -4,7 +4,7 @@ import type { ReplayStage, Tensors } from '../runner.ts';
 
 type Stage = Omit<ReplayStage, 'session'> & { readonly session: number };
 
-export interface Replay {
+interface Replay {
   keep(tag: string, tensors: Tensors): void;
   forget(names: readonly string[] | null): void;
   run(stages: readonly Stage[], tags: readonly string[]): Promise<(Tensors | null)[]>;

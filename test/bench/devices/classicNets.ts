@@ -1,7 +1,7 @@
 import { Builder } from './builder.ts';
 import type { Net } from './builder.ts';
 
-export interface ResnetOptions {
+interface ResnetOptions {
   readonly depth: 18 | 34 | 50 | 101 | 152;
   readonly size?: number;
   readonly groups?: number;

@@ -60,7 +60,7 @@ function leaveOneOut(samples: readonly Sample[], prior: Coefficients, ridge: num
 }
 
 /** Units of each term that a network asks for. */
-export function featuresOf(net: Net): number[] {
+function featuresOf(net: Net): number[] {
   const sum = [0, 0, 0, 0, 0, 0, 1];
   const index = { generic: 0, dense3x3: 1, depthwise: 2, fullyConnected: 3, other: 0, free: 0 };
   for (const work of net) {

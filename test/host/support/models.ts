@@ -25,7 +25,7 @@ export async function openModel(uri: vscode.Uri): Promise<void> {
   await eventually(`the tab of ${path.basename(uri.path)}`, () => tabOf(uri) !== undefined);
 }
 
-export function tabOf(uri: vscode.Uri): vscode.Tab | undefined {
+function tabOf(uri: vscode.Uri): vscode.Tab | undefined {
   return vscode.window.tabGroups.all
     .flatMap((group) => group.tabs)
     .find(({ input }) => input instanceof vscode.TabInputCustom && input.uri.toString() === uri.toString());

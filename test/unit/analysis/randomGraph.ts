@@ -14,7 +14,7 @@ interface Wire {
   readonly dims: readonly number[];
 }
 
-export interface RandomGraph {
+interface RandomGraph {
   /** Inputs have symbols for some dimensions; `bind` says what they are. */
   readonly symbolic: OnnxModel;
   readonly fixed: OnnxModel;

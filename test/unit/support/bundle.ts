@@ -57,7 +57,7 @@ export async function bundleProcesses(): Promise<{
   };
 }
 
-export interface Outcome {
+interface Outcome {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

@@ -6,7 +6,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../.
 
 /** The models that ship with the project. */
 export const samples = path.join(root, 'samples');
-export const fixtures = path.join(root, 'test/fixtures');
+const fixtures = path.join(root, 'test/fixtures');
 
 /** A larger collection of public models beside the checkout, used when it is there. */
 export const shared = path.join(root, '../shared');

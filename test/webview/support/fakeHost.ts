@@ -21,7 +21,7 @@ import { themes } from './themes.ts';
 /** Runs before the page: plays the extension host and VS Code's theme. The address chooses the model and the theme. */
 
 /** What the tests see of the host. */
-export interface FakeHost {
+interface FakeHost {
   readonly calls: { readonly method: PageMethod; readonly params: unknown }[];
   readonly cancelled: number[];
   /** Files that the page wrote. */

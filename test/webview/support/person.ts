@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { artefacts, openStage, type Stage } from './browser.ts';
 
 /** What a person does on the page and sees there. */
-export interface Person {
+interface Person {
   /** Opens a page; it is closed after the test, which fails when the page reported an error. */
   readonly open: Stage['open'];
   /** Parameters of the calls that reached the host. */

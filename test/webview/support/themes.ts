@@ -1,5 +1,5 @@
 /** Default token values of VS Code's four theme kinds, as a webview gets them. */
-export interface ThemeFixture {
+interface ThemeFixture {
   readonly id: string;
   readonly bodyClass: string;
   readonly tokens: Readonly<Record<string, string>>;

@@ -12,7 +12,7 @@ export interface Flow extends Workbench {
   readonly picture: (what: string) => Promise<void>;
 }
 
-export interface FlowOptions {
+interface FlowOptions {
   /** Files copied into the opened folder: paths relative to the repository, and their names there. */
   readonly files: Readonly<Record<string, string>>;
   /** Settings of the opened folder. */

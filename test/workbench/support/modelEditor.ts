@@ -1,7 +1,7 @@
 import type { FrameLocator, Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 
-export type TabTitle = 'Layers' | 'Weights' | 'Benchmark' | 'Compare' | 'Memory' | 'Recipe' | 'Optimize';
+type TabTitle = 'Layers' | 'Weights' | 'Benchmark' | 'Compare' | 'Memory' | 'Recipe' | 'Optimize';
 
 /** Kerf's page inside the webview that is in front. */
 export interface ModelEditor {

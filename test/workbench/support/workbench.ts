@@ -31,11 +31,6 @@ export interface Workbench {
   reload(): Promise<void>;
 }
 
-/** Waits until `ask` answers `expected`, with the difference in the failure. */
-export async function eventually<T>(ask: () => Promise<T> | T, expected: T, timeout = 30_000): Promise<void> {
-  await expect.poll(ask, { timeout, interval: 100 }).toEqual(expected);
-}
-
 export function workbench(page: Page): Workbench {
   const explorer = page.locator('.explorer-folders-view');
   const quickInput = page.locator('.quick-input-widget');

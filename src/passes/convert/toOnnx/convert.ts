@@ -42,9 +42,6 @@ const customRules: Readonly<Record<string, Rule>> = {
   ...mediapipeRules,
 };
 
-/** TFLite operators that the converter covers. */
-export const convertibleToOnnx: readonly string[] = [...Object.keys(rules), ...Object.keys(customRules)];
-
 function ruleOf(node: Node): Rule | undefined {
   return node.domain === 'custom' ? customRules[node.op] : rules[node.op];
 }

@@ -1,7 +1,7 @@
 import type { Storage } from './storage.ts';
 
 /** `out = a + sign * b`, all in codes. */
-export interface CodeSum {
+interface CodeSum {
   readonly a: Storage;
   readonly b: Storage;
   readonly out: Storage;

@@ -25,9 +25,6 @@ const rules: Readonly<Record<string, Rule>> = {
   ...shapeRules,
 };
 
-/** ONNX operators that the converter covers. */
-export const convertibleToTflite: readonly string[] = Object.keys(rules);
-
 /**
  * A float ONNX model as TFLite. Names and axis order stay, so the same data feeds both; convolutions stand between
  * transposes, which the pass `layout` takes away. The model must be simplified (no Constant nodes). `codes` are weights

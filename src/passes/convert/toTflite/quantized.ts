@@ -14,7 +14,7 @@ import { withoutDynamicRounding } from '../dynamicRounding.ts';
 import type { StoredCodes } from './emission.ts';
 
 /** A QDQ model without its Q and DQ: the float graph, and what the pairs said. */
-export interface Unquantized {
+interface Unquantized {
   readonly model: OnnxModel;
   /** Real numbers that the codes of a value reach from and to. */
   readonly ranges: ReadonlyMap<ValueId, ObservedRange>;

@@ -30,7 +30,7 @@ export const filled = (dtype: DType, dims: readonly number[], value = 1): Operan
 export type Attributes = Readonly<Record<string, Attribute | number | string | readonly number[]>>;
 
 /** Plain numbers are integers, arrays integer lists; floats are written with `attr.float`. */
-export function attributes(plain: Attributes): ReadonlyMap<string, Attribute> {
+function attributes(plain: Attributes): ReadonlyMap<string, Attribute> {
   return new Map(
     Object.entries(plain).map(([name, value]) => {
       if (typeof value === 'number') return [name, attr.int(value)];

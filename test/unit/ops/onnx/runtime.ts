@@ -35,7 +35,7 @@ export async function openSession(model: OnnxModel): Promise<InferenceSession> {
 }
 
 /** Zeros of a type; the unknown dimensions have been given. */
-export function zeros(dtype: DType, dims: readonly number[]): Tensor {
+function zeros(dtype: DType, dims: readonly number[]): Tensor {
   const count = dims.reduce((product, dim) => product * dim, 1);
   const array = arrays[dtype];
   if (array === undefined) throw new Error(`no array for ${dtype}`);

@@ -12,7 +12,7 @@ function same(op: string, count = 1): Rule {
     );
 }
 
-export function clipped(emission: Emission, value: ValueId, low: number, high: number): ValueId {
+function clipped(emission: Emission, value: ValueId, low: number, high: number): ValueId {
   return emission.emit('Clip', [value, emission.scalar(low), emission.scalar(high)]);
 }
 

@@ -5,9 +5,7 @@ import { describeType } from '../../../../../src/ir/types.ts';
 import { dataDependent, training } from './data.ts';
 
 /** `wrong`: something else was inferred. `open`: less than everything was, where the operators leave a choice. */
-export type Verdict =
-  | { readonly kind: 'exact' | 'open' }
-  | { readonly kind: 'wrong'; readonly message: string };
+type Verdict = { readonly kind: 'exact' | 'open' } | { readonly kind: 'wrong'; readonly message: string };
 
 /** Inferred types of the main graph's outputs against those that came out of a run. */
 export function judge(

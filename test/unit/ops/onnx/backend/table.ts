@@ -12,7 +12,7 @@ import type { BackendTest } from './data.ts';
  * A one-operator test as a line of text: operator and version, attributes, types of the inputs (with the content that
  * shapes follow from) and types of the outputs of the run.
  */
-export type Row = string;
+type Row = string;
 
 type Plain = number | string | readonly (number | string)[] | { readonly [kind: string]: unknown };
 
