@@ -1,5 +1,7 @@
-import type { Code, Variable, WasmFunction } from '../ir/wasm/assembler.ts';
-import { floats, i32, i64, load, op, repeat, store } from '../ir/wasm/assembler.ts';
+import type { Code } from '../ir/wasm/instructions.ts';
+import { floats, i32, i64, load, op, repeat, store } from '../ir/wasm/instructions.ts';
+import type { Variable, WasmFunction } from '../ir/wasm/kernel.ts';
+import { advance, below, kernel } from '../ir/wasm/kernel.ts';
 
 /** Values of 16 bits. */
 export const wordValues = 1 << 16;
@@ -32,14 +34,13 @@ function counting<Name extends string>(
   shifts: readonly number[],
   bits: number,
   tables: number,
-): WasmFunction & { readonly name: Name } {
+): WasmFunction<Name> {
   const mask = (2 ** bits - 1) * 4;
-  return {
+  return kernel({
     name,
-    parameters: ['i32', 'i32'],
-    locals: ['i32', 'i64'],
-    body: (...variables) => {
-      const [at, end, place, word] = variables as [Variable, Variable, Variable, Variable];
+    parameters: { at: 'i32', end: 'i32' },
+    locals: { place: 'i32', word: 'i64' },
+    body({ at, end, place, word }) {
       const offset = (shift: number): Code =>
         shift < 2
           ? op('i32.shl', op('i32.wrap_i64', word.get), i32(2 - shift))
@@ -55,30 +56,21 @@ function counting<Name extends string>(
           ];
         }),
       ]);
-      return [advancing(at, end, words)];
+      return [overSteps(at, end, words)];
     },
-  };
+  });
 }
 
-function advancing(at: Variable, end: Variable, body: readonly Code[]): Code {
-  return repeat(op('i32.lt_u', at.get, end.get), ...body, at.set(op('i32.add', at.get, i32(stepBytes))));
+function overSteps(at: Variable, end: Variable, body: readonly Code[]): Code {
+  return repeat(below(at, end), ...body, advance(at, stepBytes));
 }
 
 /** Finite extremes and exact zeros of float32: x + (x - x) is x where it is finite, else NaN, which nothing is less than. */
-const lookAtFloats: WasmFunction & { readonly name: 'lookAtFloats' } = {
+const lookAtFloats = kernel({
   name: 'lookAtFloats',
-  parameters: ['i32', 'i32'],
-  locals: ['v128', 'v128', 'v128', 'v128', 'v128'],
-  body: (...variables) => {
-    const [at, end, raw, finite, smallest, largest, zeros] = variables as [
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-    ];
+  parameters: { at: 'i32', end: 'i32' },
+  locals: { raw: 'v128', finite: 'v128', smallest: 'v128', largest: 'v128', zeros: 'v128' },
+  body({ at, end, raw, finite, smallest, largest, zeros }) {
     const kept = [
       [smallest, layout.smallest],
       [largest, layout.largest],
@@ -94,19 +86,18 @@ const lookAtFloats: WasmFunction & { readonly name: 'lookAtFloats' } = {
     ]);
     return [
       ...kept.map(([variable, place]) => variable.set(load('v128.load', i32(place)))),
-      advancing(at, end, vectors),
+      overSteps(at, end, vectors),
       ...kept.map(([variable, place]) => store('v128.store', i32(place), variable.get)),
     ];
   },
-};
+});
 
 /** Adds the second table of words to the first. */
-const joinWords: WasmFunction & { readonly name: 'joinWords' } = {
+const joinWords = kernel({
   name: 'joinWords',
-  parameters: [],
-  locals: ['i32'],
-  body: (...variables) => {
-    const [at] = variables as [Variable];
+  parameters: {},
+  locals: { at: 'i32' },
+  body({ at }) {
     const second = layout.tables + 4 * wordValues;
     const vectors = Array.from({ length: stepBytes / 16 }, (_, index) => {
       const first = load('v128.load', at.get, layout.tables + 16 * index);
@@ -116,7 +107,7 @@ const joinWords: WasmFunction & { readonly name: 'joinWords' } = {
     const next = at.tee(op('i32.add', at.get, i32(stepBytes)));
     return [repeat(op('i32.lt_u', next, i32(4 * wordValues)), ...vectors)];
   },
-};
+});
 
 /**
  * Functions of (from, to), whole steps of the memory: elements of 8 and 16 bits, the upper halves of float32, and what those

@@ -1,5 +1,5 @@
-import type { Variable, WasmFunction } from '../ir/wasm/assembler.ts';
-import { i32, load, op, repeat, store } from '../ir/wasm/assembler.ts';
+import { i32, load, op, repeat, store } from '../ir/wasm/instructions.ts';
+import { advance, kernel } from '../ir/wasm/kernel.ts';
 import { wasmModule } from '../ir/wasm/module.ts';
 
 /** Columns of a sampled weight, at most; shorter rows end in zeros. */
@@ -20,38 +20,28 @@ export interface Gram {
   multiply(i: number, rows: number): void;
 }
 
-const products: WasmFunction & { readonly name: 'products' } = {
+const products = kernel({
   name: 'products',
-  parameters: ['i32', 'i32', 'i32'],
-  locals: ['i32', 'v128', 'v128', 'v128', 'v128'],
-  body: (...variables) => {
-    const [row, end, out, other, ...sums] = variables as [
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      ...Variable[],
-    ];
-    const vectors = Array.from({ length: rowBytes / 16 }, (_, index) => {
-      const sum = sums[index % sums.length] as Variable;
-      const product = op(
-        'f32x4.mul',
-        load('v128.load', row.get, 16 * index),
-        load('v128.load', other.get, 16 * index),
-      );
-      return sum.set(index < sums.length ? product : op('f32x4.add', sum.get, product));
-    });
+  parameters: { row: 'i32', end: 'i32', out: 'i32' },
+  locals: { other: 'i32', sums: ['v128', 'v128', 'v128', 'v128'] },
+  body({ row, end, out, other, sums }) {
+    const parts = (step: number) =>
+      sums.map((sum, index) => {
+        const at = 16 * (step * sums.length + index);
+        const product = op('f32x4.mul', load('v128.load', row.get, at), load('v128.load', other.get, at));
+        return sum.set(step === 0 ? product : op('f32x4.add', sum.get, product));
+      });
     return [
       other.set(row.get),
       repeat(
         op('i32.lt_u', other.tee(op('i32.add', other.get, i32(rowBytes))), end.get),
-        ...vectors,
+        ...Array.from({ length: rowBytes / 16 / sums.length }, (_, step) => parts(step)).flat(),
         ...sums.map((sum, index) => store('v128.store', out.get, sum.get, 16 * index)),
-        out.set(op('i32.add', out.get, i32(4 * lanes))),
+        advance(out, 4 * lanes),
       ),
     ];
   },
-};
+});
 
 /** `undefined` where vectors cannot run. */
 export function vectorGram(): Gram | undefined {

@@ -1,156 +1,14 @@
-/**
- * Writes small WebAssembly modules (WebAssembly core specification 2.0, binary format): loops over numbers that run four to
- * sixteen at a time. A function is an expression of instructions; operands come first, as the stack machine wants them.
- */
-type WasmType = 'i32' | 'f32' | 'f64' | 'i64' | 'v128';
-
-/** Instructions as bytes. */
-export type Code = readonly number[];
-
-/** A parameter or local variable. */
-export interface Variable {
-  readonly get: Code;
-  set(value: Code): Code;
-  /** Sets it and leaves the value. */
-  tee(value: Code): Code;
-}
-
-export interface WasmFunction {
-  readonly name: string;
-  readonly parameters: readonly WasmType[];
-  readonly locals: readonly WasmType[];
-  /** Given the parameters and then the locals; leaves nothing on the stack. */
-  body(...variables: readonly Variable[]): readonly Code[];
-}
-
-const simd = (number: number): Code => [0xfd, ...unsigned(number)];
-
-/** Instructions without immediates. */
-const opcodes = {
-  'i32.eqz': [0x45],
-  'i32.lt_u': [0x49],
-  'i32.add': [0x6a],
-  'i32.sub': [0x6b],
-  'i32.mul': [0x6c],
-  'i32.and': [0x71],
-  'i32.or': [0x72],
-  'i32.shl': [0x74],
-  'i32.shr_u': [0x76],
-  'i64.shr_u': [0x88],
-  'i32.wrap_i64': [0xa7],
-  'f64.promote_f32': [0xbb],
-  'i8x16.swizzle': simd(14),
-  'i32x4.splat': simd(17),
-  'f32x4.splat': simd(19),
-  'f64x2.splat': simd(20),
-  'f32x4.eq': simd(65),
-  'f32x4.ne': simd(66),
-  'f32x4.lt': simd(67),
-  'f32x4.gt': simd(68),
-  'f64x2.gt': simd(74),
-  'f64x2.ge': simd(76),
-  'v128.not': simd(77),
-  'v128.and': simd(78),
-  'v128.andnot': simd(79),
-  'v128.or': simd(80),
-  'v128.xor': simd(81),
-  'v128.bitselect': simd(82),
-  'f32x4.demote_f64x2_zero': simd(94),
-  'f64x2.promote_low_f32x4': simd(95),
-  'i8x16.narrow_i16x8_s': simd(101),
-  'i8x16.narrow_i16x8_u': simd(102),
-  'i16x8.shr_u': simd(141),
-  'i16x8.narrow_i32x4_s': simd(133),
-  'i16x8.narrow_i32x4_u': simd(134),
-  'i32x4.eq': simd(55),
-  'i32x4.gt_s': simd(59),
-  'i32x4.shl': simd(171),
-  'i32x4.shr_s': simd(172),
-  'i32x4.shr_u': simd(173),
-  'i32x4.add': simd(174),
-  'i32x4.sub': simd(177),
-  'i32x4.min_u': simd(183),
-  'f32x4.abs': simd(224),
-  'f32x4.add': simd(228),
-  'f32x4.sub': simd(229),
-  'f32x4.mul': simd(230),
-  'f32x4.div': simd(231),
-  'f32x4.pmin': simd(234),
-  'f32x4.pmax': simd(235),
-  'f64x2.add': simd(240),
-  'f64x2.sub': simd(241),
-  'f64x2.mul': simd(242),
-  'f64x2.div': simd(243),
-  'i32x4.trunc_sat_f32x4_s': simd(248),
-} as const satisfies Record<string, Code>;
-
-type Opcode = keyof typeof opcodes;
-
-/** An instruction behind its operands. */
-export function op(name: Opcode, ...operands: readonly Code[]): Code {
-  return [...operands.flat(), ...opcodes[name]];
-}
-
-/** Loads and stores: opcode and alignment, as a power of two. */
-const memory = {
-  'i32.load': [[0x28], 2],
-  'i64.load': [[0x29], 3],
-  'i32.store': [[0x36], 2],
-  'v128.load': [simd(0), 4],
-  'v128.store': [simd(11), 4],
-  'v128.load32_splat': [simd(9), 2],
-  'v128.load64_splat': [simd(10), 3],
-} as const satisfies Record<string, readonly [Code, number]>;
-
-/** From `address` + `offset`. */
-export function load(name: keyof typeof memory, address: Code, offset = 0): Code {
-  const [code, alignment] = memory[name];
-  return [...address, ...code, alignment, ...unsigned(offset)];
-}
-
-/** To `address` + `offset`. */
-export function store(name: keyof typeof memory, address: Code, value: Code, offset = 0): Code {
-  const [code, alignment] = memory[name];
-  return [...address, ...value, ...code, alignment, ...unsigned(offset)];
-}
-
-export function i32(value: number): Code {
-  return [0x41, ...signed(value)];
-}
-
-export function i64(value: number): Code {
-  return [0x42, ...signed(value)];
-}
-
-/** Sixteen bytes of which `bytes` of `a` then `b` (0 to 31). */
-export function shuffle(a: Code, b: Code, bytes: readonly number[]): Code {
-  return [...a, ...b, ...simd(13), ...bytes];
-}
-
-/** Four equal lanes, an integer's or a float's bits. */
-export function lanes32(bits: number): Code {
-  const word = new Uint8Array(Uint32Array.of(bits).buffer);
-  return [...simd(12), ...word, ...word, ...word, ...word];
-}
-
-const floatBits = new Uint32Array(1);
-const asFloat = new Float32Array(floatBits.buffer);
-
-/** Four equal float32. */
-export function floats(value: number): Code {
-  asFloat[0] = value;
-  return lanes32(floatBits[0] as number);
-}
-
-/** The body, then again as long as the condition holds. */
-export function repeat(condition: Code, ...body: readonly Code[]): Code {
-  return [0x03, 0x40, ...body.flat(), ...condition, 0x0d, 0, 0x0b];
-}
+import type { Code } from './instructions.ts';
+import type { WasmFunction, WasmType } from './kernel.ts';
+import { unsigned } from './leb128.ts';
 
 /** Magic and version. */
 const header: Code = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
-/** The bytes of a module with `pages` of memory (64 KiB each), exported as `memory` beside the functions. */
+/**
+ * The bytes of a module (WebAssembly core specification 2.0, binary format) with `pages` of memory (64 KiB each), exported
+ * as `memory` beside the functions.
+ */
 export function assemble(pages: number, functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
   const types = functions.map(({ parameters }) => [0x60, ...list(parameters.map(typeCode)), 0]);
   const names = functions.map(({ name }, index) => [...text(name), 0, ...unsigned(index)]);
@@ -164,16 +22,8 @@ export function assemble(pages: number, functions: readonly WasmFunction[]): Uin
   ]);
 }
 
-function functionBody({ parameters, locals, body }: WasmFunction): Code {
-  const variables = [...parameters, ...locals].map((_, index): Variable => {
-    const number = unsigned(index);
-    return {
-      get: [0x20, ...number],
-      set: (value) => [...value, 0x21, ...number],
-      tee: (value) => [...value, 0x22, ...number],
-    };
-  });
-  const code = [...list(locals.map((type) => [1, ...typeCode(type)])), ...body(...variables).flat(), 0x0b];
+function functionBody({ locals, body }: WasmFunction): Code {
+  const code = [...list(locals.map((type) => [1, ...typeCode(type)])), ...body().flat(), 0x0b];
   return [...unsigned(code.length), ...code];
 }
 
@@ -192,16 +42,4 @@ function list(items: readonly Code[]): Code {
 /** Names are ASCII here. */
 function text(name: string): Code {
   return list(Array.from(name, (letter) => [letter.charCodeAt(0)]));
-}
-
-/** LEB128. */
-function unsigned(value: number): Code {
-  return value < 128 ? [value] : [(value & 127) | 128, ...unsigned(value >>> 7)];
-}
-
-function signed(value: number): Code {
-  const low = value & 127;
-  const rest = value >> 7;
-  const last = (rest === 0 && (low & 64) === 0) || (rest === -1 && (low & 64) !== 0);
-  return last ? [low] : [low | 128, ...signed(rest)];
 }

@@ -1,21 +1,20 @@
-import type { Code, Variable, WasmFunction } from '../../ir/wasm/assembler.ts';
-import { floats, i32, lanes32, load, op, repeat, shuffle, store } from '../../ir/wasm/assembler.ts';
+import type { Code } from '../../ir/wasm/instructions.ts';
+import { floats, i32, lanes32, load, op, repeat, shuffle, store } from '../../ir/wasm/instructions.ts';
+import type { Variable, Variables } from '../../ir/wasm/kernel.ts';
+import { advance, below, kernel } from '../../ir/wasm/kernel.ts';
+import { growingModule } from '../../ir/wasm/module.ts';
 
 /** Columns are taken this many at a time; there is room behind every row and every list for as many. */
 export const columnStep = 16;
 
-type Kernel<Name extends string> = WasmFunction & { readonly name: Name };
-
 const first = Array.from({ length: 4 }, (_, index) => index);
-const below = (at: Variable, end: Variable): Code => op('i32.lt_u', at.get, end.get);
-const advance = (at: Variable, by: Code): Code => at.set(op('i32.add', at.get, by));
 
 /** largest(from, to, rowBytes, most): the largest magnitude of each column of rows, and what `most` holds already. */
-const largest: Kernel<'largest'> = {
+const largest = kernel({
   name: 'largest',
-  parameters: ['i32', 'i32', 'i32', 'i32'],
-  locals: ['i32', 'i32', 'i32'],
-  body(row, to, rowBytes, most, at, end, out) {
+  parameters: { row: 'i32', to: 'i32', rowBytes: 'i32', most: 'i32' },
+  locals: { at: 'i32', end: 'i32', out: 'i32' },
+  body({ row, to, rowBytes, most, at, end, out }) {
     const vectors = first.map((index) => {
       const size = op('f32x4.abs', load('v128.load', at.get, 16 * index));
       const more = op('f32x4.pmax', load('v128.load', out.get, 16 * index), size);
@@ -27,12 +26,12 @@ const largest: Kernel<'largest'> = {
         at.set(row.get),
         end.set(op('i32.add', row.get, rowBytes.get)),
         out.set(most.get),
-        repeat(below(at, end), ...vectors, advance(at, i32(64)), advance(out, i32(64))),
+        repeat(below(at, end), ...vectors, advance(at, 64), advance(out, 64)),
         advance(row, rowBytes.get),
       ),
     ];
   },
-};
+});
 
 const halves = [0, 1] as const;
 /** Both upper numbers of four floats first. */
@@ -42,11 +41,11 @@ const doubles = (vector: Code, half: 0 | 1): Code =>
   op('f64x2.promote_low_f32x4', half === 0 ? vector : upper(vector));
 
 /** trial(largest, to, out, share, top, least): scales share x largest / top, or 1 where that is not above `least`. */
-const trial: Kernel<'trial'> = {
+const trial = kernel({
   name: 'trial',
-  parameters: ['i32', 'i32', 'i32', 'f64', 'f64', 'f64'],
-  locals: ['v128', 'v128', 'v128'],
-  body(at, to, out, share, top, least, size, low, high) {
+  parameters: { at: 'i32', to: 'i32', out: 'i32', share: 'f64', top: 'f64', least: 'f64' },
+  locals: { size: 'v128', low: 'v128', high: 'v128' },
+  body({ at, to, out, share, top, least, size, low, high }) {
     const splat = (number: Variable) => op('f64x2.splat', number.get);
     const scale = (half: 0 | 1) =>
       op('f64x2.div', op('f64x2.mul', splat(share), doubles(size.get, half)), splat(top));
@@ -64,66 +63,68 @@ const trial: Kernel<'trial'> = {
         low.set(scale(0)),
         high.set(scale(1)),
         store('v128.store', out.get, shuffle(usable(low), usable(high), both)),
-        advance(at, i32(16)),
-        advance(out, i32(16)),
+        advance(at, 16),
+        advance(out, 16),
       ),
     ];
   },
-};
+});
+
+/** The least and the largest code in every lane, and what makes sums round. */
+const boundsLocals = { lowest: 'v128', highest: 'v128', bias: 'v128' } as const;
+type Bounds = Variables<typeof boundsLocals>;
 
 /** Adding and taking away 1.5 x 2^23 rounds to the nearest integer, ties to even, as QuantizeLinear does. */
 const roundingBias = floats(12_582_912);
 
+const boundsSet = ({ lowest, highest, bias }: Bounds, low: Variable, high: Variable): readonly Code[] => [
+  lowest.set(op('f32x4.splat', low.get)),
+  highest.set(op('f32x4.splat', high.get)),
+  bias.set(roundingBias),
+];
+
 /** The nearest code as a float; NaN stays. */
-const nearest = (value: Code, scale: Code, bias: Code, low: Variable, high: Variable): Code => {
-  const rounded = op('f32x4.sub', op('f32x4.add', op('f32x4.div', value, scale), bias), bias);
-  return op('f32x4.pmax', op('f32x4.pmin', rounded, high.get), low.get);
+const nearest = (value: Code, scale: Code, { lowest, highest, bias }: Bounds): Code => {
+  const rounded = op('f32x4.sub', op('f32x4.add', op('f32x4.div', value, scale), bias.get), bias.get);
+  return op('f32x4.pmax', op('f32x4.pmin', rounded, highest.get), lowest.get);
 };
 
 /** Trials whose errors are taken together: the numbers they look at are read and widened once. */
 export const trialsTogether = 3;
-const trials = Array.from({ length: trialsTogether }, (_, index) => index);
+
+/** Four numbers, their codes and errors, and the numbers as doubles. */
+const numberLocals = { value: 'v128', code: 'v128', error: 'v128', wide: ['v128', 'v128'] } as const;
+
+/** Of four columns: their scales, and sums of squared errors, in two halves as doubles. */
+const trialLocals = { scale: 'v128', wideScales: ['v128', 'v128'], sums: ['v128', 'v128'] } as const;
 
 /**
  * errors(from, to, rowBytes, columns, scales, sums, low, high): adds the squared errors of each column's codes to its sum, for
  * `trialsTogether` lists of scales and sums, one behind the other.
  */
-const errors: Kernel<'errors'> = {
+const errors = kernel({
   name: 'errors',
-  parameters: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'f32', 'f32'],
-  locals: [
-    'i32',
-    'i32',
-    'i32',
-    'i32',
-    ...Array.from({ length: 8 + 5 * trialsTogether }, () => 'v128' as const),
-  ],
-  body(from, to, rowBytes, left, scales, sums, low, high, at, step, scaleAt, sumAt, ...vectors) {
-    const [lowest, highest, bias, value, code, error, lower, upperHalf, ...rest] = vectors as [
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      Variable,
-      ...Variable[],
-    ];
-    const wideValue = (half: 0 | 1) => (half === 0 ? lower : upperHalf);
-    const scale = (trial: number) => rest[trial] as Variable;
-    const sum = (trial: number, half: 0 | 1) => rest[trialsTogether + 2 * trial + half] as Variable;
-    const wideScale = (trial: number, half: 0 | 1) => rest[3 * trialsTogether + 2 * trial + half] as Variable;
-    const added = (trial: number, half: 0 | 1): Code => {
-      const product = op('f64x2.mul', wideScale(trial, half).get, doubles(code.get, half));
-      const square = op('f64x2.mul', error.get, error.get);
-      return [
-        ...error.set(op('f64x2.sub', wideValue(half).get, product)),
-        ...sum(trial, half).set(op('f64x2.add', sum(trial, half).get, square)),
-      ];
-    };
+  parameters: {
+    from: 'i32',
+    to: 'i32',
+    rowBytes: 'i32',
+    left: 'i32',
+    scales: 'i32',
+    sums: 'i32',
+    low: 'f32',
+    high: 'f32',
+  },
+  locals: {
+    places: { at: 'i32', step: 'i32', scaleAt: 'i32', sumAt: 'i32' },
+    bounds: boundsLocals,
+    numbers: numberLocals,
+    trials: Array.from({ length: trialsTogether }, () => trialLocals),
+  },
+  body({ from, to, rowBytes, left, scales, sums, low, high, places, bounds, numbers, trials }) {
+    const { at, step, scaleAt, sumAt } = places;
+    type Trial = (typeof trials)[number];
     // Before the columns, of which each takes 4 bytes of scales and 8 of sums.
-    const overTrials = (each: (trial: number) => Code): Code => [
+    const overTrials = (each: (trial: Trial) => Code): Code => [
       ...scaleAt.set(scales.get),
       ...sumAt.set(sums.get),
       ...trials.flatMap((trial) => [
@@ -132,49 +133,61 @@ const errors: Kernel<'errors'> = {
         ...advance(sumAt, op('i32.shl', step.get, i32(1))),
       ]),
     ];
+    const begin = ({ scale, wideScales, sums: own }: Trial): Code => [
+      ...scale.set(load('v128.load', scaleAt.get)),
+      ...halves.flatMap((half) => wideScales[half].set(doubles(scale.get, half))),
+      ...halves.flatMap((half) => own[half].set(load('v128.load', sumAt.get, 16 * half))),
+    ];
+    const end = ({ sums: own }: Trial): Code =>
+      halves.flatMap((half) => store('v128.store', sumAt.get, own[half].get, 16 * half));
     return [
-      lowest.set(op('f32x4.splat', low.get)),
-      highest.set(op('f32x4.splat', high.get)),
-      bias.set(roundingBias),
+      ...boundsSet(bounds, low, high),
       step.set(op('i32.shl', left.get, i32(2))),
       repeat(
         left.tee(op('i32.sub', left.get, i32(4))),
-        overTrials((trial) => [
-          ...scale(trial).set(load('v128.load', scaleAt.get)),
-          ...halves.flatMap((half) => wideScale(trial, half).set(doubles(scale(trial).get, half))),
-          ...halves.flatMap((half) => sum(trial, half).set(load('v128.load', sumAt.get, 16 * half))),
-        ]),
+        overTrials(begin),
         at.set(from.get),
         repeat(
           below(at, to),
-          value.set(load('v128.load', at.get)),
-          ...halves.map((half) => wideValue(half).set(doubles(value.get, half))),
-          ...trials.flatMap((trial) => [
-            code.set(nearest(value.get, scale(trial).get, bias.get, lowest, highest)),
-            ...halves.map((half) => added(trial, half)),
-          ]),
+          numbers.value.set(load('v128.load', at.get)),
+          ...halves.map((half) => numbers.wide[half].set(doubles(numbers.value.get, half))),
+          ...trials.map((trial) => errorsAdded(numbers, trial, bounds)),
           advance(at, rowBytes.get),
         ),
-        overTrials((trial) =>
-          halves.flatMap((half) => store('v128.store', sumAt.get, sum(trial, half).get, 16 * half)),
-        ),
-        advance(from, i32(16)),
-        advance(to, i32(16)),
-        advance(scales, i32(16)),
-        advance(sums, i32(32)),
+        overTrials(end),
+        advance(from, 16),
+        advance(to, 16),
+        advance(scales, 16),
+        advance(sums, 32),
       ),
     ];
   },
-};
+});
+
+/** Adds the squared errors of four numbers, which stand as doubles in `wide` too. */
+function errorsAdded(
+  { value, code, error, wide }: Variables<typeof numberLocals>,
+  { scale, wideScales, sums }: Variables<typeof trialLocals>,
+  bounds: Bounds,
+): Code {
+  const added = (half: 0 | 1): Code => {
+    const product = op('f64x2.mul', wideScales[half].get, doubles(code.get, half));
+    const square = op('f64x2.mul', error.get, error.get);
+    return [
+      ...error.set(op('f64x2.sub', wide[half].get, product)),
+      ...sums[half].set(op('f64x2.add', sums[half].get, square)),
+    ];
+  };
+  return [...code.set(nearest(value.get, scale.get, bounds)), ...halves.flatMap(added)];
+}
 
 /** choose(errors, to, least, scales, best): takes over errors, and the scales they belong to, that are less. */
-const choose: Kernel<'choose'> = {
+const choose = kernel({
   name: 'choose',
-  parameters: ['i32', 'i32', 'i32', 'i32', 'i32'],
-  locals: ['v128', 'v128'],
-  body(at, to, least, scales, best, ...kept) {
-    const takeOver = halves.map((half) => {
-      const keeps = kept[half] as Variable;
+  parameters: { at: 'i32', to: 'i32', least: 'i32', scales: 'i32', best: 'i32' },
+  locals: { kept: ['v128', 'v128'] },
+  body({ at, to, least, scales, best, kept }) {
+    const takeOver = kept.map((keeps, half) => {
       const error = load('v128.load', at.get, 16 * half);
       const before = load('v128.load', least.get, 16 * half);
       return [
@@ -184,7 +197,7 @@ const choose: Kernel<'choose'> = {
     });
     // The lower half of each double's mask.
     const masks = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27];
-    const [low, high] = kept as [Variable, Variable];
+    const [low, high] = kept;
     const chosen = op(
       'v128.bitselect',
       load('v128.load', best.get),
@@ -196,34 +209,37 @@ const choose: Kernel<'choose'> = {
         below(at, to),
         ...takeOver,
         store('v128.store', best.get, chosen),
-        advance(at, i32(32)),
-        advance(least, i32(32)),
-        advance(scales, i32(16)),
-        advance(best, i32(16)),
+        advance(at, 32),
+        advance(least, 32),
+        advance(scales, 16),
+        advance(best, 16),
       ),
     ];
   },
-};
+});
 
 /** codes(from, to, rowBytes, scales, out, low, high): a byte per element; each row overwrites what the one before wrote past its end. */
-const codes: Kernel<'codes'> = {
+const codes = kernel({
   name: 'codes',
-  parameters: ['i32', 'i32', 'i32', 'i32', 'i32', 'f32', 'f32'],
-  locals: ['i32', 'i32', 'i32', 'i32', 'v128', 'v128', 'v128'],
-  body(row, to, rowBytes, scales, rowOut, low, high, at, end, scale, out, bias, lowest, highest) {
+  parameters: {
+    row: 'i32',
+    to: 'i32',
+    rowBytes: 'i32',
+    scales: 'i32',
+    rowOut: 'i32',
+    low: 'f32',
+    high: 'f32',
+  },
+  locals: { at: 'i32', end: 'i32', scale: 'i32', out: 'i32', bounds: boundsLocals },
+  body({ row, to, rowBytes, scales, rowOut, low, high, at, end, scale, out, bounds }) {
     const code = (index: number) => {
       const value = load('v128.load', at.get, 16 * index);
       // What is not a number becomes 0.
-      return op(
-        'i32x4.trunc_sat_f32x4_s',
-        nearest(value, load('v128.load', scale.get, 16 * index), bias.get, lowest, highest),
-      );
+      return op('i32x4.trunc_sat_f32x4_s', nearest(value, load('v128.load', scale.get, 16 * index), bounds));
     };
     const pair = (index: number) => op('i16x8.narrow_i32x4_s', code(index), code(index + 1));
     return [
-      lowest.set(op('f32x4.splat', low.get)),
-      highest.set(op('f32x4.splat', high.get)),
-      bias.set(roundingBias),
+      ...boundsSet(bounds, low, high),
       repeat(
         below(row, to),
         at.set(row.get),
@@ -233,23 +249,23 @@ const codes: Kernel<'codes'> = {
         repeat(
           below(at, end),
           store('v128.store', out.get, op('i8x16.narrow_i16x8_s', pair(0), pair(2))),
-          advance(at, i32(64)),
-          advance(scale, i32(64)),
-          advance(out, i32(16)),
+          advance(at, 64),
+          advance(scale, 64),
+          advance(out, 16),
         ),
         advance(row, rowBytes.get),
         advance(rowOut, op('i32.shr_u', rowBytes.get, i32(2))),
       ),
     ];
   },
-};
+});
 
 /** pack(from, to, out): two codes per byte, the first in the low bits. */
-const pack: Kernel<'pack'> = {
+const pack = kernel({
   name: 'pack',
-  parameters: ['i32', 'i32', 'i32'],
-  locals: ['v128'],
-  body(at, to, out, pairs) {
+  parameters: { at: 'i32', to: 'i32', out: 'i32' },
+  locals: { pairs: 'v128' },
+  body({ at, to, out, pairs }) {
     const packed = (offset: number) => [
       ...pairs.set(load('v128.load', at.get, offset)),
       ...op(
@@ -262,12 +278,15 @@ const pack: Kernel<'pack'> = {
       repeat(
         below(at, to),
         store('v128.store', out.get, op('i8x16.narrow_i16x8_u', packed(0), packed(16))),
-        advance(at, i32(32)),
-        advance(out, i32(16)),
+        advance(at, 32),
+        advance(out, 16),
       ),
     ];
   },
-};
+});
 
 /** Functions over float32 matrices in memory, whose rows are `rowBytes` long; pairs (from, to) are places in bytes. */
 export const codeKernels = [largest, trial, errors, choose, codes, pack] as const;
+
+/** The functions in a memory of at least so many bytes. */
+export const codesModule = growingModule(codeKernels);

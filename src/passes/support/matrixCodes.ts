@@ -1,7 +1,5 @@
 import type { Tensor } from '../../ir/tensor.ts';
-import type { WasmModule } from '../../ir/wasm/module.ts';
-import { wasmModule } from '../../ir/wasm/module.ts';
-import { codeKernels, columnStep, trialsTogether } from './codeKernels.ts';
+import { codesModule, columnStep, trialsTogether } from './codeKernels.ts';
 import type { Levels } from './roundingRow.ts';
 
 /** How the columns of a float32 matrix are stored. */
@@ -31,10 +29,7 @@ export interface MadeCodes {
   readonly scales: Float32Array;
 }
 
-type Kernels = WasmModule<(typeof codeKernels)[number]['name']>;
-
-/** The largest that was needed so far. */
-let widest: Kernels | undefined;
+type Kernels = NonNullable<ReturnType<typeof codesModule>>;
 
 /** Rows that lie in memory at once. */
 const windowBytes = 1 << 19;
@@ -107,11 +102,9 @@ function spaceFor(choice: ColumnCodes): Space | undefined {
   const [least, errors] = [take(8 * wide), take(8 * wide * shares.length)];
   const window = take(windowRows * rowBytes);
   const [codes, packed] = [take(windowRows * columns), take((windowRows * columns) / 2)];
-  // A memory has 4 GiB at most.
-  if (at > 2 ** 31) return undefined;
-  if (widest === undefined || widest.memory.byteLength < at) widest = wasmModule(at, codeKernels);
-  if (widest === undefined) return undefined;
-  const { call, memory } = widest;
+  const module = codesModule(at);
+  if (module === undefined) return undefined;
+  const { call, memory } = module;
   return {
     choice,
     call,
