@@ -18,7 +18,7 @@ import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
 import { leftNotes } from './recurrent.ts';
 import type { WeightRounding } from './weights.ts';
-import { momentsFor, roundedFor } from './weights.ts';
+import { momentsFor, observedIn, roundedFor } from './weights.ts';
 import { activationType, planOnnx } from './onnxPlan.ts';
 import { targetEncoding } from './targetEncoding.ts';
 import { targetForm } from './targetForm.ts';
@@ -85,7 +85,8 @@ export async function quantizeOnnx(
   const draft = planOnnx(start, facts, rules, allowed, () => true);
   const wanted = rootsOf(draft);
   await context.step(0.05, `calibrating ${wanted.length} values over ${calibrator.samples} samples`);
-  const ranges = await observeRanges(calibrator, start, wanted, options.ranges, room);
+  const seen = observedIn(form, start, options.weights);
+  const ranges = await observeRanges(calibrator, seen, wanted, options.ranges, room);
   await context.step(0.8, 'writing quantized weights');
   const usable = (id: ValueId) => isUsable(ranges.get(id));
   const plan = planOnnx(start, facts, rules, allowed, usable);
@@ -101,7 +102,7 @@ export async function quantizeOnnx(
   const result = inWideDomain(withMainGraph(start, graph));
   const notes = [...ready.notes, ...forms, ...rounded.notes];
   if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
-  notes.push(...planNotes(start, plan, calibrator));
+  notes.push(...planNotes(start, plan, calibrator, allowed));
   notes.push(...leftNotes(start, plan));
   if (activationType(rules) === 'uint16')
     notes.push(
@@ -150,13 +151,18 @@ function encodingsOf(
   return encodings;
 }
 
-/** What stayed float, by operator, and where the ranges come from. */
-function planNotes(model: Model, plan: OnnxPlan, calibrator: Calibrator): string[] {
+/** What stayed float of the chosen layers, by operator, and where the ranges come from. */
+function planNotes(
+  model: Model,
+  plan: OnnxPlan,
+  calibrator: Calibrator,
+  allowed: (node: Node) => boolean,
+): string[] {
   const graph: Graph = model.graphs[0];
   const left = new Map<string, number>();
   let weighted = 0;
   let quantized = 0;
-  for (const node of graph.nodes) {
+  for (const node of graph.nodes.filter(allowed)) {
     const hasWeight = (operatorOf(model, node)?.weights?.(node, model) ?? []).some(
       (role) => graph.values.get(node.inputs[role.input] ?? '')?.constant !== undefined,
     );

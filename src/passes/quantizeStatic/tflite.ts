@@ -23,7 +23,7 @@ import { emitTflite } from './tfliteEmit.ts';
 import type { Group, TflitePlan } from './tflitePlan.ts';
 import { codesOf, groupRoot, planTflite } from './tflitePlan.ts';
 import type { WeightRounding } from './weights.ts';
-import { momentsFor, roundedFor } from './weights.ts';
+import { momentsFor, observedIn, roundedFor } from './weights.ts';
 
 export interface TfliteStaticOptions {
   readonly rules: TargetRules;
@@ -89,7 +89,8 @@ export async function quantizeTflite(
     throw new KerfError('unsupported', 'there is no float operator with an integer kernel in this model');
   }
   await context.step(0.05, `calibrating ${wanted.length} values over ${calibrator.samples} samples`);
-  const ranges = await observeRanges(calibrator, start, wanted, options.ranges, room);
+  const seen = observedIn(form, start, options.weights);
+  const ranges = await observeRanges(calibrator, seen, wanted, options.ranges, room);
   const cells = [...draft.nodes.values()].flatMap(({ node, reach }) => (reach === undefined ? [] : [node]));
   const states = await observeStates(calibrator, start, cells);
   await context.step(0.8, 'writing quantized weights');
@@ -118,7 +119,7 @@ export async function quantizeTflite(
   const notes = [
     ...ready.notes,
     ...rounded.notes,
-    ...planNotes(start, plan, recurrent.hybrid, context.calibrator, codesOf(options.rules)),
+    ...planNotes(start, plan, recurrent.hybrid, context.calibrator, codesOf(options.rules), allowed),
     ...recurrent.notes,
   ];
   return resultOf(model, recurrent.model, changedNodes(model.graphs[0], recurrent.model.graphs[0]), notes);
@@ -192,16 +193,18 @@ function planNotes(
   hybrid: ReadonlySet<string>,
   calibrator: Calibrator,
   dtype: string,
+  allowed: (node: Node) => boolean,
 ): string[] {
   const left = new Map<string, number>();
   const facts = factsOf(model);
   let already = 0;
-  for (const node of model.graphs[0].nodes) {
+  const chosen = model.graphs[0].nodes.filter((node) => plan.nodes.has(node.id) || allowed(node));
+  for (const node of chosen) {
     if (plan.nodes.has(node.id) || hybrid.has(node.id)) continue;
     if (converters.has(node.op) || narrow.has(facts.dtypeOf(node.outputs[0]))) already += 1;
     else left.set(node.op, (left.get(node.op) ?? 0) + 1);
   }
-  const total = model.graphs[0].nodes.length - already;
+  const total = chosen.length - already;
   const notes = [
     `${plan.nodes.size} of ${total} operators run on ${dtype}, ranges from ${calibrator.source}`,
   ];

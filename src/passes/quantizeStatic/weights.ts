@@ -58,6 +58,14 @@ export function momentsFor(
   );
 }
 
+/**
+ * The model whose values give the ranges: with its rounded weights, which move values below 8 bits. Rounded to the nearest
+ * it is the one before, so that ranges hang on no weight and layers can be tried one by one with the same ranges.
+ */
+export function observedIn<M extends Model>(before: M, rounded: M, { rounding }: WeightRounding): M {
+  return rounding === 'nearest' ? before : rounded;
+}
+
 /** Rounds the weights of layers that are about to run on integers. */
 export async function roundedFor<M extends Model>(
   model: M,

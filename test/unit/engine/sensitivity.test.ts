@@ -59,6 +59,9 @@ describe('one layer at a time gives what the whole changed model gives', () => {
     { ...digits, scheme: 'int8', count: 64, checked: 2, tolerance: 1.5 },
     { ...digitsLite, scheme: 'prune50', count: 16, checked: 2, tolerance: 0.05 },
     { ...digitsLite, scheme: 'int8', count: 64, checked: 2, tolerance: 1.5 },
+    // Below 8 bits the weights of every layer count, not those of the ends alone.
+    { ...digits, scheme: 'w4a8', count: 24, checked: 9, tolerance: 0.5 },
+    { ...digitsLite, scheme: 'w4a8', count: 24, checked: 9, tolerance: 0.5 },
     ...(hasShared ? [{ ...cifar, scheme: 'int4', count: 16, checked: 2, tolerance: 0.05 }] : []),
   ];
   for (const each of cases) {
