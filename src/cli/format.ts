@@ -39,6 +39,14 @@ export function change(
   return `${text} (${delta >= 0 ? '+' : ''}${delta.toFixed(1)} %)`;
 }
 
+/** Two shares of one and the difference in percentage points: a relative change of an accuracy misleads. */
+export function changeOfShare(before: number | null, after: number | null): string {
+  const text = `${percent(before)} -> ${percent(after)}`;
+  if (before === null || after === null) return text;
+  const delta = (after - before) * 100;
+  return `${text} (${delta >= 0 ? '+' : ''}${delta.toFixed(2)} points)`;
+}
+
 /** Columns padded to their widest cell; columns listed in `right` are aligned to the right. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths: number[] = [];

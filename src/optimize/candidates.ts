@@ -1,5 +1,6 @@
 import type { Model } from '../ir/model.ts';
 import type { DeviceProfile } from '../devices/profile.ts';
+import { targetOfDevice } from '../devices/targets/registry.ts';
 import type { OptionValues, RecipeStep } from '../passes/pass.ts';
 import { passById } from '../passes/registry.ts';
 
@@ -48,7 +49,11 @@ export function candidatesFor(
   const calibrated: RecipeStep = { pass: 'quantize-static', options: fixed, ...given };
   const fewerBits: RecipeStep = { ...calibrated, options: { ...fixed, scheme: 'w4a8' } };
   const fewer = (macs: number): RecipeStep => ({ pass: 'prune-channels', options: { macs }, ...given });
-  const prune = (sparsity: number): RecipeStep => ({ pass: 'prune-magnitude', options: { sparsity } });
+  const prune = (sparsity: number): RecipeStep => ({
+    pass: 'prune-magnitude',
+    options: { sparsity },
+    ...given,
+  });
   const split: RecipeStep = { pass: 'low-rank', ...given };
   if (takesHalves(device)) add('Float16', { pass: 'fp16' });
   if (takesHybrid(device)) add('Dynamic int8', { pass: 'quantize-dynamic' });
@@ -89,10 +94,17 @@ function takesHybrid(device: DeviceProfile): boolean {
   return device.class === 'cpu' || device.class === 'host';
 }
 
+/** The rules of the device's runtime; without any, the form that its processor runs or that converts to what it loads. */
 function staticOptions(model: Model, device: DeviceProfile): OptionValues {
+  const rules = targetOfDevice(device, model.dialect);
   if (model.dialect === 'tflite')
-    return { scheme: 'w8a8', io: device.integerOnly || device.class === 'mcu' ? 'int8' : 'float' };
-  return { scheme: 'w8a8', target: /cortex|arm|oryon|apple/i.test(device.cpu) ? 'arm' : 'x86' };
+    return {
+      scheme: 'w8a8',
+      io: device.integerOnly || device.class === 'mcu' ? 'int8' : 'float',
+      ...(rules && { target: rules.id }),
+    };
+  const signed = device.class !== 'host' || /cortex|arm|oryon|apple/i.test(device.cpu);
+  return { scheme: 'w8a8', target: rules?.id ?? (signed ? 'arm' : 'x86') };
 }
 
 function hasFloatWeights(model: Model): boolean {

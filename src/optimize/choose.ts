@@ -48,9 +48,9 @@ export function choose(
   return { chosen: best.index, reason: praise(best.candidate, baseline, device) };
 }
 
-/** Costs this close are the same cost, and the more accurate candidate wins: short measurements scatter. */
+/** Costs this close are the same cost, and the more accurate candidate wins: short measurements scatter, estimates do not. */
 function toleranceOn(device: DeviceProfile): number {
-  return device.class === 'host' ? 1.25 : 1.1;
+  return device.class === 'host' ? 1.25 : 1.02;
 }
 
 /** Why a candidate may not be used; `undefined` when it may. */

@@ -8,7 +8,7 @@ import { stepFromText } from '../../engine/steps.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
 import { bindings, keyValue, points, repeated } from '../arguments.ts';
-import { bytes, change, count, milliseconds, percent, table } from '../format.ts';
+import { bytes, change, changeOfShare, count, milliseconds, percent, table } from '../format.ts';
 import type { CompressedChange } from '../compressed.ts';
 import { compressedChange, compressedFlag, compressedRows, withCompressed } from '../compressed.ts';
 import { print } from '../output.ts';
@@ -262,15 +262,15 @@ function optimizeText(report: OptimizeReport): string {
     '* chosen, + on the Pareto front',
   ];
   const chosen = report.chosen === null ? undefined : report.candidates[report.chosen];
-  if (chosen === undefined)
-    return [...lines, 'No candidate fits and keeps the accuracy: nothing was written.'].join('\n');
+  if (chosen === undefined) return [...lines, '', report.reason, 'Nothing was written.'].join('\n');
   const { baseline } = report;
   const summary = [
     ['wrote', report.out ?? ''],
     ['size', change(baseline.fileBytes, chosen.fileBytes, bytes)],
     ['MACs', change(baseline.macs, chosen.macs, count)],
-    ['measured latency', change(baseline.measuredMs, chosen.measuredMs, milliseconds)],
-    [score, change(baseline.score, chosen.score, (value) => percent(value))],
+    ['on device (est.)', change(baseline.latencyMs, chosen.latencyMs, milliseconds)],
+    ['measured here', change(baseline.measuredMs, chosen.measuredMs, milliseconds)],
+    [score, changeOfShare(baseline.score, chosen.score)],
   ];
-  return [...lines, '', table(summary)].join('\n');
+  return [...lines, '', report.reason, table(summary)].join('\n');
 }

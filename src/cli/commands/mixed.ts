@@ -4,7 +4,7 @@ import { checkOutput } from '../../engine/paths.ts';
 import type { MixedBudget, MixedReport } from '../../engine/protocol.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { bindings, keyValue, points, repeated, wholeNumber } from '../arguments.ts';
-import { bytes, change, milliseconds, percent, table } from '../format.ts';
+import { bytes, change, changeOfShare, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
 
@@ -113,7 +113,7 @@ function mixedText(report: MixedReport): string {
   const score =
     measured.top1 === undefined
       ? ['agreement', percent(measured.agreement)]
-      : ['accuracy', change(original.top1 ?? null, measured.top1, (value) => percent(value))];
+      : ['accuracy', changeOfShare(original.top1 ?? null, measured.top1)];
   const where = report.heldOut ? 'samples that nothing was chosen by' : 'the samples it was chosen by';
   const rows = [
     ...(report.out === null ? [] : [['wrote', report.out]]),

@@ -12,7 +12,7 @@ import { optimizeMarkdown } from '../../../src/optimize/report.ts';
 import type { OptimizePorts, Score } from '../../../src/optimize/search.ts';
 import { searchRecipes } from '../../../src/optimize/search.ts';
 import { randomSamplesFor } from '../../../src/optimize/samples.ts';
-import { passes } from '../../../src/passes/registry.ts';
+import { passById, passes } from '../../../src/passes/registry.ts';
 import { convNet, perChannel, perTensor, tensor, tflite } from '../rules/small.ts';
 
 function device(id: string, change: Partial<DeviceProfile> = {}): DeviceProfile {
@@ -115,9 +115,34 @@ describe('candidates', () => {
     for (const id of ['pi4', 'coral_usb', 'stm32l4r5', 'galaxy_s24', 'orin_nano', 'host']) {
       for (const { steps } of candidatesFor(model, device(id), { data: 'd.npz' })) {
         expect(problemsOf({ steps }, passes)).toEqual([]);
-        for (const step of steps) if (step.pass === 'quantize-static') expect(step.data).toBe('d.npz');
+        for (const step of steps)
+          if (passById(step.pass)?.calibration !== 'none') expect(step.data).toBe('d.npz');
       }
     }
+  });
+
+  it('quantize by the rules of the device', () => {
+    const targetsOn = (id: string, which: Model) =>
+      candidatesFor(which, device(id)).flatMap(({ steps }) =>
+        steps.flatMap(({ pass, options }) => (pass === 'quantize-static' ? [options?.target] : [])),
+      );
+    const fc = tflite({
+      inputs: { x: ['float32', [1, 64]] },
+      outputs: ['y'],
+      types: { y: ['float32', [1, 64]] },
+      constants: { w: tensor('float32', [64, 64]) },
+      nodes: [['fc', 'FULLY_CONNECTED', ['x', 'w'], ['y']]],
+    });
+    for (const [id, which, target] of [
+      ['galaxy_s24', model, 'qnn'],
+      ['orin_nano', model, 'tensorrt'],
+      ['pi4', model, 'ort-arm'],
+      ['host', model, 'x86'],
+      ['stm32h743', model, 'arm'],
+      ['esp32s3', fc, 'tflm'],
+      ['coral_usb', fc, 'edgetpu'],
+    ] as const)
+      expect(new Set(targetsOn(id, which)), id).toEqual(new Set([target]));
   });
 });
 
