@@ -12,6 +12,7 @@ import { memoryBytes } from '../ir/bytes.ts';
 import { KerfError } from '../ir/errors.ts';
 import type { Model } from '../ir/model.ts';
 import type { LatencyStats } from '../runtime/measure/reports.ts';
+import { hostTargets } from './hostTargets.ts';
 
 /** The latest measurement of each model on this machine, oldest first, by a digest of its work. */
 const probes = new Map<string, Probe>();
@@ -57,14 +58,19 @@ export async function rememberProbe(
   }
 }
 
-/** This machine's profile, scaled to what was measured on it; as it was while nothing usable was measured. */
+/**
+ * This machine's profile with the rules of its runtimes, scaled to what was measured on it; its times are as they were while
+ * nothing usable was measured.
+ */
 export function calibratedHost(profile: DeviceProfile): DeviceProfile {
-  if (profile.class !== 'host' || probes.size === 0) return profile;
+  if (profile.class !== 'host') return profile;
+  const host = { ...profile, targets: profile.targets ?? hostTargets() };
+  if (probes.size === 0) return host;
   try {
-    return calibrate(profile, [...probes.values()]);
+    return calibrate(host, [...probes.values()]);
   } catch (error) {
     // Only noisy runs so far: the estimate stays unknown rather than wrong.
-    if (KerfError.is(error, 'bad-option')) return profile;
+    if (KerfError.is(error, 'bad-option')) return host;
     throw error;
   }
 }

@@ -121,6 +121,9 @@ function checkWeight(subject: Subject, node: Node): void {
     return;
   }
   const { weights } = rules;
+  const { shift } = weights;
+  const fits = (zero: number) =>
+    zero === 0 || (zero === shift?.zeroPoint && shift.operators.includes(node.op));
   const codes = graph.values.get(pair.node.inputs[0] ?? '')?.constant;
   if (codes === undefined) return;
   if (!weights.types.some((each) => each === codes.dtype))
@@ -129,8 +132,8 @@ function checkWeight(subject: Subject, node: Node): void {
       'numbers',
       `its weights are ${codes.dtype}; the kernels take ${weights.types.join(' and ')}`,
     );
-  if (weights.symmetric && codes.dtype.startsWith('int') && pair.zeroPoints?.some((zero) => zero !== 0))
-    refuse(node, 'numbers', 'its weights have a zero point');
+  if (weights.symmetric && codes.dtype.startsWith('int') && pair.zeroPoints?.some((zero) => !fits(zero)))
+    refuse(node, 'numbers', 'its weights have a zero point; the kernels take symmetric ones');
   if ((pair.scales?.length ?? 1) > 1 && !weights.perChannel.includes(node.op))
     refuse(node, 'numbers', `${node.op} takes one scale for all its weights`);
   if (weights.bits !== undefined && exceeds(codes, weights.bits))

@@ -45,6 +45,13 @@ const fields: Fields = {
     'bits?': positive,
     symmetric: boolean,
     perChannel: listOf(text),
+    'shift?': object({
+      zeroPoint: Number.isInteger,
+      operators: listOf(text),
+      products: positive,
+      windowFilters: positive,
+      positions: positive,
+    }),
   }),
   placement: oneOf(['kernels', 'whole', 'inputs']),
   quantizedResult: listOf(text),

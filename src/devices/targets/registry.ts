@@ -6,6 +6,7 @@ import edgetpu from './rules/edgetpu.json' with { type: 'json' };
 import ethosU from './rules/ethos-u.json' with { type: 'json' };
 import ortArm from './rules/ort-arm.json' with { type: 'json' };
 import ortX86 from './rules/ort-x86.json' with { type: 'json' };
+import ortX86Amx from './rules/ort-x86-amx.json' with { type: 'json' };
 import ortX86Vnni from './rules/ort-x86-vnni.json' with { type: 'json' };
 import qnn from './rules/qnn.json' with { type: 'json' };
 import tensorrt from './rules/tensorrt.json' with { type: 'json' };
@@ -16,6 +17,7 @@ import type { TargetRules } from './target.ts';
 /** Every target, those for which models are quantized by default first. */
 export const targets: readonly TargetRules[] = [
   ortX86Vnni,
+  ortX86Amx,
   ortX86,
   ortArm,
   qnn,

@@ -25,6 +25,8 @@ export interface TargetRules {
     readonly symmetric: boolean;
     /** Operators whose weights may have a scale per output channel. */
     readonly perChannel: readonly string[];
+    /** Large layers whose weights get a zero point because that leads to a faster kernel. */
+    readonly shift?: WeightShift;
   };
   /**
    * `kernels`: around operators with an integer kernel, as far as it helps. `whole`: around every operator that can be,
@@ -88,6 +90,18 @@ export interface TargetRules {
   readonly channels?: ChannelBlocks;
   readonly notes?: readonly string[];
   readonly source: string;
+}
+
+/** Codes of weights moved by a zero point, so that the values stay the same; for layers that reach all of the sizes. */
+export interface WeightShift {
+  readonly zeroPoint: number;
+  readonly operators: readonly string[];
+  /** Products per result: input channels times window. */
+  readonly products: number;
+  /** Filters, where windows are larger than one position, padded or strided. */
+  readonly windowFilters: number;
+  /** Positions per image. */
+  readonly positions: number;
 }
 
 /** The time of a float convolution: its blocks of inputs times its blocks of outputs. */

@@ -2,10 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { analyse } from '../../analysis/analyse.ts';
-import { targetFor } from '../../devices/targets/registry.ts';
+import { targetFor, targetOfDevice } from '../../devices/targets/registry.ts';
+import type { TargetRules, WeightShift } from '../../devices/targets/target.ts';
 import { readModelFile } from '../../formats/io/models.ts';
 import { KerfError } from '../../ir/errors.ts';
-import type { NodeId, TfliteModel } from '../../ir/model.ts';
+import { isInteger } from '../../ir/dtype.ts';
+import type { NodeId, OnnxModel, TfliteModel } from '../../ir/model.ts';
+import { readIntegers } from '../../ir/numbers.ts';
+import { indexOf } from '../../ir/walk.ts';
+import { readableConstant } from '../../passes/support/constants.ts';
 import { startRunner } from '../../runtime/process/launch.ts';
 import { randomDataset } from '../../runtime/data/random.ts';
 import { withRunner } from '../../runtime/process/session.ts';
@@ -13,6 +18,7 @@ import type { AuditReport } from '../audit/report.ts';
 import { auditReport } from '../audit/report.ts';
 import { tfliteAuditReport } from '../audit/tfliteReport.ts';
 import type { JobContext } from '../context.ts';
+import { hostTargets } from '../hostTargets.ts';
 import type { EngineMethods } from './method.ts';
 import type { ModelStore } from '../store.ts';
 
@@ -23,7 +29,7 @@ export function auditMethods(store: ModelStore): Pick<EngineMethods, 'audit'> {
       const held = store.get(handle);
       const { model } = held;
       if (model.dialect === 'tflite') return auditTflite(model, await store.fileOf(held), job);
-      const rules = targetFor(process.arch === 'arm64' ? 'ort-arm' : 'ort-x86-vnni', 'onnx');
+      const rules = rulesHere(model);
       const folder = await mkdtemp(join(tmpdir(), 'kerf-audit-'));
       try {
         const optimizedModelPath = join(folder, 'optimized.onnx');
@@ -42,6 +48,26 @@ export function auditMethods(store: ModelStore): Pick<EngineMethods, 'audit'> {
       }
     },
   };
+}
+
+/**
+ * The rules of this machine. Weights are only expected in the form of its fastest kernels where some have it: others may be
+ * slower with it, and the cure should not bind a file to this machine.
+ */
+function rulesHere(model: OnnxModel): TargetRules {
+  const host = targetOfDevice({ targets: hostTargets() }, 'onnx') ?? targetFor('x86', 'onnx');
+  return host.weights.shift === undefined || hasShifted(model, host.weights.shift)
+    ? host
+    : targetFor('x86', 'onnx');
+}
+
+function hasShifted({ graphs: [graph] }: OnnxModel, { zeroPoint, operators }: WeightShift): boolean {
+  const { producer } = indexOf(graph);
+  return graph.nodes.some(({ op, inputs }) => {
+    const weight = operators.includes(op) ? producer.get(inputs[1] ?? '') : undefined;
+    const zeros = readableConstant(graph, weight?.op === 'DequantizeLinear' ? weight.inputs[2] : undefined);
+    return zeros !== undefined && isInteger(zeros.dtype) && readIntegers(zeros).includes(zeroPoint);
+  });
 }
 
 /**

@@ -2,13 +2,16 @@ import type { OperatorRule, TargetRules } from '../../devices/targets/target.ts'
 import { operatorRule } from '../../devices/targets/target.ts';
 import { floatAttribute, intAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node, NodeId, OnnxModel, ValueId } from '../../ir/model.ts';
-import { readFloats } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { WeightRole } from '../../ops/operator.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { isBuiltin, readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
-import { isOnnxOp, soleReader } from '../support/graph.ts';
+import { isOnnxOp } from '../support/graph.ts';
+import type { Carrier } from './carrier.ts';
+import { carrierOf, upperBound } from './carrier.ts';
+import type { OnCodes } from './kernelForms.ts';
+import { paddedInput, shiftedWeight, tiledInput } from './kernelForms.ts';
 
 /** How a value is encoded. */
 export interface ValuePlan {
@@ -36,13 +39,8 @@ export interface NodePlan {
   readonly results: readonly ValueId[];
   /** What is done to the codes of one input on the way to this node alone, for the sake of a faster kernel. */
   readonly onCodes?: OnCodes;
-}
-
-/** `Pad`: zeros up to this many channels; `Tile`: repeated this often along the last axis. */
-export interface OnCodes {
-  readonly input: number;
-  readonly op: 'Pad' | 'Tile';
-  readonly to: number;
+  /** The zero point of the weight's codes; without one, 0. */
+  readonly weightZero?: number;
 }
 
 export interface OnnxPlan {
@@ -146,8 +144,8 @@ function planWeighted(planner: Planner, node: Node, weight: WeightRole): void {
   if (required && !planner.values.has(carrier.value) && !planner.encodable(carrier.value)) return;
   if (!encodeInput(planner, input)) return;
   const results = required ? [carrier.value] : [];
-  const onCodes = paddedInput(planner, node);
-  planner.nodes.set(node.id, { node, weight, activations: [0], constants: [], results, ...onCodes });
+  const forms = { ...paddedInput(planner, node), ...shiftedWeight(planner, node) };
+  planner.nodes.set(node.id, { node, weight, activations: [0], constants: [], results, ...forms });
   if (!required) return;
   absorb(planner, carrier);
   encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier) });
@@ -200,42 +198,6 @@ function planSurrounded(planner: Planner, node: Node, rule: OperatorRule): void 
   encode(planner, carrier.value, { root: carrier.value, required: true, ...capOf(carrier), ...known });
 }
 
-/**
- * The direct convolution kernel of x86 reads four input channels at a time; images of one to three take a detour through
- * a copy of every window, unless they are padded. The weights of the added channels are zeros.
- */
-function paddedInput({ graph, rules }: Planner, node: Node): { readonly onCodes?: OnCodes } {
-  const dims = graph.values.get(node.inputs[1] ?? '')?.constant?.dims;
-  const { layout } = rules;
-  if (layout === undefined || node.op !== 'Conv' || intAttribute(node, 'group', 1) !== 1) return {};
-  const [outputs = 0, channels = layout.inputs] = dims ?? [];
-  if (channels >= layout.inputs || outputs < layout.leastOutputs || outputs % layout.outputs !== 0) return {};
-  return { onCodes: { input: 0, op: 'Pad', to: layout.inputs } };
-}
-
-/**
- * Scales per channel, as squeeze and excitation has them, meet a feature map pixel by pixel: in the runtime's channels-last
- * layout that is one short run of channels after the other. Repeated over a row, a run is as long as a row.
- */
-function tiledInput(
-  { facts, rules }: Planner,
-  node: Node,
-  activations: readonly number[],
-): { readonly onCodes?: OnCodes } {
-  const dims = facts.typeOf(node.outputs[0])?.shape;
-  const width = dims?.[3];
-  if (node.op !== 'Mul' || activations.length !== 2 || dims?.length !== 4) return {};
-  if (typeof width !== 'number' || width === 1 || rules.layout === undefined) return {};
-  if (Number(dims[1] ?? 0) >= rules.layout.rows) return {};
-  for (const input of activations) {
-    const own = facts.typeOf(node.inputs[input])?.shape;
-    if (own?.length === 4 && own[1] === dims[1] && own[2] === 1 && own[3] === 1) {
-      return { onCodes: { input, op: 'Tile', to: width } };
-    }
-  }
-  return {};
-}
-
 function planSameScale(planner: Planner, node: Node): void {
   const [input] = node.inputs;
   if (input != null && planner.rules.placement === 'whole' && !readableConstant(planner.graph, input)) {
@@ -285,40 +247,10 @@ function encode(planner: Planner, id: ValueId, plan: ValuePlan): void {
   planner.values.set(id, plan);
 }
 
-interface Carrier {
-  readonly value: ValueId;
-  /** The operator that follows, when the value is its result. */
-  readonly merged?: Node;
-  readonly cap?: number;
-}
-
 function absorb({ absorbed }: Planner, { merged }: Carrier): void {
   if (merged !== undefined) absorbed.add(merged.id);
 }
 
 function capOf({ cap }: Carrier): { readonly cap?: number } {
   return cap === undefined ? {} : { cap };
-}
-
-/** The value that is quantized for a result: after a Relu or Clip that follows alone, as the runtime merges those. */
-function carrierOf(graph: Graph, output: ValueId): Carrier {
-  const reader = soleReader(graph, output);
-  const after = reader?.outputs[0];
-  if (reader === undefined || after == null || reader.inputs[0] !== output) return { value: output };
-  if (isOnnxOp(reader, 'Relu')) return { value: after, merged: reader };
-  const cap = upperBound(graph, reader);
-  return cap === undefined ? { value: output } : { value: after, cap, merged: reader };
-}
-
-/** The upper bound of a Clip from 0 to a constant. */
-function upperBound(graph: Graph, node: Node): number | undefined {
-  if (!isOnnxOp(node, 'Clip')) return undefined;
-  const bound = (index: number, name: string) => {
-    const attribute = node.attributes.get(name);
-    if (attribute?.kind === 'float') return attribute.value;
-    const tensor = readableConstant(graph, node.inputs[index]);
-    return tensor && readFloats(tensor)[0];
-  };
-  const high = bound(2, 'max');
-  return bound(1, 'min') === 0 && high !== undefined && high > 0 ? high : undefined;
 }

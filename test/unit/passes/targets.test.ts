@@ -9,9 +9,9 @@ import { readFloats, readIntegers } from '../../../src/ir/numbers.ts';
 import { indexOf } from '../../../src/ir/walk.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
-import { runPass } from './build.ts';
+import { OnnxBuilder, runPass } from './build.ts';
 import { calibratorFor } from './calibrate.ts';
-import { onnxFeeds, runOnnx, sqnrDb } from './runtime.ts';
+import { onnxFeeds, optimizedOnnx, runOnnx, sqnrDb } from './runtime.ts';
 import { network } from './variety.ts';
 
 beforeAll(useSourceRunner);
@@ -99,6 +99,98 @@ describe('the numbers of a target', () => {
       if (!node.op.endsWith('Linear') && node.op !== 'Clip' && node.op !== 'Relu')
         expect(`${node.op} after ${maker?.op}`).toBe(`${node.op} after DequantizeLinear`);
     }
+  });
+});
+
+describe('weights that are moved for the sake of a kernel', () => {
+  const layers = () => {
+    const g = new OnnxBuilder(9);
+    g.input('x', [1, 32, 6, 6]);
+    const conv = (
+      from: string,
+      to: string,
+      dims: readonly number[],
+      more: Record<string, number | number[]> = {},
+    ) => {
+      const scale = Math.sqrt(3 / (dims[1] as number) / (dims[2] as number) ** 2);
+      const weight = g.floats(`${to}.w`, dims, () => g.number() * scale);
+      return g.node('Conv', [from, weight, g.floats(`${to}.b`, [dims[0] as number])], to, more);
+    };
+    conv('x', 'shallow', [352, 32, 1, 1]);
+    conv('shallow', 'deep', [40, 352, 1, 1]);
+    conv('deep', 'wide', [96, 40, 3, 3], { pads: [1, 1, 1, 1] });
+    conv('wide', 'narrow', [64, 96, 3, 3], { pads: [1, 1, 1, 1] });
+    conv('wide', 'strided', [64, 96, 2, 2], { strides: [2, 2] });
+    conv('wide', 'depthwise', [96, 1, 5, 5], { group: 96 });
+    g.node('GlobalAveragePool', ['wide'], 'mean');
+    conv('mean', 'single', [16, 96, 1, 1]);
+    for (const id of ['narrow', 'strided', 'depthwise', 'single']) g.output(id);
+    return g.model(14);
+  };
+  const zeros = (model: OnnxModel) => {
+    const [graph] = model.graphs;
+    const { producer } = indexOf(graph);
+    return Object.fromEntries(
+      graph.nodes.flatMap(({ op, inputs: [, weight] }) => {
+        const maker = op === 'Conv' ? producer.get(weight ?? '') : undefined;
+        const zero = graph.values.get(maker?.inputs[2] ?? '')?.constant;
+        const name = (maker?.inputs[0] ?? '').split('.')[0] ?? '';
+        return zero === undefined ? [] : [[name, [...new Set(readIntegers(zero))]]];
+      }),
+    );
+  };
+  const written = async (target: string) => {
+    const model = layers();
+    const calibrator = calibratorFor(model, undefined, 4);
+    return (await runPass('quantize-static', model, { options: { target, equalize: false }, calibrator }))
+      .model;
+  };
+
+  it('are those of large layers only, by the size that the target names', async () => {
+    expect(zeros(await written('ort-x86-amx'))).toEqual({
+      shallow: [0],
+      deep: [-1],
+      wide: [-1],
+      narrow: [0],
+      strided: [0],
+      depthwise: [0],
+      single: [0],
+    });
+  });
+
+  it('mean the same: ONNX Runtime gives the same results up to the rounding of single codes', async () => {
+    const [moved, plain] = [await written('ort-x86-amx'), await written('ort-x86-vnni')];
+    const feeds = onnxFeeds(plain, 3);
+    const [a, b] = [await runOnnx(moved, feeds), await runOnnx(plain, feeds)];
+    for (const id of Object.keys(b)) {
+      const step = Math.max(...(b[id] as Float32Array).map(Math.abs)) / 64;
+      for (const [i, value] of (b[id] as Float32Array).entries())
+        expect(Math.abs((a[id]?.[i] as number) - value)).toBeLessThan(step);
+    }
+    expect(sqnrDb(b, a)).toBeGreaterThan(45);
+  });
+
+  it('are refused where the kernels take symmetric ones, and requantize takes the zero point away', async () => {
+    const moved = await written('ort-x86-amx');
+    expect(refusals(moved, 'ort-x86-amx')).toEqual([]);
+    expect(refusals(await written('ort-x86-vnni'), 'ort-x86-amx')).toEqual([]);
+    for (const target of ['ort-x86-vnni', 'qnn', 'coreml', 'tensorrt'])
+      expect(refusals(moved, target).map(({ reason }) => reason)).toContain(
+        'its weights have a zero point; the kernels take symmetric ones',
+      );
+    const calibrator = calibratorFor(moved, undefined, 4);
+    const again = async (model: OnnxModel, target: string) =>
+      (await runPass('requantize', model, { options: { target }, calibrator })).model;
+    const plain = await again(moved, 'x86');
+    expect(refusals(plain, 'ort-x86-vnni')).toEqual([]);
+    expect(zeros(await again(plain, 'ort-x86-amx'))).toEqual(zeros(moved));
+  });
+
+  it('run on integers', async () => {
+    const optimized = await optimizedOnnx(await written('ort-x86-amx'));
+    const ops = optimized.graphs[0].nodes.map((node) => node.op);
+    expect(ops.filter((op) => op === 'QLinearConv')).toHaveLength(7);
+    expect(ops).not.toContain('Conv');
   });
 });
 
