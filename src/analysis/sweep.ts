@@ -1,3 +1,4 @@
+import { lowerBound } from '../ir/sorted.ts';
 import type { ArenaProblem, ArenaSolution } from './arenaProblem.ts';
 
 /** Gaps looked at before a block is put on top instead. */
@@ -18,17 +19,6 @@ export function sweep({ bytes, first, last, steps }: ArenaProblem): ArenaSolutio
     for (const block of ending[step] as number[]) free.give(offsets[block] as number, bytes[block] as number);
   }
   return { offsets, peak: free.peak };
-}
-
-function lowerBound(sorted: readonly number[], value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 class FreeList {

@@ -1,6 +1,7 @@
 import type { DType } from '../ir/dtype.ts';
 import { bitsOf } from '../ir/dtype.ts';
 import { decodeNumbers } from '../ir/numbers.ts';
+import { lowerBound } from '../ir/sorted.ts';
 import { codesOf, isCounted } from './counting.ts';
 import { gramColumns, gramOf, gramRows } from './gram.ts';
 
@@ -113,9 +114,9 @@ export class SampleReader {
     this.#dtype = dtype;
     this.#positions = places.positions;
     this.#numbers = isCounted(dtype) && dtype !== 'float32' ? codesOf(dtype).numbers : undefined;
-    this.#first = firstAtLeast(places.positions, from);
+    this.#first = lowerBound(places.positions, from);
     this.#next = this.#first;
-    this.values = new Float64Array(firstAtLeast(places.positions, to) - this.#first);
+    this.values = new Float64Array(lowerBound(places.positions, to) - this.#first);
   }
 
   /** Takes what it wants from a piece whose first byte is the tensor's `offset`. */
@@ -123,7 +124,7 @@ export class SampleReader {
     const bits = bitsOf(this.#dtype);
     const first = (offset * 8) / bits;
     const from = this.#next;
-    const to = firstAtLeast(this.#positions, first + Math.floor((piece.length * 8) / bits));
+    const to = lowerBound(this.#positions, first + Math.floor((piece.length * 8) / bits));
     this.#next = to;
     if (this.#dtype === 'float32') this.#takeFloats(piece, first, from, to);
     else if (this.#numbers !== undefined) this.#takeCodes(this.#numbers, piece, first, from, to);
@@ -158,17 +159,6 @@ export class SampleReader {
       this.values[index - this.#first] = decodeNumbers(this.#dtype, element, 1)[0] as number;
     }
   }
-}
-
-function firstAtLeast(sorted: Float64Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sorted[middle] as number) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** What the sampled elements say; `values` stand in the order of the places. */
