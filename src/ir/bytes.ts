@@ -77,3 +77,17 @@ export function forEachPiece(
     visit(bytes.read(offset, Math.min(pieceLength, bytes.length - offset)), offset);
   }
 }
+
+/** Of a part that is copied at a time: few calls, little memory. */
+const copyPieceBytes = 8 * 1024 * 1024;
+
+/** Parts one after another in memory. */
+export function concatBytes(parts: readonly Bytes[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    forEachPiece(part, copyPieceBytes, (piece, offset) => whole.set(piece, at + offset));
+    at += part.length;
+  }
+  return whole;
+}

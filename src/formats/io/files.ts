@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Bytes } from '../../ir/bytes.ts';
-import { forEachPiece } from '../../ir/bytes.ts';
 import { KerfError } from '../../ir/errors.ts';
 
 const pageBytes = 64 * 1024;
@@ -241,17 +240,6 @@ function* gathered(parts: readonly Bytes[]): Generator<Uint8Array> {
     }
   }
   yield* flush();
-}
-
-/** Parts as one buffer in memory; for models that a runtime takes as bytes. */
-export function concatParts(parts: readonly Bytes[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    forEachPiece(part, copyPieceBytes, (piece, offset) => whole.set(piece, at + offset));
-    at += part.length;
-  }
-  return whole;
 }
 
 function attempt<T>(file: string, action: () => T): T {

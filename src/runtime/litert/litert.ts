@@ -14,10 +14,11 @@ import {
   writeInputs,
 } from './litertInstance.ts';
 import { timeOperators } from './operatorTimes.ts';
-import type { HostTensor, SessionInfo, TensorInfo, Tensors } from '../runner.ts';
+import type { HostTensor, TensorInfo, Tensors } from '../runner.ts';
+import { sessionInfo } from './sessionInfo.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
-import { describeEnd, hasCustomOperators, readStructure, undeclaredDetections } from './tfliteModel.ts';
-import { readForWasm, versionOf } from './wasm.ts';
+import { hasCustomOperators, readStructure, undeclaredDetections } from './tfliteModel.ts';
+import { readForWasm } from './wasm.ts';
 
 /** Loads a TFLite model into LiteRT (WebAssembly without threads, XNNPACK kernels). */
 export async function openLitert(path: string): Promise<BackendSession> {
@@ -33,15 +34,7 @@ export async function openLitert(path: string): Promise<BackendSession> {
   }
   const ends = describeInterface(loaded);
   if (hasCustomOperators(structure)) await tryOut(loaded, path);
-  const info: SessionInfo = {
-    runtime: 'litert',
-    version: versionOf(litertFiles),
-    provider: 'xnnpack',
-    threads: 1,
-    inputs: ends.inputs.map((each, position) => describeEnd(structure, 'inputs', position, each)),
-    outputs: ends.outputs.map((each, position) => describeEnd(structure, 'outputs', position, each)),
-    loadMs,
-  };
+  const info = sessionInfo('litert', litertFiles, structure, { ...ends, loadMs });
   // A failed inference may have left the instance unusable: the next one gets a new instance.
   const guarded = async <T>(work: (current: LoadedModel) => Promise<T>): Promise<T> => {
     const current = loaded ?? (await loadInto(await newInstance(), bytes, path));

@@ -4,11 +4,12 @@ import { checkedFeeds } from '../feeds.ts';
 import type { Loaded } from './interpreter.ts';
 import { describeTensors, interpreterFiles, invoke, load, readOutputs, writeInputs } from './interpreter.ts';
 import { timeOperators } from './operatorTimes.ts';
-import type { SessionInfo, Tensors } from '../runner.ts';
+import type { Tensors } from '../runner.ts';
+import { sessionInfo } from './sessionInfo.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
-import { describeEnd, readStructure } from './tfliteModel.ts';
+import { readStructure } from './tfliteModel.ts';
 import { misreadBy2024 } from './tfliteGate.ts';
-import { readForWasm, versionOf } from './wasm.ts';
+import { readForWasm } from './wasm.ts';
 
 /**
  * Loads a TFLite model into the classic interpreter (WebAssembly, one thread). It keeps state between inferences,
@@ -24,15 +25,7 @@ export async function openTflite(path: string): Promise<BackendSession> {
   let loaded: Loaded | undefined = await load(path, bytes);
   const loadMs = performance.now() - start;
   const ends = describeTensors(loaded);
-  const info: SessionInfo = {
-    runtime: 'tflite',
-    version: versionOf(interpreterFiles),
-    provider: 'xnnpack',
-    threads: 1,
-    inputs: ends.inputs.map((each, position) => describeEnd(structure, 'inputs', position, each)),
-    outputs: ends.outputs.map((each, position) => describeEnd(structure, 'outputs', position, each)),
-    loadMs,
-  };
+  const info = sessionInfo('tflite', interpreterFiles, structure, { ...ends, loadMs });
   const ready = async (feeds: Tensors) => {
     const tensors = checkedFeeds(info.inputs, feeds, path);
     const current = loaded ?? (await load(path, bytes));

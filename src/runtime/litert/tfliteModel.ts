@@ -1,11 +1,11 @@
-import { memoryBytes } from '../../ir/bytes.ts';
+import { concatBytes, memoryBytes } from '../../ir/bytes.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Graph, Node, TfliteModel, Value, ValueId } from '../../ir/model.ts';
 import type { QuantizationDetails } from '../../formats/tflite/extra.ts';
 import { readTflite } from '../../formats/tflite/read.ts';
 import { encodeTflite } from '../../formats/tflite/write.ts';
 import type { PreparedRun } from '../process/backend.ts';
-import type { TensorInfo, Tensors } from '../runner.ts';
+import type { Tensors } from '../runner.ts';
 
 /** A model in memory that a TFLite runtime has loaded; its inputs and outputs have the names of the file. */
 export interface TfliteProgram {
@@ -49,39 +49,7 @@ export function undeclaredDetections(model: TfliteModel): ValueId | undefined {
 
 /** A model as the bytes of its file. */
 export function encoded(model: TfliteModel): Uint8Array {
-  const parts = encodeTflite(model).map((part) => part.read());
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
-}
-
-/**
- * Names an end of the main graph as the IR does, with its quantization: runtimes say the names of a signature, which
- * need not be the tensors', and no scales.
- */
-export function describeEnd(
-  model: TfliteModel,
-  side: 'inputs' | 'outputs',
-  position: number,
-  found: TensorInfo,
-): TensorInfo {
-  const [graph] = model.graphs;
-  const signature = model.signatures.find((each) => each.graph === 0);
-  const id = signature?.[side].find(([key]) => key === found.name)?.[1] ?? graph[side][position];
-  const value = id === undefined ? undefined : graph.values.get(id);
-  if (value === undefined) return found;
-  const { name: _renamed, ...rest } = found;
-  return { name: value.id, ...rest, ...quantizationOf(value) };
-}
-
-function quantizationOf({ quantization }: Value): Pick<TensorInfo, 'quantization'> {
-  const scale = quantization?.scale[0];
-  if (quantization === undefined || scale === undefined || quantization.scale.length !== 1) return {};
-  return { quantization: { scale, zeroPoint: quantization.zeroPoint[0] ?? 0 } };
+  return concatBytes(encodeTflite(model));
 }
 
 /** The model with other outputs, which may be any values of its main graph. */

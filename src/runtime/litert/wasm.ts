@@ -14,7 +14,8 @@ export interface EmscriptenModule {
   _free(pointer: number): void;
 }
 
-interface WasmFiles {
+/** Where a runtime's script and code lie. */
+export interface WasmFiles {
   readonly folder: string;
   readonly file: string;
   /** Name of the module factory that the script declares. */

@@ -3,7 +3,6 @@ import os from 'node:os';
 import path from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { afterAll, describe, expect, it } from 'vitest';
-import { concatParts } from '../../../../src/formats/io/files.ts';
 import { readModelFile, writeModelFile } from '../../../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../../../src/formats/onnx/write.ts';
 import type { Bytes } from '../../../../src/ir/bytes.ts';
@@ -70,7 +69,7 @@ function external(inner: string, reference: { location: string; offset?: number;
     checksum: undefined,
   }));
   const file = path.join(inner, 'model.onnx');
-  fs.writeFileSync(file, concatParts(parts));
+  fs.writeFileSync(file, concatBytes(parts));
   return file;
 }
 
@@ -151,7 +150,7 @@ describe('saving', () => {
   it('over the file it came from keeps the weights', async () => {
     const inner = fresh();
     const file = path.join(inner, 'model.onnx');
-    fs.writeFileSync(file, concatParts(encodeOnnx(product(floatTensor([width, width], weights)))));
+    fs.writeFileSync(file, concatBytes(encodeOnnx(product(floatTensor([width, width], weights)))));
     const before = await run(file);
     const { model } = readModelFile(file);
     await writeModelFile({ ...(model as OnnxModel), producerName: 'changed' }, file);
@@ -190,7 +189,7 @@ describe('saving', () => {
       dims: [rows, width],
       data: { length, read: () => new Uint8Array(0), slice: () => stub.data },
     };
-    fs.writeFileSync(file, concatParts(encodeOnnx(product(stub), () => reference)));
+    fs.writeFileSync(file, concatBytes(encodeOnnx(product(stub), () => reference)));
     const { model, damage, fileBytes } = readModelFile(file);
     expect([damage, fileBytes > length]).toEqual([[], true]);
     const tail = weightOf(file).data.read(length - 8, 8);

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import protobuf from 'protobufjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { concatParts } from '../../../../src/formats/io/files.ts';
+import { concatBytes } from '../../../../src/ir/bytes.ts';
 import { readModelFile, writeModelFile } from '../../../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../../../src/formats/onnx/write.ts';
 import type { Attribute, OnnxModel } from '../../../../src/ir/model.ts';
@@ -68,7 +68,7 @@ describe.each(files.map((file) => [path.basename(file), file]))('%s', (name, fil
 
   it('is valid for an independent protocol-buffer decoder, with the same names', () => {
     const { model } = readModelFile(file);
-    const bytes = concatParts(encodeOnnx(rebuilt(model as OnnxModel)));
+    const bytes = concatBytes(encodeOnnx(rebuilt(model as OnnxModel)));
     const graph = decodedGraph(bytes);
     expect(graph.node.map((node) => node.opType)).toEqual(model.graphs[0].nodes.map((node) => node.op));
     const initializers = [...model.graphs[0].values.values()].filter((value) => value.constant !== undefined);

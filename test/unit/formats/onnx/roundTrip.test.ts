@@ -1,10 +1,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { concatParts, openFile } from '../../../../src/formats/io/files.ts';
+import { openFile } from '../../../../src/formats/io/files.ts';
 import { readOnnx } from '../../../../src/formats/onnx/read.ts';
 import { encodeOnnx } from '../../../../src/formats/onnx/write.ts';
-import { memoryBytes, missingBytes } from '../../../../src/ir/bytes.ts';
+import { concatBytes, memoryBytes, missingBytes } from '../../../../src/ir/bytes.ts';
 import type { Bytes } from '../../../../src/ir/bytes.ts';
 import { modelFiles } from '../../support/models.ts';
 
@@ -14,7 +14,7 @@ const read = (bytes: Bytes) =>
 describe.each(modelFiles('.onnx').map((file) => [path.basename(file), file]))('%s', (_, file) => {
   it('is written back byte for byte when unchanged', () => {
     const { model } = read(openFile(file));
-    expect(Buffer.compare(concatParts(encodeOnnx(model)), fs.readFileSync(file))).toBe(0);
+    expect(Buffer.compare(concatBytes(encodeOnnx(model)), fs.readFileSync(file))).toBe(0);
   });
 
   it('differs only in what was changed when one layer is renamed', () => {
@@ -26,7 +26,7 @@ describe.each(modelFiles('.onnx').map((file) => [path.basename(file), file]))('%
       ...model,
       graphs: [{ ...graph, nodes: [{ ...first, name: `${first.name}-renamed` }, ...rest] }] as const,
     };
-    const bytes = concatParts(encodeOnnx(renamed));
+    const bytes = concatBytes(encodeOnnx(renamed));
     const again = read(memoryBytes(bytes));
     expect(again.damage).toEqual(damage);
     expect(again.model.graphs[0].nodes[0]?.name).toBe(`${first.name}-renamed`);
