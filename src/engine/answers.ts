@@ -1,5 +1,5 @@
 import type { NodeId, ValueId, Dialect } from '../ir/model.ts';
-import type { ChangeClass, GroupDifference } from '../analysis/comparison.ts';
+import type { Comparison } from '../analysis/comparison.ts';
 import type { Unresolved } from '../analysis/report.ts';
 import type { Damage } from '../ir/errors.ts';
 import type { Finding } from '../rules/rule.ts';
@@ -61,21 +61,9 @@ export interface ApplyReport {
   readonly seconds: number;
 }
 
-export interface DiffReport {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly changed: readonly {
-    readonly id: string;
-    readonly classes: readonly ChangeClass[];
-  }[];
-  readonly unchanged: number;
-  /** Layers that were matched although their ids differ: before, after. */
-  readonly renamed: readonly (readonly [string, string])[];
-  /** By groups of layers whose names share a path. */
-  readonly groups: readonly GroupDifference[];
+export interface DiffReport extends Comparison {
   readonly before: Headline;
   readonly after: Headline;
-  readonly notCovered: readonly string[];
 }
 
 export interface NodeDetails {
