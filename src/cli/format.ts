@@ -47,11 +47,36 @@ export function changeOfShare(before: number | null, after: number | null): stri
   return `${text} (${delta >= 0 ? '+' : ''}${delta.toFixed(2)} points)`;
 }
 
-/** Columns padded to their widest cell; columns listed in `right` are aligned to the right. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+/** Columns are not made narrower than this to fit a terminal. */
+const leastWidth = 24;
+
+/**
+ * Columns padded to their widest cell; columns listed in `right` are aligned to the right. On a terminal the first column, which
+ * holds names, gives way where a row would wrap: its cells lose their middle. Elsewhere they stay whole, to be searched and copied.
+ */
+export function table(
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+  columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY,
+): string {
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  const over = widths.reduce((sum, width) => sum + width + 2, -2) - columns;
+  if (over > 0 && widths.length > 2) widths[0] = fitted(widths[0] ?? 0, over);
   const pad = (cell: string, i: number) =>
     right.includes(i) ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0);
-  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) => row.map((cell, i) => pad(i === 0 ? withoutMiddle(cell, widths[0] ?? 0) : cell, i)))
+    .map((cells) => cells.join('  ').trimEnd())
+    .join('\n');
+}
+
+function fitted(width: number, over: number): number {
+  return Math.min(width, Math.max(leastWidth, width - over));
+}
+
+function withoutMiddle(text: string, width: number): string {
+  if (text.length <= width) return text;
+  const kept = width - 1;
+  return `${text.slice(0, Math.ceil(kept / 2))}…${text.slice(text.length - Math.floor(kept / 2))}`;
 }

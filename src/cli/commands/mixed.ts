@@ -87,29 +87,62 @@ function budgetOf({ size, latency, maxDrop }: Flags, fileBytes: number): MixedBu
   return { kind: 'size', bytes: parseLimit('fileBytes', size ?? '') };
 }
 
-function mixedText(report: MixedReport): string {
-  const { original, chosen, measured, layers, keepOut } = report;
-  const decibels = (value: number | null) => (value === null ? 'exact' : `${value.toFixed(1)} dB`);
-  const point = (each: MixedReport['frontier'][number]) => [
-    bytes(each.fileBytes),
-    each.latencyMs === null ? '' : milliseconds(each.latencyMs),
-    decibels(each.predictedSqnrDb),
-    Object.entries(each.counts)
+function decibels(value: number | null): string {
+  return value === null ? 'exact' : `${value.toFixed(1)} dB`;
+}
+
+function pointRow(point: MixedReport['frontier'][number], timed: boolean): string[] {
+  return [
+    bytes(point.fileBytes),
+    ...(timed ? [milliseconds(point.latencyMs)] : []),
+    decibels(point.predictedSqnrDb),
+    Object.entries(point.counts)
       .map(([scheme, count]) => `${count} ${scheme}`)
       .join(', '),
   ];
+}
+
+/** How near the frontier comes to a budget that it does not meet. */
+function noPlan({ budget, frontier }: MixedReport): string {
+  const least = (of: (point: MixedReport['frontier'][number]) => number | null) =>
+    frontier.reduce<number | null>((best, point) => smaller(best, of(point)), null);
+  if (budget.kind === 'size')
+    return `No plan of these schemes fits ${bytes(budget.bytes)}, the smallest takes ${bytes(least(({ fileBytes }) => fileBytes))}`;
+  if (budget.kind === 'latency')
+    return `No plan of these schemes is estimated at ${milliseconds(budget.ms)}, the fastest at ${milliseconds(least(({ latencyMs }) => latencyMs))}`;
+  return `No plan of these schemes loses at most ${budget.drop} points`;
+}
+
+function smaller(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}
+
+function mixedText(report: MixedReport): string {
+  const { original, chosen, measured, layers, keepOut } = report;
+  const timed = report.frontier.some(({ latencyMs }) => latencyMs !== null);
+  const head = ['size', ...(timed ? ['estimated'] : []), 'predicted SQNR', 'layers'];
   const lines = [
     `frontier${report.exact ? '' : ' (cut to a resolution)'}, ${report.data}:`,
-    table([['size', 'estimated', 'predicted SQNR', 'layers'], ...report.frontier.map(point)], [0, 1, 2]),
-    '',
-    table([['layer', 'operator', 'takes'], ...layers.map(({ id, op, chosen: scheme }) => [id, op, scheme])]),
+    table(
+      [head, ...report.frontier.map((each) => pointRow(each, timed))],
+      head.map((_, column) => column).slice(0, -1),
+    ),
     '',
   ];
+  if (chosen !== null)
+    lines.push(
+      table([
+        ['layer', 'operator', 'takes'],
+        ...layers.map(({ id, op, chosen: scheme }) => [id, op, scheme]),
+      ]),
+      '',
+    );
   for (const { id, reason, applied } of keepOut)
     lines.push(`${applied ? 'left out' : 'consider leaving out'}: ${id} (${reason})`);
   lines.push(...report.notes.map((note) => `note: ${note}`));
   if (chosen === null || measured === null)
-    return [...lines, 'No plan meets the budget: nothing was written.'].join('\n');
+    return [...lines, `${noPlan(report)}: nothing was written.`].join('\n');
   const score =
     measured.top1 === undefined
       ? ['agreement', percent(measured.agreement)]
