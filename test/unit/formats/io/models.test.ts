@@ -5,6 +5,7 @@ import * as ort from 'onnxruntime-node';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readModelFile, writeModelFile } from '../../../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../../../src/formats/onnx/write.ts';
+import { concatBytes } from '../../../../src/ir/bytes.ts';
 import type { Bytes } from '../../../../src/ir/bytes.ts';
 import { floatTensor } from '../../../../src/ir/numbers.ts';
 import { readFloats } from '../../../../src/ir/numbers.ts';
