@@ -16,7 +16,7 @@ export interface CacheOptions {
 }
 
 /** To be raised whenever observing gives other numbers than before: what an older Kerf kept is no longer found then. */
-const generation = 2;
+const generation = 3;
 /** What the folder may hold; what was used longest ago goes first. */
 const mostBytes = 2 ** 30;
 /** Layers whose moments are asked for together: an interrupted calibration keeps the groups that were finished. */

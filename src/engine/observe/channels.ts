@@ -14,7 +14,8 @@ import { numbersOf } from './sums.ts';
 
 /** A value and what is known of its channels so far. */
 export interface WatchedChannels extends ValueAxis {
-  readonly rank: number;
+  /** Negative numbers are not known before a run. */
+  readonly dims: readonly number[];
   readonly seen: Sums;
 }
 
@@ -43,9 +44,9 @@ export async function observeChannels(
 export function watchedChannels(model: Model, values: readonly ValueAxis[]): readonly WatchedChannels[] {
   const facts = factsOf(model);
   return values.flatMap(({ value, axis }): WatchedChannels[] => {
-    const rank = facts.typeOf(value)?.shape?.length ?? 0;
-    return axis < rank && facts.dtypeOf(value) === 'float32'
-      ? [{ value, axis, rank, seen: emptySums() }]
+    const dims = (facts.typeOf(value)?.shape ?? []).map((dim) => (typeof dim === 'number' ? dim : -1));
+    return axis < dims.length && facts.dtypeOf(value) === 'float32'
+      ? [{ value, axis, dims, seen: emptySums() }]
       : [];
   });
 }
@@ -93,7 +94,7 @@ type Reduction = (typeof reductions)[number][0];
 
 interface ChannelOutputs {
   readonly shape: ValueId;
-  /** Whether sums are those of the means of feature maps. */
+  /** Whether sums are those of the means of feature maps, and the shape theirs where `dims` tell the size of a map. */
   readonly pooled: boolean;
   readonly of: Readonly<Partial<Record<Reduction, ValueId>>>;
 }
@@ -103,12 +104,16 @@ export interface ChannelModel {
   readonly outputs: readonly ChannelOutputs[];
 }
 
-/** Adds behind each value its shape and the wanted numbers per channel, as outputs beside those in `kept`. */
+/**
+ * Adds behind each value its shape and the wanted numbers per channel, as outputs beside those in `kept`. Sums of feature maps
+ * are taken over about `positions` of their positions.
+ */
 export function withChannelOutputs(
   model: OnnxModel,
   watched: readonly WatchedChannels[],
   wanted: readonly Reduction[],
   kept: readonly ValueId[] = [],
+  positions = Number.POSITIVE_INFINITY,
 ): ChannelModel {
   const [graph] = model.graphs;
   const editor = new GraphEditor(graph, model);
@@ -124,8 +129,8 @@ export function withChannelOutputs(
     added.push({ id, name: id, op, domain: '', inputs, outputs: [output], attributes: new Map(attributes) });
     return output;
   };
-  const outputs = watched.map(({ value, axis, rank }) => {
-    const axes = Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis);
+  const outputs = watched.map(({ value, axis, dims }) => {
+    const axes = dims.map((_, i) => i).filter((i) => i !== axis);
     const reduce = (from: ValueId, op: string, since: number) => {
       if (axes.length === 0) return add('Identity', [from], []);
       const asInput = opsetOf(model) >= since;
@@ -135,23 +140,39 @@ export function withChannelOutputs(
       const attributes = asInput ? [] : [['axes', attr.ints(axes)] as const];
       return add(op, [from, ...inputs], [['keepdims', attr.int(0)], ...attributes]);
     };
-    const averaged = (from: ValueId) => reduce(add('GlobalAveragePool', [from], []), 'ReduceSum', 13);
+    const average = (from: ValueId) => add('GlobalAveragePool', [from], []);
+    const step = Math.floor(Math.sqrt((mapSize(dims) ?? 0) / positions));
+    const grid = [
+      ['kernel_shape', attr.ints([1, 1])],
+      ['strides', attr.ints([step, step])],
+    ] as const;
+    let thinned: ValueId | undefined;
+    const thin = () => (thinned ??= step > 1 ? add('MaxPool', [value], grid) : value);
     const of: Partial<Record<Reduction, ValueId>> = {};
     // Averages of feature maps are faster than sums, those of squares above all.
-    const pooled = rank === 4 && axis === 1;
+    const pooled = dims.length === 4 && axis === 1;
+    let small = value;
     for (const [name, op, since] of reductions) {
       if (!wanted.includes(name)) continue;
-      if (pooled && name === 'sum') of[name] = averaged(value);
-      else if (pooled && name === 'squares') of[name] = averaged(add('Mul', [value, value], []));
-      else of[name] = reduce(value, op, since);
+      if (pooled && (name === 'sum' || name === 'squares')) {
+        const mean = average(name === 'sum' ? thin() : add('Mul', [thin(), thin()], []));
+        of[name] = reduce(mean, 'ReduceSum', 13);
+        if (mapSize(dims) !== undefined) small = mean;
+      } else of[name] = reduce(value, op, since);
     }
-    return { shape: add('Shape', [value], []), pooled, of };
+    // Asking for the shape of a map takes it out of the layout in which convolutions write.
+    return { shape: add('Shape', [small], []), pooled, of };
   });
   const last = graph.nodes.at(-1);
   if (last === undefined) editor.insertFirst(added);
   else editor.insertAfter(last.id, added);
   editor.setOutputs([...kept, ...outputs.flatMap(({ shape, of }) => [shape, ...Object.values(of)])]);
   return { model: withMainGraph(model, editor.finish()), outputs };
+}
+
+/** Positions of a feature map, where they are known before a run. */
+function mapSize([, , height = -1, width = -1]: readonly number[]): number | undefined {
+  return height < 0 || width < 0 ? undefined : height * width;
 }
 
 /** Adds what one run gave. */
@@ -161,11 +182,13 @@ export function addChannelSums(
   tensors: Tensors,
 ): void {
   const none = new Float64Array(0);
-  for (const [index, { seen, axis }] of watched.entries()) {
+  for (const [index, { seen, axis, dims: known }] of watched.entries()) {
     const { shape, pooled, of } = outputs[index] as ChannelOutputs;
     const dims = numbersOf(tensors, shape);
-    const perMap = pooled ? (dims[2] as number) * (dims[3] as number) : 1;
-    const count = dims.reduce((product, dim, i) => (i === axis ? product : product * dim), 1);
+    const perMap = pooled ? (mapSize(known) ?? (dims[2] as number) * (dims[3] as number)) : 1;
+    const count = pooled
+      ? (dims[0] as number) * perMap
+      : dims.reduce((product, dim, i) => (i === axis ? product : product * dim), 1);
     const read = (name: Reduction) => (of[name] === undefined ? none : numbersOf(tensors, of[name]));
     addSums(seen, {
       count,

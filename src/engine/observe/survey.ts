@@ -17,6 +17,8 @@ import { numbersOf } from './sums.ts';
 /** Vectors per element of a layer's inputs, and of any layer: enough for a matrix of second moments. */
 const vectorsPerInput = 2;
 const fewestVectors = 512;
+/** Positions of a feature map, about, that mean and variance of its channels are taken over. */
+const positionsPerMap = 196;
 
 export interface SurveyRuns {
   /** Over as many samples as the plan's `few`, over the others, and over all. */
@@ -115,9 +117,10 @@ function sumsAmong(
     density,
   );
   const own = extremes?.channels ?? [];
-  const sums = withChannelOutputs(columns.model, own, ['sum', 'squares'], columns.model.graphs[0].outputs);
-  const kept = { kept: sums.model.graphs[0].outputs, facts: factsOf(model) };
-  const whole = extremes && extremesOf(sums.model, extremes, kept);
+  const kept = columns.model.graphs[0].outputs;
+  const sums = withChannelOutputs(columns.model, own, ['sum', 'squares'], kept, positionsPerMap);
+  const surroundings = { kept: sums.model.graphs[0].outputs, facts: factsOf(model) };
+  const whole = extremes && extremesOf(sums.model, extremes, surroundings);
   return {
     model: whole?.model ?? sums.model,
     visit(tensors, ...run) {
