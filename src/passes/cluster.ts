@@ -1,15 +1,18 @@
 import { GraphEditor } from '../ir/edit.ts';
 import type { Model } from '../ir/model.ts';
 import { withMainGraph } from '../ir/model.ts';
-import { readFloats } from '../ir/numbers.ts';
+import { readFloats, sizeOf } from '../ir/numbers.ts';
+import type { Tensor } from '../ir/tensor.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from './pass.ts';
-import { stridesOf } from './support/constants.ts';
+import { eagerBytes, stridesOf } from './support/constants.ts';
 import type { FloatWeight } from './support/floatWeights.ts';
-import { floatRoles, floatWeights, storeWeight, withVisibleWeights } from './support/floatWeights.ts';
+import { floatRoles, floatWeights, storeTensor, withVisibleWeights } from './support/floatWeights.ts';
 import { changedNodes, resultOf } from './support/graph.ts';
 import { readOptions } from './support/options.ts';
 import { statisticsNote, withStatistics } from './support/statistics.ts';
-import { toPalette } from './support/palette.ts';
+import type { Palette } from './support/palette.ts';
+import { countedPalette, paletteOf, quickSettle, settle } from './support/palette.ts';
+import { changedTensor } from './support/pieces.ts';
 
 /** Replaces weights by the entries of small palettes (Han et al. 2016, "Deep Compression", arXiv 1510.00149). */
 export const cluster: Pass = {
@@ -62,20 +65,19 @@ async function runCluster(model: Model, values: OptionValues, context: PassConte
   let noise = 0;
   for (const [done, weight] of weights.entries()) {
     await context.step(done / weights.length, `clustering ${weight.id}`);
-    const floats = readFloats(weight.tensor);
-    const before = floats.slice();
-    if (!clusterWeight(floats, weight, options.number('channels'), 2 ** bits)) continue;
-    for (let i = 0; i < floats.length; i += 1) {
-      signal += (before[i] as number) ** 2;
-      noise += ((before[i] as number) - (floats[i] as number)) ** 2;
+    const { tensor, palettes } = clustered(weight, options.number('channels'), 2 ** bits);
+    if (palettes.length === 0) continue;
+    for (const palette of palettes) {
+      signal += palette.signal;
+      noise += palette.noise;
     }
     stored += 1;
-    elements += floats.length;
-    storeWeight(graph, editor, weight, floats, 'clustered');
+    elements += sizeOf(tensor);
+    storeTensor(graph, editor, weight, tensor, 'clustered');
   }
   if (stored === 0)
     return resultOf(model, model, [], [`no weight has more than ${2 ** bits} distinct values per palette`]);
-  const clustered = editor.finish();
+  const clusteredGraph = editor.finish();
   const quality = (10 * Math.log10(signal / noise)).toFixed(1);
   const notes = [
     `${elements} weights of ${stored} tensors take at most ${2 ** bits} values per palette, ${quality} dB above the rounding`,
@@ -83,7 +85,7 @@ async function runCluster(model: Model, values: OptionValues, context: PassConte
   ];
   if (start !== model)
     notes.push('simplified first, because weights were hidden behind Transpose or Identity');
-  let result = withMainGraph(start, clustered);
+  let result = withMainGraph(start, clusteredGraph);
   const { calibrator } = context;
   if (calibrator !== undefined && options.boolean('statistics')) {
     const corrected = await withStatistics(start, result, calibrator, context, { what: 'means' });
@@ -93,27 +95,44 @@ async function runCluster(model: Model, values: OptionValues, context: PassConte
   return resultOf(model, result, changedNodes(model.graphs[0], result.graphs[0]), notes);
 }
 
-/** Clusters a weight as a whole, or each group of neighbouring output channels by itself. */
-function clusterWeight(
-  floats: Float32Array,
-  { tensor, role }: FloatWeight,
-  channels: number,
-  size: number,
-): boolean {
+interface Clustered {
+  readonly tensor: Tensor;
+  /** Those of the groups that are changed. */
+  readonly palettes: readonly Palette[];
+}
+
+/** A weight with its elements from one palette, or from one for every so many neighbouring output channels. */
+function clustered({ tensor, role }: FloatWeight, channels: number, size: number): Clustered {
   const all = tensor.dims[role.outputAxis] as number;
-  if (channels === 0 || channels >= all) return toPalette(floats, size);
-  const inner = stridesOf(tensor.dims)[role.outputAxis] as number;
-  let changed = false;
-  for (let first = 0; first < all; first += channels) {
-    const last = Math.min(first + channels, all);
-    const places: number[] = [];
-    for (let block = 0; block < floats.length; block += inner * all) {
-      for (let at = block + first * inner; at < block + last * inner; at += 1) places.push(at);
+  if (channels > 0 && channels < all) return clusteredByGroup(tensor, role.outputAxis, channels, size);
+  const large = tensor.data.length > eagerBytes;
+  const palette = large ? countedPalette(tensor, size) : paletteOf(readFloats(tensor), size);
+  if (palette === undefined) return { tensor, palettes: [] };
+  const change = large ? quickSettle(palette) : (floats: Float32Array) => settle(palette, floats);
+  return { tensor: changedTensor(tensor, change), palettes: [palette] };
+}
+
+function clusteredByGroup(tensor: Tensor, axis: number, channels: number, size: number): Clustered {
+  const all = tensor.dims[axis] as number;
+  const inner = stridesOf(tensor.dims)[axis] as number;
+  const floats = readFloats(tensor);
+  const palettes = Array.from({ length: Math.ceil(all / channels) }, (_, index) => {
+    const first = index * channels * inner;
+    const count = Math.min(channels, all - index * channels) * inner;
+    const group = new Float32Array((count * floats.length) / (inner * all));
+    for (let from = first, to = 0; from < floats.length; from += inner * all, to += count)
+      group.set(floats.subarray(from, from + count), to);
+    return paletteOf(group, size);
+  });
+  const change = (part: Float32Array, first: number) => {
+    for (let start = 0; start < part.length; ) {
+      const row = Math.floor((first + start) / inner);
+      const end = Math.min(part.length, (row + 1) * inner - first);
+      const palette = palettes[Math.floor((row % all) / channels)];
+      if (palette !== undefined) settle(palette, part.subarray(start, end));
+      start = end;
     }
-    const group = Float32Array.from(places, (at) => floats[at] as number);
-    if (!toPalette(group, size)) continue;
-    changed = true;
-    for (const [i, at] of places.entries()) floats[at] = group[i] as number;
-  }
-  return changed;
+  };
+  const used = palettes.filter((palette) => palette !== undefined);
+  return { tensor: used.length === 0 ? tensor : changedTensor(tensor, change), palettes: used };
 }

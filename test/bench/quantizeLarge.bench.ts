@@ -1,5 +1,5 @@
-// Weights of a large ONNX file in 16, 8 or 4 bits: time against copying the file, and the memory it takes.
-// Usage: npm run build && npm run bench -- quantizeLarge [gigabytes]
+// Weights of a large ONNX file in fewer bits, pruned or clustered: time against copying the file, and the memory it takes.
+// Usage: npm run build && npm run bench -- quantizeLarge [gigabytes [part of a name]]
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -11,6 +11,7 @@ import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
 import { tensorType } from '../../src/ir/types.ts';
 
 const gigabytes = Number(process.argv[2] ?? 1.5);
+const only = process.argv[3] ?? '';
 const width = 2048;
 const rounds = 3;
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
@@ -95,6 +96,12 @@ const ways: readonly (readonly [name: string, pass: string, options: readonly st
   ['int4, blocks of 32', 'quantize-weights', ['bits=4', 'block=32']],
   ['float16', 'fp16', []],
   ['bfloat16', 'bf16', []],
+  ['dynamic int8', 'quantize-dynamic', []],
+  ['a third pruned', 'prune-magnitude', []],
+  ['half pruned by magnitude', 'prune-magnitude', ['sparsity=0.5', 'scope=global']],
+  ['2 of 4 pruned', 'prune-magnitude', ['pattern=2:4']],
+  ['clustered', 'cluster', []],
+  ['compact', 'compact', []],
 ];
 
 /** What is written is brought to the disk, as Kerf does with a file it saves. */
@@ -115,6 +122,7 @@ try {
   );
   const out = path.join(folder, 'out.onnx');
   for (const [name, pass, options] of ways) {
+    if (!`${name} ${pass}`.includes(only)) continue;
     const set = options.flatMap((option) => ['--set', option]);
     const rows: { copy: Spent; synced: Spent; made: Spent }[] = [];
     for (let round = 0; round < rounds; round += 1) {

@@ -5,6 +5,7 @@ import type { Tensor } from '../../ir/tensor.ts';
 import type { WasmModule } from '../../ir/wasm/module.ts';
 import { wasmModule } from '../../ir/wasm/module.ts';
 import { eagerBytes } from '../support/constants.ts';
+import { computedBytes, fillFrom } from '../support/pieces.ts';
 import { halfKernels, stepBytes } from './halfKernels.ts';
 
 export type HalfType = 'float16' | 'bfloat16';
@@ -45,17 +46,6 @@ export function halved(
   return { tensor: { dtype, dims, data: computedBytes(source.length / 2, read) }, clamped };
 }
 
-/** Bytes of which any range can be made on its own. */
-function computedBytes(whole: number, make: (offset: number, length: number) => Uint8Array): Bytes {
-  return {
-    length: whole,
-    read: (offset = 0, length = whole - offset) =>
-      make(offset, Math.max(0, Math.min(length, whole - offset))),
-    slice: (from, length) =>
-      computedBytes(Math.min(length, whole - from), (offset, count) => make(from + offset, count)),
-  };
-}
-
 /** A range of the converted bytes. */
 function converted(source: Bytes, offset: number, length: number, dtype: HalfType, converter: Converter) {
   const first = offset - (offset % 2);
@@ -94,7 +84,7 @@ export function vectorConverter(): Converter | undefined {
   const beyond = new Uint32Array(memory, 0, 4);
   return {
     convert(dtype, source, offset, length) {
-      fill(new Uint8Array(memory, windowAt, length), source, offset);
+      fillFrom(new Uint8Array(memory, windowAt, length), source, offset);
       const end = windowAt + Math.ceil(length / stepBytes) * stepBytes;
       new Uint8Array(memory, windowAt + length, end - windowAt - length).fill(0);
       beyond.fill(0);
@@ -110,7 +100,7 @@ export function plainConverter(): Converter {
   const window = new Float32Array(windowBytes / 4);
   return {
     convert(dtype, source, offset, length) {
-      fill(new Uint8Array(window.buffer, 0, length), source, offset);
+      fillFrom(new Uint8Array(window.buffer, 0, length), source, offset);
       const halves = new Uint16Array(length / 4);
       let clamped = 0;
       for (let i = 0; i < halves.length; i += 1) {
@@ -127,8 +117,3 @@ export function plainConverter(): Converter {
 
 /** Largest finite float16. */
 const largest = 65504;
-
-function fill(target: Uint8Array, source: Bytes, offset: number): void {
-  if (source.readInto === undefined) target.set(source.read(offset, target.length));
-  else source.readInto(target, offset, target.length);
-}

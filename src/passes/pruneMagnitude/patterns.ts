@@ -1,5 +1,8 @@
+import type { Tensor } from '../../ir/tensor.ts';
+import { stridesOf } from '../support/constants.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
 import type { SparsePattern } from '../support/brainSurgeon.ts';
+import { changedTensor } from '../support/pieces.ts';
 
 export const patterns = ['unstructured', '2:4', '1:4', '4:8', 'block4'] as const;
 export type PatternName = (typeof patterns)[number];
@@ -44,4 +47,50 @@ export function patternOf(
   for (let i = 0; i < inputs; i += 1) if (groupOf[i] === -1) unitOf[i] = -1;
   const { keep } = nOfM(name) as NOfM;
   return { unitOf, units: inputs, groupOf, mostOfGroup: of - keep } satisfies SparsePattern;
+}
+
+/** Keeps the largest of every few neighbours along an axis; `undefined` when there are too few. What is zero counts. */
+export function groupwise(tensor: Tensor, axis: number | undefined, { keep, of }: NOfM): Tensor | undefined {
+  const size = axis === undefined ? 0 : (tensor.dims[axis] as number);
+  if (axis === undefined || size < of) return undefined;
+  const step = stridesOf(tensor.dims)[axis] as number;
+  const block = step * size;
+  const run = step * of;
+  const whole = Math.floor(size / of) * run;
+  const before = (element: number) => {
+    const inside = element % block;
+    return element - inside + Math.min(whole, inside - (inside % run));
+  };
+  const after = (element: number) => {
+    const start = before(element);
+    if (start === element) return element;
+    return start % block === whole ? start - whole + block : start + run;
+  };
+  const change = (floats: Float32Array, first: number) => {
+    for (let start = 0; start < floats.length; ) {
+      const end = after(first + start + 1) - first;
+      if ((first + start) % block !== whole)
+        for (let lane = start; lane < start + step; lane += 1) pruneGroup(floats, lane, step, { keep, of });
+      start = end;
+    }
+  };
+  return changedTensor(tensor, change, { before, after });
+}
+
+function pruneGroup(floats: Float32Array, first: number, step: number, { keep, of }: NOfM): void {
+  const end = first + of * step;
+  let over = of - keep;
+  for (let at = first; at < end; at += step) if (floats[at] === 0) over -= 1;
+  for (; over > 0; over -= 1) {
+    let least = -1;
+    let size = Number.POSITIVE_INFINITY;
+    for (let at = first; at < end; at += step) {
+      const own = Math.abs(floats[at] as number);
+      if (own === 0 || own >= size) continue;
+      least = at;
+      size = own;
+    }
+    if (least < 0) return;
+    floats[least] = 0;
+  }
 }

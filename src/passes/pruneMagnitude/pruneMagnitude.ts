@@ -1,22 +1,23 @@
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Model } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
-import { readFloats } from '../../ir/numbers.ts';
+import { sizeOf } from '../../ir/numbers.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import type { Calibrator, OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
-import { stridesOf } from '../support/constants.ts';
 import type { FloatWeight } from '../support/floatWeights.ts';
-import { floatRoles, floatWeights, storeWeight, withVisibleWeights } from '../support/floatWeights.ts';
+import { floatRoles, floatWeights, storeTensor, withVisibleWeights } from '../support/floatWeights.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
 import type { Options } from '../support/options.ts';
 import { readOptions } from '../support/options.ts';
 import { statisticsNote, withStatistics } from '../support/statistics.ts';
-import type { Threshold } from '../support/threshold.ts';
-import { thresholdOf } from '../support/threshold.ts';
+import { changedTensor, eachPiece } from '../support/pieces.ts';
 import type { DenseLayer } from '../support/denseLayer.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { pruneByData } from './byData.ts';
 import type { NOfM, PatternName } from './patterns.ts';
-import { nOfM, patterns } from './patterns.ts';
+import { groupwise, nOfM, patterns } from './patterns.ts';
+import type { Cut, Scope } from './smallest.ts';
+import { smallestOf } from './smallest.ts';
 import { withSparseStorage } from './sparseStorage.ts';
 
 /**
@@ -98,30 +99,26 @@ async function prunedBy(model: Model, options: Options, context: PassContext): P
   if (pattern === 'block4')
     throw new KerfError('unsupported', 'blocks are chosen by sample data: give a dataset');
   const editor = new GraphEditor(graph, start);
-  const sparsity = options.number('sparsity');
   const groups = nOfM(pattern);
-  const thresholdFor =
-    groups === undefined ? thresholds(weights, sparsity, options.choice('scope')) : undefined;
-  const left: string[] = [];
+  const pruned =
+    groups === undefined
+      ? await withoutSmallest(weights, options.number('sparsity'), options.choice('scope'), context)
+      : await withNOfM(weights, groups, context);
   let zeros = 0;
   let total = 0;
-  for (const [done, weight] of weights.entries()) {
-    await context.step(done / weights.length, `pruning ${weight.id}`);
-    const floats = readFloats(weight.tensor);
-    const before = floats.slice();
-    if (thresholdFor !== undefined) pruneBelow(floats, thresholdFor(floats));
-    else if (groups !== undefined && !pruneNOfM(floats, weight, groups)) left.push(weight.id);
-    for (const value of floats) if (value === 0) zeros += 1;
-    total += floats.length;
-    if (floats.some((value, i) => value !== before[i])) storeWeight(graph, editor, weight, floats, 'pruned');
+  for (const [index, { tensor, zeros: own, changed }] of pruned.entries()) {
+    const weight = weights[index] as FloatWeight;
+    zeros += own;
+    total += sizeOf(tensor);
+    if (changed) storeTensor(graph, editor, weight, tensor, 'pruned');
   }
-  const pruned = editor.finish();
+  const left = pruned.filter(({ fits }) => !fits);
   const notes = [shareNote(model, zeros, total)];
   if (left.length > 0)
     notes.push(`${left.length} weights have too few input channels for ${pattern} and stay dense`);
   if (start !== model)
     notes.push('simplified first, because weights were hidden behind Transpose or Identity');
-  let result = withMainGraph(start, pruned);
+  let result = withMainGraph(start, editor.finish());
   if (calibrator !== undefined && update === 'statistics') {
     const corrected = await withStatistics(start, result, calibrator, context);
     result = corrected.model;
@@ -158,7 +155,7 @@ async function runByData(
     {
       sparsity,
       pattern: options.choice('pattern') as PatternName,
-      ...(scope !== 'auto' && { shareOf: sharesOf(alone, sparsity, scope) }),
+      ...(scope !== 'auto' && { shareOf: await sharesOf(alone, sparsity, scope, context) }),
       sequential: options.choice('update') !== 'optimized',
     },
     calibrator,
@@ -183,102 +180,88 @@ async function runByData(
   return resultOf(model, found.model, changedNodes(model.graphs[0], found.model.graphs[0]), notes);
 }
 
-/** How much each layer loses when the share is spread by magnitudes. */
-function sharesOf(weights: readonly FloatWeight[], sparsity: number, scope: string) {
-  const shares = new Map<string, number>();
-  const thresholdFor = thresholds(weights, sparsity, scope);
-  for (const { id, tensor } of weights) {
-    const floats = readFloats(tensor);
-    pruneBelow(floats, thresholdFor(floats));
-    shares.set(id, floats.reduce((sum, value) => sum + (value === 0 ? 1 : 0), 0) / floats.length);
-  }
-  return ({ weightId }: DenseLayer) => shares.get(weightId) ?? sparsity;
+/** A weight with zeros. */
+interface Pruned {
+  readonly tensor: Tensor;
+  readonly zeros: number;
+  /** Whether more elements are zero than before. */
+  readonly changed: boolean;
+  /** False where the weight has no axis that the pattern fits on. */
+  readonly fits: boolean;
 }
 
-/** Gives the threshold of each weight; the object counts down its ties, so a shared one is the same object. */
-function thresholds(
+async function withoutSmallest(
   weights: readonly FloatWeight[],
   sparsity: number,
   scope: string,
-): (floats: Float32Array) => Threshold {
-  const byScore = scope === 'lamp' || scope === 'auto';
-  if (scope === 'layer') return (floats) => thresholdOf([() => floats], sparsity);
-  const parts = weights.map(
-    ({ tensor }) =>
-      () =>
-        byScore ? lampScores(readFloats(tensor)) : readFloats(tensor),
+  { step }: PassContext,
+): Promise<readonly Pruned[]> {
+  const cuts = await cutsOf(weights, sparsity, scope, (done) => step(done, 'comparing weights'));
+  return weights.map(({ tensor }, index) => {
+    const { magnitude, equalUntil, count, zeros } = cuts[index] as Cut;
+    const zeroed = (floats: Float32Array, first: number) => {
+      for (let i = 0; i < floats.length; i += 1) {
+        const size = Math.abs(floats[i] as number);
+        if (size < magnitude || (size === magnitude && first + i < equalUntil)) floats[i] = 0;
+      }
+    };
+    const changed = count > zeros;
+    return {
+      tensor: changed ? changedTensor(tensor, zeroed) : tensor,
+      zeros: Math.max(count, zeros),
+      changed,
+      fits: true,
+    };
+  });
+}
+
+async function withNOfM(
+  weights: readonly FloatWeight[],
+  groups: NOfM,
+  { step }: PassContext,
+): Promise<readonly Pruned[]> {
+  const pruned: Pruned[] = [];
+  for (const [done, { id, tensor, role }] of weights.entries()) {
+    await step(done / weights.length, `pruning ${id}`);
+    const after = groupwise(tensor, role.inputAxis, groups);
+    const [before, zeros] = [zerosOf(tensor), zerosOf(after ?? tensor)];
+    pruned.push({ tensor: after ?? tensor, zeros, changed: zeros > before, fits: after !== undefined });
+  }
+  return pruned;
+}
+
+function zerosOf(tensor: Tensor): number {
+  let zeros = 0;
+  eachPiece(tensor, (floats) => {
+    for (let i = 0; i < floats.length; i += 1) if (floats[i] === 0) zeros += 1;
+  });
+  return zeros;
+}
+
+/** How much each layer loses when the share is spread by magnitudes. */
+async function sharesOf(
+  weights: readonly FloatWeight[],
+  sparsity: number,
+  scope: string,
+  { step }: PassContext,
+) {
+  const cuts = await cutsOf(weights, sparsity, scope, (done) => step(0.1 * done, 'comparing weights'));
+  const shares = new Map(
+    weights.map(({ id, tensor }, index) => {
+      const { count, zeros } = cuts[index] as Cut;
+      return [id, Math.max(count, zeros) / sizeOf(tensor)];
+    }),
   );
-  const shared = thresholdOf(parts, sparsity);
-  if (!byScore) return () => shared;
-  // Within a layer scores rise with magnitudes, so a layer loses as many of its smallest weights as it has low scores.
-  return (floats) => {
-    let low = 0;
-    for (const score of lampScores(floats)) {
-      if (score < shared.magnitude) low += 1;
-      else if (score === shared.magnitude && shared.ties > 0) {
-        shared.ties -= 1;
-        low += 1;
-      }
-    }
-    return thresholdOf([() => floats], low / floats.length);
-  };
+  return ({ weightId }: DenseLayer) => shares.get(weightId) ?? sparsity;
 }
 
-/**
- * LAMP scores (Lee et al. 2021, arXiv 2010.07611), sorted: the square of a weight over the sum of the squares that
- * are not smaller. They do not depend on the scale of a layer, which batch-norm folding makes arbitrary.
- */
-function lampScores(floats: Float32Array): Float32Array {
-  const sizes = floats.map(Math.abs).sort();
-  let rest = 0;
-  for (let i = sizes.length - 1; i >= 0; i -= 1) {
-    const square = (sizes[i] as number) ** 2;
-    rest += square;
-    sizes[i] = rest === 0 ? 0 : square / rest;
-  }
-  return sizes;
-}
-
-/** Zeroes what lies below the threshold, and of what lies on it as many as the share asks for. */
-function pruneBelow(floats: Float32Array, threshold: Threshold): void {
-  for (let i = 0; i < floats.length; i += 1) {
-    const size = Math.abs(floats[i] as number);
-    if (size < threshold.magnitude) floats[i] = 0;
-    else if (size === threshold.magnitude && threshold.ties > 0) {
-      threshold.ties -= 1;
-      floats[i] = 0;
-    }
-  }
-}
-
-/** Keeps the largest of every few neighbours along the input axis; false when there is no such axis. */
-function pruneNOfM(floats: Float32Array, { tensor, role }: FloatWeight, { keep, of }: NOfM): boolean {
-  const size = role.inputAxis === undefined ? 0 : (tensor.dims[role.inputAxis] as number);
-  if (role.inputAxis === undefined || size < of) return false;
-  const step = stridesOf(tensor.dims)[role.inputAxis] as number;
-  const block = step * size;
-  for (let start = 0; start < floats.length; start += block) {
-    for (let lane = 0; lane < step; lane += 1) {
-      for (let group = 0; group + of <= size; group += of)
-        pruneGroup(floats, start + lane + group * step, step, { keep, of });
-    }
-  }
-  return true;
-}
-
-function pruneGroup(floats: Float32Array, first: number, step: number, { keep, of }: NOfM): void {
-  for (;;) {
-    let least = -1;
-    let zeros = 0;
-    for (let i = 0; i < of; i += 1) {
-      const at = first + i * step;
-      if (floats[at] === 0) {
-        zeros += 1;
-        continue;
-      }
-      if (least < 0 || Math.abs(floats[at] as number) < Math.abs(floats[least] as number)) least = at;
-    }
-    if (zeros >= of - keep || least < 0) return;
-    floats[least] = 0;
-  }
+function cutsOf(
+  weights: readonly FloatWeight[],
+  sparsity: number,
+  scope: string,
+  step: (done: number) => Promise<void>,
+): Promise<readonly Cut[]> {
+  const tensors = weights.map(({ tensor }) => tensor);
+  // Without data, a share is spread by LAMP score.
+  return smallestOf(tensors, sparsity, scope === 'auto' ? 'lamp' : (scope as Scope), step);
 }

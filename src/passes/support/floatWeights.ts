@@ -1,6 +1,5 @@
 import type { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Model, Node, ValueId } from '../../ir/model.ts';
-import { numberTensor } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { WeightRole } from '../../ops/operator.ts';
@@ -68,15 +67,14 @@ export function floatWeights(
 }
 
 /** Changes the constant in place, or gives the chosen layers a copy when others read it as well. */
-export function storeWeight(
+export function storeTensor(
   graph: Graph,
   editor: GraphEditor,
   weight: FloatWeight,
-  floats: Float32Array,
+  tensor: Tensor,
   suffix: string,
 ): void {
   const value = graph.values.get(weight.id);
-  const tensor = numberTensor(weight.tensor.dtype, weight.tensor.dims, floats);
   const { uses, isOutput } = indexOf(graph);
   const chosen = new Set(weight.readers);
   const others = (uses.get(weight.id) ?? []).some((use) => !chosen.has(use.node));

@@ -3,6 +3,7 @@ import type { WasmModule } from '../../ir/wasm/module.ts';
 import { wasmModule } from '../../ir/wasm/module.ts';
 import { codeKernels, columnStep } from './codeKernels.ts';
 import type { MadeCodes } from './matrixCodes.ts';
+import { fillFrom } from './pieces.ts';
 import type { Levels } from './roundingRow.ts';
 
 /** How the rows of a float32 tensor are stored, each with a scale of its own. */
@@ -68,7 +69,7 @@ export function rowCodes(tensor: Tensor, choice: RowChoice): MadeCodes | undefin
 
   for (let from = 0; from < rows; from += windowRows) {
     const count = Math.min(windowRows, rows - from);
-    fill(new Uint8Array(memory, window, count * rowBytes), tensor, from * rowBytes);
+    fillFrom(new Uint8Array(memory, window, count * rowBytes), tensor.data, from * rowBytes);
     for (let index = 0; index < count; index += 1) encode(from + index, index);
     const made = count * columns;
     if (packed) {
@@ -78,9 +79,4 @@ export function rowCodes(tensor: Tensor, choice: RowChoice): MadeCodes | undefin
     } else bytes.set(new Uint8Array(memory, codes, made), from * columns);
   }
   return { bytes, scales };
-}
-
-function fill(target: Uint8Array, { data }: Tensor, offset: number): void {
-  if (data.readInto === undefined) target.set(data.read(offset, target.length));
-  else data.readInto(target, offset, target.length);
 }

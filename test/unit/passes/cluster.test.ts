@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeModel } from '../../../src/formats/encode.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model } from '../../../src/ir/model.ts';
-import { readFloats } from '../../../src/ir/numbers.ts';
-import { toPalette } from '../../../src/passes/support/palette.ts';
+import { floatTensor, readFloats } from '../../../src/ir/numbers.ts';
+import { countedPalette, paletteOf, quickSettle, settle } from '../../../src/passes/support/palette.ts';
 import { hasShared, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { top1 } from './accuracy.ts';
@@ -18,6 +18,12 @@ const floatsOf = (model: Model, id: string): Float32Array => {
   const constant = model.graphs[0].values.get(id)?.constant;
   if (constant === undefined) throw new Error(`${id} is no constant`);
   return readFloats(constant);
+};
+/** Replaces numbers by the entries of their palette; false when they stay. */
+const toPalette = (values: Float32Array, size: number): boolean => {
+  const palette = paletteOf(values, size);
+  if (palette !== undefined) settle(palette, values);
+  return palette !== undefined;
 };
 const packedBytes = (model: Model) =>
   deflateSync(Buffer.concat(encodeModel(model).map((part) => part.read()))).length;
@@ -50,6 +56,40 @@ describe('palettes', () => {
     expect(toPalette(pruned, 8)).toBe(false);
     expect(toPalette(Float32Array.of(1, Number.NaN, 2, 3), 2)).toBe(false);
     expect(toPalette(new Float32Array(), 4)).toBe(false);
+  });
+
+  it.each([
+    ['normal', 0, 64],
+    ['normal', 0, 4],
+    ['with an outlier', 1, 64],
+    ['mostly zero', 2, 16],
+  ] as const)('of a large tensor, %s: counting is as good as sorting', (_, kind, size) => {
+    const next = random(7 + kind);
+    const values = Float32Array.from({ length: 70_000 }, (_, i) =>
+      kind === 2 && i % 4 !== 0 ? (i % 8 === 1 ? -0 : 0) : (next() + next() + next() - 1.5) ** 3,
+    );
+    if (kind === 1) values[77] = 40;
+    const counted = countedPalette(floatTensor([700, 100], values), size);
+    const sorted = paletteOf(values, size);
+    if (counted === undefined || sorted === undefined) throw new Error('no palette');
+    const one = values.slice();
+    const other = values.slice();
+    settle(counted, one);
+    quickSettle(counted)(other);
+    expect(other).toEqual(one);
+    const noise = one.reduce((sum, value, i) => sum + (value - (values[i] as number)) ** 2, 0);
+    expect(Math.abs(noise / sorted.noise - 1)).toBeLessThan(0.01);
+    expect(Math.abs(counted.noise / noise - 1)).toBeLessThan(0.001);
+    expect(counted.signal).toBeCloseTo(sorted.signal, 6);
+    if (kind === 2) expect(one.filter((value) => value === 0)).toHaveLength(52_500);
+  });
+
+  it('of a large tensor: few distinct values stay, and so does what is not finite', () => {
+    const few = Float32Array.from({ length: 1000 }, (_, i) => i % 16);
+    expect(countedPalette(floatTensor([1000], few), 16)).toBeUndefined();
+    expect(countedPalette(floatTensor([1000], few), 15)).toBeDefined();
+    few[5] = Number.NaN;
+    expect(countedPalette(floatTensor([1000], few), 8)).toBeUndefined();
   });
 });
 
