@@ -19,12 +19,6 @@ interface ConvOptions {
   readonly bias?: boolean;
 }
 
-/** The nearest multiple of `by` that does not lose more than a tenth. */
-export function divisible(value: number, by = 8): number {
-  const rounded = Math.max(by, Math.floor((value + by / 2) / by) * by);
-  return rounded < 0.9 * value ? rounded + by : rounded;
-}
-
 type Size = number | readonly [number, number];
 const pair = (size: Size): readonly [number, number] => (typeof size === 'number' ? [size, size] : size);
 

@@ -1,6 +1,7 @@
 import type { OnnxModel } from '../../src/ir/model.ts';
 import type { Tap } from './builder.ts';
-import { divisible, ZooNet } from './builder.ts';
+import { ZooNet } from './builder.ts';
+import { divisible } from './mobileTables.ts';
 
 export interface ResnetOptions {
   readonly layers: readonly [number, number, number, number];
