@@ -57,6 +57,8 @@ export interface SensitivityFigures {
   readonly top1?: number;
   /** Samples it was measured on. */
   readonly samples: number;
+  /** Standard error of `sqnrDb` beside those of other layers, dB; 0 when it was measured on all samples. */
+  readonly sqnrErrorDb?: number;
 }
 
 export interface LayerSensitivity extends Partial<SensitivityFigures> {
@@ -95,8 +97,10 @@ export interface SensitivityReport {
   /** Most sensitive first. */
   readonly layers: readonly LayerSensitivity[];
   readonly cumulative: readonly CumulativePoint[];
-  /** Samples of the analysis; layers near the inputs may have been measured on fewer. */
+  /** Samples of the analysis: with many layers, each is measured on as many of them as their order takes. */
   readonly samples: number;
+  /** Of measured layers: how many samples any of them saw, and the rank correlation (Spearman) to be expected with all. */
+  readonly ranking?: { readonly samples: number; readonly expectedCorrelation: number };
   /** Accuracy of the original on these samples, where there are labels. */
   readonly top1?: number;
   /** Work of all runs, calibration included, in whole inferences of the original for one sample. */

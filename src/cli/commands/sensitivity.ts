@@ -114,6 +114,7 @@ function sensitivityText(report: SensitivityReport): string {
   return [
     `${report.scheme}, ${report.method}, ${report.samples} samples of ${report.data}`,
     `${costText(report)}`,
+    ...rankingText(report),
     table([shown.map(([title]) => title), ...rows], right),
     ...curveText(report),
     ...report.notCovered.map((note) => `not covered: ${note}`),
@@ -130,6 +131,14 @@ function costText({
     naiveInferences === 0 ? '' : `, ${percent(inferences / naiveInferences, 0)} of layers x samples`;
   const one = (baselineInferenceSeconds * 1000).toPrecision(3);
   return `work of ${Math.round(inferences)} inferences (of ${one} ms)${share}, in ${seconds.toFixed(1)} s`;
+}
+
+function rankingText({ samples, ranking }: SensitivityReport): string[] {
+  if (ranking === undefined || ranking.samples === samples) return [];
+  const sure = ranking.expectedCorrelation.toFixed(3);
+  return [
+    `measured on ${ranking.samples} of the samples: expected rank correlation with the order on all ${sure}`,
+  ];
 }
 
 function curveText({ cumulative }: SensitivityReport): string[] {

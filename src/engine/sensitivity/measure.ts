@@ -1,9 +1,10 @@
+import { availableParallelism, tmpdir } from 'node:os';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, NodeId } from '../../ir/model.ts';
-import { spreadRanks } from '../../optimize/sensitivity/effort.ts';
+import type { Effort } from '../../optimize/sensitivity/effort.ts';
+import { firstSamples, nextRound, spreadOrder } from '../../optimize/sensitivity/effort.ts';
 import { startRunner } from '../../runtime/process/launch.ts';
 import type { Scores } from '../../runtime/outputs.ts';
 import { splitRows } from '../../runtime/outputs.ts';
@@ -11,34 +12,23 @@ import type { Runner, Tensors } from '../../runtime/runner.ts';
 import { withRunner } from '../../runtime/process/session.ts';
 import type { DataOptions, Whole } from './batches.ts';
 import { openWhole } from './batches.ts';
-import { chainOf } from './chain.ts';
-import type { Opening } from './parts.ts';
-import { dropAll, openPart } from './parts.ts';
+import type { Batch, Change, LayerChanges } from './change.ts';
+import type { Collected } from './lane.ts';
+import { runLane } from './lane.ts';
 import type { Plan, Segment } from './plan.ts';
-import type { Figures } from './tally.ts';
+import { inTwo } from './plan.ts';
+import type { Figures, Ranking } from './tally.ts';
 import { Tallies } from './tally.ts';
-
-/** A changed model to compare with the original: one layer under a scheme, or a part of that change. */
-export interface Change {
-  readonly key: string;
-  /** What of the layer changes: all, its weights or its activations. */
-  readonly kind: string;
-  readonly model: Model;
-}
-
-export interface LayerChanges {
-  readonly id: NodeId;
-  /** Share of the samples it is measured on. */
-  readonly share: number;
-  /** Made when its turn comes. Throws `KerfError` when the layer cannot be changed so. */
-  make(): Promise<readonly Change[]>;
-}
 
 export interface MeasureJob {
   readonly base: Model;
   readonly plan: Plan;
   readonly layers: ReadonlyMap<NodeId, LayerChanges>;
   readonly data: DataOptions;
+  /** Every layer on every sample without it. */
+  readonly effort?: Effort;
+  /** Changes of a layer. */
+  readonly kinds: number;
   readonly signal: AbortSignal;
   progress(fraction: number, message: string): Promise<void>;
 }
@@ -47,15 +37,19 @@ export interface Measured {
   /** By the key of the change; what was refused by that, or by the layer. */
   readonly figures: ReadonlyMap<string, Figures>;
   readonly refused: ReadonlyMap<string, string>;
-  /** Accuracy of the original on the same samples. */
+  /** Accuracy of the original on the samples that anything was measured on. */
   readonly top1?: number;
+  /** Samples that the figures stand for. */
   readonly samples: number;
+  readonly ranking: Ranking;
   /** Work of all runs, in whole inferences of the original for one sample. */
   readonly inferences: number;
 }
 
-/** What is kept in the runner process at once. */
+/** What is kept in the runner processes at once. */
 const keptBytes = 384 * 2 ** 20;
+/** A second process costs its start, and loads the model once more. */
+const worthTwo = { flops: 2e10, weightBytes: 2 ** 29 };
 
 /**
  * Compares changed models with the original, running only what lies behind a change: the values at the cuts of the
@@ -63,170 +57,173 @@ const keptBytes = 384 * 2 ** 20;
  */
 export async function measureChanges(job: MeasureJob): Promise<Measured> {
   const folder = await mkdtemp(join(tmpdir(), 'kerf-sensitivity-'));
+  const start = <T>(work: (runner: Runner) => Promise<T>) => withRunner(startRunner, job.signal, work);
+  const run = (runners: readonly Runner[]) => new Measurement(job, runners, folder).run();
   try {
-    return await withRunner(startRunner, job.signal, (runner) => new Measurement(job, runner, folder).run());
+    return await start((first) => (inParallel(job) ? start((second) => run([first, second])) : run([first])));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-interface Batch {
-  readonly tag: string;
-  readonly first: number;
-  readonly rows: number;
-  /** Place in the order in which batches are left out. */
-  readonly rank: number;
+/** Sessions have one thread, so two processes halve the time where there are two processors. */
+function inParallel({ plan, layers, data, effort, kinds }: MeasureJob): boolean {
+  if (availableParallelism() < 2 || plan.weightBytes > worthTwo.weightBytes) return false;
+  const costs = [...layers.keys()].map((id) => plan.costOfLayer(id) * kinds);
+  const samples = firstSamples(costs, data.samples, effort);
+  return plan.flops * samples * costs.reduce((sum, cost) => sum + cost, 0) > worthTwo.flops;
 }
 
-class Measurement {
+class Measurement implements Collected {
+  readonly refused = new Map<string, string>();
   readonly #job: MeasureJob;
-  readonly #runner: Runner;
+  readonly #runners: readonly Runner[];
   readonly #folder: string;
-  readonly #refused = new Map<string, string>();
   readonly #reference = new Map<string, Tensors>();
+  readonly #wanted = new Map<string, ReadonlyMap<number, readonly (Scores | undefined)[]>>();
   #whole: Whole | undefined;
   #tallies = new Tallies(0, undefined);
   #inferences = 0;
-  #done = 0;
+  #steps = { done: 0, expected: 1 };
+  #failed = false;
 
-  constructor(job: MeasureJob, runner: Runner, folder: string) {
+  constructor(job: MeasureJob, runners: readonly Runner[], folder: string) {
     this.#job = job;
-    this.#runner = runner;
+    this.#runners = runners;
     this.#folder = folder;
   }
 
   async run(): Promise<Measured> {
-    const { base, plan } = this.#job;
-    const whole = await openWhole(base, { runner: this.#runner, folder: this.#folder }, this.#job.data);
+    const { base, data: options, effort, layers } = this.#job;
+    const whole = await openWhole(base, { runner: this.#first, folder: this.#folder }, options);
     const { rows, data, samples } = whole;
     this.#whole = whole;
     this.#tallies = new Tallies(samples, data.labels);
-    const batches = batchesOf(samples, rows);
-    const size = Math.max(1, Math.floor(keptBytes / (plan.bytesPerSample * rows)));
-    for (let from = 0; from < batches.length; from += size) {
-      const chunk = batches.slice(from, from + size);
-      for (const batch of chunk) await this.#runner.keep(batch.tag, data.feeds(batch.first, rows));
-      await this.#runReference(whole, chunk);
-      for (const segment of plan.segments)
-        await this.#runSegment(segment, whole, { chunk, total: batches.length });
-      await this.#runner.forget();
-      this.#reference.clear();
+    const order = spreadOrder(Math.ceil(samples / rows));
+    const costs = [...layers.keys()].map((id) => this.#costOf(id));
+    let next: { samples: number; ids: ReadonlySet<NodeId> } | undefined = {
+      samples: firstSamples(costs, samples, effort),
+      ids: new Set(layers.keys()),
+    };
+    let taken = 0;
+    while (next !== undefined) {
+      const batches = order.slice(taken, taken + Math.ceil(next.samples / rows));
+      taken += batches.length;
+      await this.#measureOn(batches.map(batchOf(rows)), next.ids);
+      next = this.#next(taken * rows);
     }
     return this.#result(whole);
   }
 
-  async #runReference({ part, info }: Whole, chunk: readonly Batch[]): Promise<void> {
+  get #first(): Runner {
+    return this.#runners[0] as Runner;
+  }
+
+  #costOf(id: NodeId): number {
+    return this.#job.plan.costOfLayer(id) * this.#job.kinds;
+  }
+
+  /** The layers to be measured on further samples. */
+  #next(taken: number): { samples: number; ids: ReadonlySet<NodeId> } | undefined {
+    const { effort, layers } = this.#job;
+    const { samples } = this.#whole as Whole;
+    if (effort === undefined || taken >= samples) return undefined;
+    const found = [...this.#tallies.estimates()].filter(([id]) => layers.has(id));
+    const measurements = found.map(([id, estimate]) => ({ ...estimate, cost: this.#costOf(id) }));
+    const state = { taken, samples, left: effort.most - this.#inferences };
+    const round = nextRound(measurements, state, effort);
+    return round && { samples: round.samples, ids: new Set(round.chosen.map((at) => found[at]?.[0] ?? '')) };
+  }
+
+  async #measureOn(batches: readonly Batch[], ids: ReadonlySet<NodeId>): Promise<void> {
+    const { plan } = this.#job;
+    const { rows } = this.#whole as Whole;
+    const lanes = this.#lanesFor(ids);
+    const size = Math.max(1, Math.floor(keptBytes / (lanes.length * plan.bytesPerSample * rows)));
+    this.#steps = { done: 0, expected: ids.size * Math.ceil(batches.length / size) };
+    for (let from = 0; from < batches.length; from += size)
+      await this.#measureChunk(batches.slice(from, from + size), lanes);
+  }
+
+  /** Neighbouring segments with about the same work for each process. */
+  #lanesFor(ids: ReadonlySet<NodeId>): readonly (readonly Segment[])[] {
+    const segments = this.#job.plan.segments.flatMap((segment) => {
+      const targets = segment.targets.filter((id) => ids.has(id) && !this.refused.has(id));
+      return targets.length === 0 ? [] : [{ ...segment, targets }];
+    });
+    if (this.#runners.length === 1) return [segments];
+    return inTwo(segments, ({ targets }) => targets.reduce((sum, id) => sum + this.#costOf(id), 0));
+  }
+
+  async #measureChunk(chunk: readonly Batch[], lanes: readonly (readonly Segment[])[]): Promise<void> {
+    const { data, rows, anyBatch } = this.#whole as Whole;
+    const runners = this.#runners.slice(0, lanes.length);
+    for (const { tag, first } of chunk) {
+      const feeds = data.feeds(first, rows);
+      await Promise.all(runners.map((runner) => runner.keep(tag, feeds)));
+    }
+    const reference = this.#runReference(chunk);
+    const runs = runners.map(async (runner, at) => {
+      const opening = { runner, folder: this.#folder, anyBatch };
+      try {
+        await runLane(this.#job, { segments: lanes[at] ?? [], chunk, opening, reference }, this);
+      } catch (error) {
+        this.#failed = true;
+        throw error;
+      }
+    });
+    // A process must not be started again by what still runs, so all have to end before an error is passed on.
+    const ended = await Promise.allSettled([reference, ...runs]);
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    await Promise.all(runners.map((runner) => runner.forget()));
+    this.#reference.clear();
+    this.#wanted.clear();
+  }
+
+  async #runReference(chunk: readonly Batch[]): Promise<void> {
+    const { part, info } = this.#whole as Whole;
     const feed = Object.fromEntries(info.inputs.map(({ name }) => [name, name]));
     const stage = { session: part.session, feed, keep: {} };
-    const results = await this.#runner.replay(
-      [stage],
-      chunk.map(({ tag }) => tag),
-    );
+    const tags = chunk.map(({ tag }) => tag);
+    const results = await this.#first.replay([stage], tags);
     for (const [index, batch] of chunk.entries()) {
       const tensors = results[index] ?? {};
+      const rows = this.#rowsOf(batch, tensors);
       this.#reference.set(batch.tag, tensors);
-      for (const [sample, outputs] of this.#rowsOf(batch, tensors))
-        this.#tallies.addOriginal(sample, outputs);
-      this.#inferences += batch.rows;
+      this.#wanted.set(batch.tag, new Map(rows));
+      for (const [sample, outputs] of rows) this.#tallies.addOriginal(sample, outputs);
+      this.worked(batch.rows);
     }
   }
 
-  async #runSegment(
-    segment: Segment,
-    { anyBatch }: Whole,
-    { chunk, total }: { readonly chunk: readonly Batch[]; readonly total: number },
-  ): Promise<void> {
-    const { layers, plan, base, progress } = this.#job;
-    const opening = { runner: this.#runner, folder: this.#folder, anyBatch };
-    await this.#advance(segment, chunk, opening);
-    const chain = chainOf(base, plan, segment, opening);
-    const samplesOf = ({ share }: LayerChanges) =>
-      chunk.filter(({ rank }) => rank < Math.ceil(share * total));
-    const wanted = segment.targets.flatMap((id) => {
-      const layer = this.#refused.has(id) ? undefined : layers.get(id);
-      return layer === undefined ? [] : [layer];
-    });
-    const turns = wanted.filter((layer) => samplesOf(layer).length > 0).map(inAdvance);
-    for (const [index, { layer, make }] of turns.entries()) {
-      await progress(this.#done / layers.size, layer.id);
-      const next = turns[index + 1];
-      await this.#runLayer({ ...layer, make }, samplesOf(layer), chain, () => next?.start());
-      this.#done += chunk.length / total;
-    }
-    this.#done += ((wanted.length - turns.length) * chunk.length) / total;
-    await chain.close();
-    await dropAll(this.#runner, segment, plan);
+  addOutputs({ key, kind }: Change, batch: Batch, own: Tensors | undefined): void {
+    const wanted = this.#wanted.get(batch.tag);
+    const reference = this.#reference.get(batch.tag) ?? {};
+    const rows = own === undefined ? wanted : this.#rowsOf(batch, { ...reference, ...own });
+    for (const [sample, outputs] of rows ?? [])
+      this.#tallies.add({ key, kind }, sample, outputs, wanted?.get(sample) ?? []);
   }
 
-  async #runLayer(
-    layer: LayerChanges,
-    batches: readonly Batch[],
-    chain: ReturnType<typeof chainOf>,
-    meanwhile: () => void,
-  ): Promise<void> {
-    await this.#refusing(layer.id, async () => {
-      for (const change of await layer.make())
-        await this.#refusing(change.key, () => this.#runChange(change, batches, chain, meanwhile));
-    });
-  }
-
-  async #runChange(
-    { key, kind, model }: Change,
-    batches: readonly Batch[],
-    chain: ReturnType<typeof chainOf>,
-    meanwhile: () => void,
-  ) {
-    const run = await chain.open(model);
-    try {
-      const replaying = this.#runner.replay(
-        run.stages,
-        batches.map(({ tag }) => tag),
-      );
-      meanwhile();
-      const results = await replaying;
-      for (const [index, batch] of batches.entries()) {
-        const reference = this.#reference.get(batch.tag) ?? {};
-        const tensors = results[index];
-        const outputs = tensors == null ? reference : { ...reference, ...run.named(tensors) };
-        const wanted = new Map(this.#rowsOf(batch, reference));
-        for (const [sample, own] of this.#rowsOf(batch, outputs))
-          this.#tallies.add({ key, kind }, sample, own, wanted.get(sample) ?? []);
-        this.#inferences += batch.rows * (tensors === null ? run.cost.changed : run.cost.all);
-      }
-    } finally {
-      await run.close();
-    }
+  worked(inferences: number): void {
+    this.#inferences += inferences;
   }
 
   /** What one change cannot do does not keep the others from being measured. */
-  async #refusing(key: string, work: () => Promise<void>): Promise<void> {
+  async refusing(key: string, work: () => Promise<void>): Promise<void> {
+    if (this.#failed) throw new KerfError('cancelled', 'the inference was cancelled');
     try {
       await work();
     } catch (error) {
       const ends = !KerfError.is(error) || error.reason === 'cancelled' || error.reason === 'runtime-crashed';
       if (ends) throw error;
-      this.#refused.set(key, error.message);
+      this.refused.set(key, error.message);
     }
   }
 
-  /** Runs the segment as it was, for the segments behind it. */
-  async #advance(segment: Segment, chunk: readonly Batch[], opening: Opening): Promise<void> {
-    const { base, plan } = this.#job;
-    if (segment.end.crossing.length === 0) return;
-    const part = await openPart(
-      base,
-      { inputs: segment.start.crossing, outputs: segment.end.crossing },
-      opening,
-    );
-    if (part === undefined) return;
-    const feed = Object.fromEntries(part.feeds.map((id) => [id, id]));
-    const keep = Object.fromEntries(part.outputs.map((id) => [id, id]));
-    await this.#runner.replay(
-      [{ session: part.session, feed, keep }],
-      chunk.map(({ tag }) => tag),
-    );
-    this.#inferences += chunk.reduce((sum, { rows }) => sum + rows, 0) * plan.costOf(part.nodes);
-    await part.close();
+  async begins(id: NodeId): Promise<void> {
+    const { done, expected } = this.#steps;
+    this.#steps = { done: done + 1, expected };
+    await this.#job.progress(Math.min(1, done / expected), id);
   }
 
   /** Outputs of each sample of a batch; the last batch may hold some samples twice. */
@@ -243,39 +240,15 @@ class Measurement {
     const { top1 } = this.#tallies;
     return {
       figures: this.#tallies.figures(),
-      refused: this.#refused,
+      refused: this.refused,
       ...(top1 !== undefined && { top1 }),
       samples,
+      ranking: this.#tallies.ranking(),
       inferences: this.#inferences,
     };
   }
 }
 
-/** Changes of a layer that can be made while another process is busy; an error is thrown when their turn comes. */
-function inAdvance(layer: LayerChanges) {
-  let making: Promise<readonly Change[]> | undefined;
-  const start = () => {
-    if (making !== undefined) return;
-    making = layer.make();
-    making.catch(() => undefined);
-  };
-  return {
-    layer,
-    start,
-    make() {
-      start();
-      return making as Promise<readonly Change[]>;
-    },
-  };
-}
-
-function batchesOf(samples: number, rows: number): readonly Batch[] {
-  const count = Math.ceil(samples / rows);
-  const ranks = spreadRanks(count);
-  return Array.from({ length: count }, (_, index) => ({
-    tag: `batch ${index}`,
-    first: index * rows,
-    rows,
-    rank: ranks[index] ?? index,
-  }));
+function batchOf(rows: number): (index: number) => Batch {
+  return (index) => ({ tag: `batch ${index}`, first: index * rows, rows });
 }

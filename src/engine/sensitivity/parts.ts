@@ -4,7 +4,6 @@ import { writeModelFile } from '../../formats/io/models.ts';
 import type { Model, Node, ValueId } from '../../ir/model.ts';
 import { submodel } from '../../optimize/sensitivity/submodel.ts';
 import type { Runner, Session } from '../../runtime/runner.ts';
-import type { Plan, Segment } from './plan.ts';
 
 /** A part of a model that a runtime has loaded. */
 export interface Part {
@@ -52,11 +51,4 @@ export async function openPart(
       await rm(`${file}.data`, { force: true });
     },
   };
-}
-
-/** Forgets the values that nothing behind a segment reads; the model's inputs stay for changes that reach far ahead. */
-export async function dropAll(runner: Runner, segment: Segment, plan: Plan): Promise<void> {
-  const needed = new Set([...segment.end.crossing, ...(plan.cuts[0]?.crossing ?? [])]);
-  const names = segment.start.crossing.filter((id) => !needed.has(id));
-  if (names.length > 0) await runner.forget(names);
 }

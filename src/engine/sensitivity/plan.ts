@@ -17,6 +17,10 @@ export interface Plan {
   readonly segments: readonly Segment[];
   /** Most bytes kept at once for one sample: inputs, and the values at both ends of a segment. */
   readonly bytesPerSample: number;
+  /** Bytes of all constants. */
+  readonly weightBytes: number;
+  /** Arithmetic of one inference; 0 where it is unknown. */
+  readonly flops: number;
   /** Work of some nodes, 1 for the whole model. */
   costOf(nodes: readonly Node[]): number;
   /** Expected cost of measuring a layer once. */
@@ -32,7 +36,7 @@ export function planOf(model: Model, targets: ReadonlySet<NodeId>): Plan {
     const nodes = graph.nodes.slice(start.index, end.index);
     return { start, end, targets: nodes.map(({ id }) => id).filter((id) => targets.has(id)) };
   });
-  const costOf = costs(model);
+  const { flops, costOf } = costs(model);
   const layerCosts = new Map<NodeId, number>();
   for (const segment of segments) {
     const behind = submodel(model, new Set(segment.start.crossing), graph.outputs, false).nodes;
@@ -45,20 +49,43 @@ export function planOf(model: Model, targets: ReadonlySet<NodeId>): Plan {
     cuts,
     segments,
     bytesPerSample: Math.max(1, inputs + most),
+    weightBytes: weightBytesOf(model),
+    flops,
     costOf,
     costOfLayer: (id) => layerCosts.get(id) ?? 1,
   };
 }
 
 /** Shares of the arithmetic; of the nodes where the arithmetic is unknown. */
-function costs(model: Model): (nodes: readonly Node[]) => number {
+function costs(model: Model): { flops: number; costOf(nodes: readonly Node[]): number } {
   const { layers } = analyse(model);
   const work = new Map(layers.map(({ id, flops }) => [id, flops]));
   const known = layers.every(({ flops }) => flops !== undefined);
   const of = (node: Node) => (known ? (work.get(node.id) ?? 0) : 1);
   const sum = (nodes: readonly Node[]) => nodes.reduce((total, node) => total + of(node), 0);
   const whole = sum(model.graphs[0].nodes);
-  return (nodes) => (whole === 0 ? 1 : sum(nodes) / whole);
+  return { flops: known ? whole : 0, costOf: (nodes) => (whole === 0 ? 1 : sum(nodes) / whole) };
+}
+
+function weightBytesOf(model: Model): number {
+  let sum = 0;
+  for (const { constant } of model.graphs[0].values.values()) sum += constant?.data.length ?? 0;
+  return sum;
+}
+
+/** Two parts of a list, in its order, whose weights come nearest to each other; the second may be empty. */
+export function inTwo<T>(items: readonly T[], weightOf: (item: T) => number): readonly (readonly T[])[] {
+  const weights = items.map(weightOf);
+  const whole = weights.reduce((sum, weight) => sum + weight, 0);
+  let best = { at: items.length, off: whole };
+  let before = 0;
+  for (const [index, weight] of weights.entries()) {
+    before += weight;
+    const off = Math.abs(whole - 2 * before);
+    if (off < best.off) best = { at: index + 1, off };
+  }
+  const parts = [items.slice(0, best.at), items.slice(best.at)];
+  return parts.filter((part) => part.length > 0);
 }
 
 function bytesOf(model: Model): (values: readonly ValueId[]) => number {

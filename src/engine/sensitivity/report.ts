@@ -94,6 +94,7 @@ export async function sensitivityReport(
     layers,
     cumulative: curve.points,
     samples: measured?.samples ?? gram,
+    ...(measured && { ranking: measured.ranking }),
     ...(measured?.top1 !== undefined && { top1: measured.top1 }),
     inferences: (measured?.inferences ?? 0) + curve.inferences + subject.calibrated() + gram,
     naiveInferences: variants * (measured?.samples ?? gram),

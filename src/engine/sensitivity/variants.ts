@@ -1,9 +1,10 @@
 import type { Model, NodeId } from '../../ir/model.ts';
 import { activationsAlone, weightsAlone } from '../../optimize/sensitivity/apart.ts';
-import { sampleShares } from '../../optimize/sensitivity/effort.ts';
+import type { Effort } from '../../optimize/sensitivity/effort.ts';
 import { defaultSeed } from '../calibration.ts';
 import type { JobContext } from '../context.ts';
-import type { Change, LayerChanges, Measured } from './measure.ts';
+import type { Change, LayerChanges } from './change.ts';
+import type { Measured } from './measure.ts';
 import { measureChanges } from './measure.ts';
 import { planOf } from './plan.ts';
 import type { Subject } from './subject.ts';
@@ -19,13 +20,18 @@ export interface VariantOptions {
   onChange?(id: NodeId, changed: Model): void;
 }
 
-/** Work of the whole analysis by default, as a share of one whole inference per layer and sample. */
-const allowedShare = 0.34;
+/** Work of the whole analysis, calibration included, as a share of one whole inference per layer and sample. */
+const mostShare = 0.34;
+/** What is spent on all layers alike, before it is known which of them are close to each other. */
+const firstShare = 0.12;
+/** Between the order found and that on all samples: neighbours may be swapped, no more. */
+const wantedCorrelation = 0.99;
 
-/** What is left for single layers beside the runs of the original: one for reference, one for the values at cuts. */
-function shareFor(layers: number, samples: number, calibrated: number): number {
-  if (layers < fewLayers) return Number.POSITIVE_INFINITY;
-  return Math.max(0.1, allowedShare - (2 + calibrated / samples) / layers);
+/** Undefined with few layers, where the analysis costs little and one swap of neighbours shows. */
+function effortFor(layers: number, changes: number, samples: number, calibrated: number): Effort | undefined {
+  if (layers < fewLayers) return undefined;
+  const naive = changes * samples;
+  return { first: firstShare * naive, most: mostShare * naive - calibrated, wanted: wantedCorrelation };
 }
 
 /** Every target by itself. */
@@ -36,16 +42,25 @@ export function measureOneByOne(
 ): Promise<Measured> {
   const { model, targets } = subject;
   const plan = planOf(model, new Set(targets.map(({ id }) => id)));
-  const efforts = targets.map(({ id }) => ({ cost: plan.costOfLayer(id) }));
-  const share = shareFor(targets.length, options.samples, subject.calibrated());
-  const shares = sampleShares(efforts, options.exact === true ? Number.POSITIVE_INFINITY : share);
+  const kinds = options.apart === true && subject.calibrator !== undefined ? 3 : 1;
+  const changes = targets.length * kinds;
+  const effort =
+    options.exact === true
+      ? undefined
+      : effortFor(targets.length, changes, options.samples, subject.calibrated());
+  const seen = new Set<NodeId>();
   const layers = new Map<NodeId, LayerChanges>(
-    targets.map(({ id }, at) => {
-      const make = () => changesOf(subject, id, options);
-      return [id, { id, share: shares[at] ?? 1, make }];
+    targets.map(({ id }) => {
+      const onChange = (_: NodeId, changed: Model) => {
+        if (!seen.has(id)) options.onChange?.(id, changed);
+        seen.add(id);
+      };
+      const make = () => changesOf(subject, id, { ...options, onChange });
+      return [id, { id, make }];
     }),
   );
-  return measureChanges({ base: model, plan, layers, ...settingsOf(options, job) });
+  const settings = settingsOf(options, job);
+  return measureChanges({ base: model, plan, layers, kinds, ...(effort && { effort }), ...settings });
 }
 
 async function changesOf(
@@ -85,8 +100,8 @@ export function measureTogether(
   };
   // A change of many layers is found to reach as far as it does, whichever segment it is started in.
   const plan = planOf(subject.model, new Set([id]));
-  const layers = new Map([[id, { id, share: 1, make }]]);
-  return measureChanges({ base: subject.model, plan, layers, ...settingsOf(options, job) });
+  const layers = new Map([[id, { id, make }]]);
+  return measureChanges({ base: subject.model, plan, layers, kinds: sets.size, ...settingsOf(options, job) });
 }
 
 function settingsOf({ data, bind, samples }: VariantOptions, job: JobContext) {

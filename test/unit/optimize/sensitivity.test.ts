@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { problemsOf } from '../../../src/optimize/recipe.ts';
 import { cumulativeCurve } from '../../../src/optimize/sensitivity/curve.ts';
-import { sampleShares, spreadRanks } from '../../../src/optimize/sensitivity/effort.ts';
+import { spreadOrder } from '../../../src/optimize/sensitivity/effort.ts';
 import { stepOfScheme } from '../../../src/optimize/sensitivity/schemes.ts';
 import { passes } from '../../../src/passes/registry.ts';
 
@@ -14,24 +14,11 @@ describe('schemes', () => {
   });
 });
 
-describe('effort', () => {
-  const efforts = Array.from({ length: 50 }, (_, index) => ({ cost: 1 - index / 50 }));
-  const spent = (shares: readonly number[]) =>
-    shares.reduce((sum, share, index) => sum + share * (efforts[index]?.cost ?? 0), 0) / efforts.length;
-
-  it('stays within the share of the naive way and gives cheap layers more samples', () => {
-    const shares = sampleShares(efforts, 0.3);
-    expect(spent(shares)).toBeLessThanOrEqual(0.3);
-    expect(spent(shares)).toBeGreaterThan(0.299);
-    expect(shares.at(-1)).toBe(1);
-    expect(shares[0]).toBeLessThan(shares[25] ?? 0);
-    expect(sampleShares(efforts, Number.POSITIVE_INFINITY).every((share) => share === 1)).toBe(true);
-  });
-
-  it('spreads every beginning of the samples', () => {
-    const ranks = spreadRanks(64);
-    expect([...ranks].sort((a, b) => a - b)).toEqual(Array.from({ length: 64 }, (_, index) => index));
-    const first = ranks.flatMap((rank, index) => (rank < 8 ? [index] : [])).sort((a, b) => a - b);
+describe('samples', () => {
+  it('are taken in an order whose every beginning is spread', () => {
+    const order = spreadOrder(64);
+    expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 64 }, (_, index) => index));
+    const first = order.slice(0, 8).sort((a, b) => a - b);
     const gaps = first.slice(1).map((place, at) => place - (first[at] ?? 0));
     expect(Math.max(...gaps)).toBeLessThanOrEqual(16);
   });
