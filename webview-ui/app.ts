@@ -20,6 +20,8 @@ export interface Job {
 
 export interface OverlayMakers {
   sensitivity(scheme: string): void;
+  /** Takes what was measured of the model as it is, by whomever. */
+  recall(): void;
   sparsity(): void;
   benchmark(): void;
   comparison(): void;

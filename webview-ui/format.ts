@@ -32,6 +32,13 @@ export function bytes(value: number | null | undefined): string {
   return known(value) ? scaled(value, 1000, [' B', ' kB', ' MB', ' GB', ' TB']) : unknown;
 }
 
+/** A limit: what is a whole number of KiB, MiB or GiB says so, as data sheets do. */
+export function limit(value: number): string {
+  const units = [' GiB', ' MiB', ' KiB'];
+  const step = [2 ** 30, 2 ** 20, 2 ** 10].findIndex((size) => value >= size && value % size === 0);
+  return step < 0 || value % 1000 === 0 ? bytes(value) : `${value / 2 ** (30 - 10 * step)}${units[step]}`;
+}
+
 /** Counts: 11.7 M. */
 export function count(value: number | null | undefined): string {
   return known(value) ? scaled(value, 1000, ['', ' k', ' M', ' G', ' T']) : unknown;

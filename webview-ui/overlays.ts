@@ -1,7 +1,8 @@
 import type { App } from './app.ts';
 import type { Comparison } from './compare/comparison.ts';
 import { compareWithFile } from './compare/open.ts';
-import { bytes, macs, plural, time } from './format.ts';
+import type { PageSensitivity } from '../src/editor/page/protocol.ts';
+import { bytes, fileName, macs, plural, time } from './format.ts';
 import { type LayerValues, type OverlayId, overlayOf } from './graph/overlay.ts';
 import { matchValues, readOverlayFile } from './graph/overlayFiles.ts';
 
@@ -20,6 +21,21 @@ export function keepOverlays(app: App, measure: () => void): void {
     values,
     note,
   });
+  const showSensitivity = ({ scheme, data, layers }: PageSensitivity) => {
+    const values = new Map(layers.map(({ id, sqnrDb }) => [id, sqnrDb === null ? 0 : 10 ** (-sqnrDb / 10)]));
+    set('sensitivity', known('sensitivity', values, `${scheme} one layer at a time, ${fileName(data)}`));
+  };
+  const recall = async () => {
+    const asked = app.document.get()?.model;
+    try {
+      const found = await app.host.call('measured', {});
+      if (found !== null && app.document.get()?.model === asked) showSensitivity(found);
+    } catch (error) {
+      // A newer revision is asked again.
+      if ((error as { reason?: string }).reason !== 'cancelled')
+        app.say((error as Error).message, { error: true });
+    }
+  };
   app.make.set({
     benchmark: measure,
     comparison: () => void compareWithFile(app),
@@ -31,23 +47,20 @@ export function keepOverlays(app: App, measure: () => void): void {
     },
     async sensitivity(scheme) {
       const found = await app.run('Sensitivity', 'sensitivity', { scheme });
-      if (found === undefined) return;
-      const values = new Map(
-        found.layers.map(({ id, sqnrDb }) => [id, sqnrDb === null ? 0 : 10 ** (-sqnrDb / 10)]),
-      );
-      set('sensitivity', known('sensitivity', values, `${scheme} one layer at a time, ${found.data}`));
+      if (found !== undefined) showSensitivity(found);
     },
+    recall,
   });
   app.measured.onChange((values) =>
     set('measured', values === undefined ? undefined : known('measured', values, '')),
   );
   let model: string | undefined;
   app.document.onChange((state) => {
-    if (model !== undefined && state?.model !== model) {
-      set('sparsity', undefined);
-      set('sensitivity', undefined);
-    }
+    if (state?.model === model) return;
+    set('sparsity', undefined);
+    set('sensitivity', undefined);
     model = state?.model;
+    void recall();
   });
   const showDifference = () => {
     const comparison = app.comparison.get();

@@ -143,6 +143,9 @@ function onNotice(
       return show(notice.tab, notice.run);
     case 'values':
       return whenDrawn(app, () => addOverlayFile(app, notice.name, notice.text));
+    case 'measured':
+      if (notice.show) app.overlay.set('sensitivity');
+      return app.make.get()?.recall();
     case 'compare':
       return void openComparison(app, notice.against);
     case 'job':

@@ -6,19 +6,32 @@ import type { Services } from './services.ts';
 /** What is known of single layers besides their cost: estimated time on the target, measured sensitivity. */
 export interface LayerTimes extends vscode.Disposable {
   readonly onDidChange: vscode.Event<void>;
+  /** A document's layers were measured, from the page or by a command. */
+  readonly onDidMeasure: vscode.Event<ModelDocument>;
   /** Estimated milliseconds by layer on the target device; empty without one. */
   of(document: ModelDocument): Promise<ReadonlyMap<string, number>>;
   /** Signal to noise in dB when the layer alone was changed, from the last measurement of this model value. */
   sensitivity(document: ModelDocument, layer: string): number | undefined;
+  /** The last measurement of this model value. */
+  measured(document: ModelDocument): SensitivityReport | undefined;
   setSensitivity(document: ModelDocument, report: SensitivityReport): void;
 }
 
 export function createLayerTimes({ settings, log }: Services): LayerTimes {
   const changed = new vscode.EventEmitter<void>();
+  const measured = new vscode.EventEmitter<ModelDocument>();
   const times = new WeakMap<ModelDocument, { key: string; times: Promise<ReadonlyMap<string, number>> }>();
-  const sensitivities = new WeakMap<ModelDocument, { key: string; layers: ReadonlyMap<string, number> }>();
+  const sensitivities = new WeakMap<
+    ModelDocument,
+    { key: string; report: SensitivityReport; layers: ReadonlyMap<string, number> }
+  >();
+  const knownOf = (document: ModelDocument) => {
+    const known = sensitivities.get(document);
+    return known?.key === document.modelKey ? known : undefined;
+  };
   return {
     onDidChange: changed.event,
+    onDidMeasure: measured.event,
     of(document) {
       const device = settings.device(document.uri);
       const key = JSON.stringify([document.modelKey, device, settings.revision]);
@@ -31,17 +44,16 @@ export function createLayerTimes({ settings, log }: Services): LayerTimes {
       times.set(document, { key, times: made });
       return made;
     },
-    sensitivity(document, layer) {
-      const known = sensitivities.get(document);
-      return known?.key === document.modelKey ? known.layers.get(layer) : undefined;
-    },
+    sensitivity: (document, layer) => knownOf(document)?.layers.get(layer),
+    measured: (document) => knownOf(document)?.report,
     setSensitivity(document, report) {
       const layers = new Map<string, number>();
       for (const { id, sqnrDb } of report.layers) if (sqnrDb !== null) layers.set(id, sqnrDb);
-      sensitivities.set(document, { key: document.modelKey, layers });
+      sensitivities.set(document, { key: document.modelKey, report, layers });
       changed.fire();
+      measured.fire(document);
     },
-    dispose: () => changed.dispose(),
+    dispose: () => vscode.Disposable.from(changed, measured).dispose(),
   };
 }
 

@@ -102,9 +102,14 @@ function shortName(name: string | undefined): string | undefined {
 function estimateText(estimate: EstimateReport): string {
   return [
     vscode.l10n.t('Latency {0} ({1})', formatMs(estimate.latencyMs), estimate.basis),
-    vscode.l10n.t('Flash {0}: {1}', formatBytes(estimate.flashBytes), estimate.fits.flash),
-    vscode.l10n.t('RAM {0}: {1}', formatBytes(estimate.ramBytes), estimate.fits.ram),
+    vscode.l10n.t('Flash {0}{1}', formatBytes(estimate.flashBytes), fitWords(estimate.fits.flash)),
+    vscode.l10n.t('RAM {0}{1}', formatBytes(estimate.ramBytes), fitWords(estimate.fits.ram)),
   ].join('\n');
+}
+
+/** A board without flash has no limit to fit into. */
+function fitWords(fit: EstimateReport['fits']['ram']): string {
+  return fit === 'unknown' ? '' : `: ${fit}`;
 }
 
 /** Errors, warnings, and how many can be fixed; hints and information are in the tooltip only. */

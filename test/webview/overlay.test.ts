@@ -43,6 +43,41 @@ describe('overlays', () => {
     await expect.poll(() => calls('sensitivity')).toEqual([{ scheme: 'int8' }]);
   });
 
+  it('show the sensitivity that a command measured: as heat, in the table and for a spreadsheet', async () => {
+    page = await open({ measured: 'int8' });
+    await page.evaluate(() => window.fakeHost.notify({ notice: 'measured', show: true }));
+    // Nothing that a layer does to the outputs is at the cold end; 0 dB would be the hottest of all.
+    await expect.poll(() => legend()).toMatch(/^Sensitivityno effect18 dB/);
+    await expect.poll(() => calls('sensitivity')).toEqual([]);
+    const table = page.locator('#view-layers [role=grid]');
+    await expect.poll(() => table.textContent()).toContain('18 dB');
+    await press('Copy as CSV', '#view-layers');
+    const copied = async () => ((await calls('copy'))[0] as { text: string } | undefined)?.text ?? '';
+    await expect.poll(copied).toContain('sensitivity');
+    const [head, ...rows] = (await copied()).split('\n').map((line) => line.split(','));
+    const stem = rows.find((row) => row[0] === 'stem/Conv')!;
+    expect(Number(stem[head!.indexOf('sensitivity')])).toBeCloseTo(18, 9);
+  });
+
+  it('are there again when the page comes back', async () => {
+    page = await open({ measured: 'int8' });
+    await choose('Overlay on the graph', 'Sensitivity');
+    await expect.poll(() => legend()).toContain('18 dB');
+  });
+
+  it('offer more than fits into the button that shows the choice', async () => {
+    page = await open({}, { width: 520, height: 600 });
+    await page.locator('vscode-dropdown[aria-label="Overlay on the graph"]').click();
+    const cut = () =>
+      page.locator('vscode-dropdown[aria-label="Overlay on the graph"] vscode-option').evaluateAll((all) =>
+        all
+          .map((option) => option.shadowRoot!.querySelector<HTMLElement>('.content')!)
+          .filter((words) => words.scrollWidth > words.clientWidth)
+          .map((words) => words.textContent),
+      );
+    await expect.poll(cut).toEqual([]);
+  });
+
   it('take the values of a dropped file', async () => {
     page = await open();
     await page.evaluate(() => {

@@ -106,7 +106,7 @@ function entries(measures: Measures, theme: Theme, extra: LayerValues | undefine
     ];
   return [
     title,
-    h('span', { class: 'muted', text: '0' }),
+    h('span', { class: 'muted', text: basis.format(0) }),
     rampPicture(theme),
     h('span', { class: 'muted', text: basis.format(hottest) }),
     ...note,

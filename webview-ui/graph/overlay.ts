@@ -35,8 +35,13 @@ export interface LayerValues extends Overlay {
   readonly note: string;
 }
 
-/** Noise to signal as decibels of signal to noise: hot is what disturbs the outputs. */
-const sqnr = (ratio: number) => (ratio === 0 ? 'no effect' : `${digits(-10 * Math.log10(ratio))} dB`);
+/** Noise to signal as decibels of signal to noise; infinite without noise. */
+export function decibels(noise: number): number {
+  return -10 * Math.log10(noise);
+}
+
+/** Hot is what disturbs the outputs. */
+const sqnr = (noise: number) => (noise === 0 ? 'no effect' : `${digits(decibels(noise))} dB`);
 
 export const overlays: readonly Overlay[] = [
   { id: 'none', title: 'No overlay', format: count, fold: 'sum' },

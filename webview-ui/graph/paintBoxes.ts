@@ -1,7 +1,7 @@
 import type { Change } from '../compare/comparison.ts';
 import { type Frame, windowOf } from './frame.ts';
 import { paintSpecks, speckZoom } from './paintSpecks.ts';
-import { fitText } from './text.ts';
+import { fitName, fitText } from './text.ts';
 import { shortPrecision } from './overlay.ts';
 
 /** Levels of detail: a card with everything, a box with its operator, a coloured speck. */
@@ -101,7 +101,7 @@ function paintPort({ context, scene, theme, camera }: Frame, i: number, left: nu
   context.textBaseline = 'middle';
   context.fillStyle = theme.foreground;
   context.font = `600 12px ${theme.font}`;
-  context.fillText(fitText(context, title, 156), centre, top + 15);
+  context.fillText(fitName(context, title, 156), centre, top + 15);
   context.font = `11px ${theme.font}`;
   context.fillStyle = theme.muted;
   context.fillText(fitText(context, second, 156), centre, top + 30);
@@ -151,7 +151,7 @@ function paintCard(frame: Frame, i: number, left: number, top: number, w: number
   if (taken > 0) context.fillText(words, left + w - taken, top + 35);
   context.fillStyle = quietColour(frame, i);
   context.fillText(fitText(context, label.second, w - 22 - taken), left + 13, top + 35);
-  context.fillText(fitText(context, label.third, w - 22), left + 13, top + 50);
+  context.fillText(fitName(context, label.third, w - 22), left + 13, top + 50);
 }
 
 function paintTile(frame: Frame, i: number, left: number, top: number, w: number, hgt: number): void {

@@ -1,12 +1,14 @@
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { bytes, macs, time } from '../format.ts';
+import { bytes, limit, macs, time } from '../format.ts';
 
 interface Limit {
   readonly title: string;
   readonly used: number | null;
   readonly allowed: number;
   readonly format: (value: number | null) => string;
+  /** How the limit itself is written, where that is another way. */
+  readonly formatLimit?: (value: number) => string;
 }
 
 /** One small bar per limit: used of allowed, from the budget or else from the device. */
@@ -28,18 +30,20 @@ function limitsOf(app: App): readonly Limit[] {
   const estimate = app.estimate.get().value;
   const { budget } = state;
   const limits: readonly (Omit<Limit, 'allowed'> & { readonly allowed: number | undefined })[] = [
-    { title: 'File', used: report.fileBytes, allowed: budget.fileBytes, format: bytes },
+    { title: 'File', used: report.fileBytes, allowed: budget.fileBytes, format: bytes, formatLimit: limit },
     {
       title: 'Flash',
       used: estimate?.flashBytes ?? report.fileBytes,
       allowed: budget.flashBytes ?? device?.flashBytes,
       format: bytes,
+      formatLimit: limit,
     },
     {
       title: 'RAM',
       used: estimate === undefined ? report.peakActivationBytes : estimate.ramBytes,
       allowed: budget.ramBytes ?? device?.ramBytes,
       format: bytes,
+      formatLimit: limit,
     },
     { title: 'MACs', used: report.macs, allowed: budget.macs, format: macs },
     { title: 'Latency', used: estimate?.latencyMs ?? null, allowed: budget.latencyMs, format: time },
@@ -47,7 +51,7 @@ function limitsOf(app: App): readonly Limit[] {
   return limits.filter((limit): limit is Limit => limit.allowed !== undefined);
 }
 
-function bar({ title, used, allowed, format }: Limit): HTMLElement {
+function bar({ title, used, allowed, format, formatLimit = format }: Limit): HTMLElement {
   const share = used === null ? 0 : used / allowed;
   const over = share > 1;
   const fill = h('span', { class: 'meter-fill' });
@@ -56,13 +60,13 @@ function bar({ title, used, allowed, format }: Limit): HTMLElement {
     'span',
     {
       class: `meter${over ? ' over' : ''}`,
-      title: `${title}: ${format(used)} used of ${format(allowed)} allowed${over ? ', too much' : ''}`,
+      title: `${title}: ${format(used)} used of ${formatLimit(allowed)} allowed${over ? ', too much' : ''}`,
       attributes: {
         role: 'meter',
         'aria-valuemin': 0,
         'aria-valuemax': allowed,
         'aria-valuenow': used ?? 0,
-        'aria-valuetext': `${title} ${format(used)} of ${format(allowed)}`,
+        'aria-valuetext': `${title} ${format(used)} of ${formatLimit(allowed)}`,
       },
     },
     h(
@@ -70,7 +74,7 @@ function bar({ title, used, allowed, format }: Limit): HTMLElement {
       { class: 'meter-words' },
       h('span', { class: 'meter-name', text: title }),
       h('b', { class: 'meter-used', text: ` ${format(used)}` }),
-      h('span', { class: 'roomy', text: ` / ${format(allowed)}` }),
+      h('span', { class: 'roomy', text: ` / ${formatLimit(allowed)}` }),
       over ? h('span', { class: 'over-word', text: ' over' }) : null,
     ),
     h('span', { class: 'meter-track' }, fill),

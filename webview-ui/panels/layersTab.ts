@@ -1,9 +1,9 @@
 import type { GraphView } from '../../src/engine/view.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { bytes, count, macs, time } from '../format.ts';
+import { bytes, count, grouped, macs, plural, time } from '../format.ts';
 import type { GraphPane } from '../graph/graphPane.ts';
-import { overlayOf } from '../graph/overlay.ts';
+import { decibels, overlayOf } from '../graph/overlay.ts';
 import { findLayers } from '../query.ts';
 import { button, select } from '../ui/controls.ts';
 import { textField } from '../ui/textField.ts';
@@ -54,8 +54,8 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
     counter.textContent =
       result?.problem ??
       (rows.length === layers.length
-        ? `${layers.length} layers`
-        : `${rows.length} of ${layers.length} layers`);
+        ? plural(layers.length, 'layer')
+        : `${grouped(rows.length)} of ${plural(layers.length, 'layer')}`);
     table.setRows(rows);
     follow();
   };
@@ -73,7 +73,7 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
   const copy = button({
     text: 'Copy as CSV',
     icon: 'copy',
-    onClick: () => void copyText(app, csvOf(columns, table.rows(), view), `${table.rows().length} rows`),
+    onClick: () => void copyText(app, csvOf(columns, table.rows(), view), plural(table.rows().length, 'row')),
   });
   app.drawn.watch((graph) => {
     view = graph?.view;
@@ -175,15 +175,18 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
       order: (v) => v,
     },
     { id: 'op', title: 'Operator', width: 150, grow: 1, text: text('op') },
-    { id: 'name', title: 'Name', width: 170, grow: 3, text: text('name') },
+    {
+      id: 'name',
+      title: 'Name',
+      width: 170,
+      grow: 3,
+      text: text('name'),
+      // Layers of one scope differ at the end of their names.
+      tone: (v) => (text('name')(v).includes('/') ? 'scoped' : ''),
+    },
     { id: 'shape', title: 'Output', width: 104, grow: 1, text: text('shape') },
     { id: 'precision', title: 'Type', width: 60, text: text('precision') },
-    numeric('params', 'Parameters', count),
-    numeric('weightBytes', 'Weights', bytes),
-    numeric('macs', 'MACs', macs),
-    numeric('activationBytes', 'Activations', bytes),
-    // No device, no estimate: no column says so more quietly than a thousand times "unknown".
-    { ...numeric('estimateMs', 'Estimated', time), hidden: () => app.document.get()?.device === null },
+    // What somebody just measured stands where it is seen without scrolling.
     {
       id: 'measured',
       title: 'Measured',
@@ -202,7 +205,14 @@ function columnsOf(app: App, view: () => GraphView): readonly Column<Row>[] {
       // Shown in dB, ordered by noise: what hurts most is largest, as in the other columns.
       text: (v) => (Number.isNaN(noise(v)) ? '' : overlayOf('sensitivity', app.extra.get()).format(noise(v))),
       order: noise,
+      plain: (v) => decibels(noise(v)),
     },
+    numeric('params', 'Parameters', count),
+    numeric('weightBytes', 'Weights', bytes),
+    numeric('macs', 'MACs', macs),
+    numeric('activationBytes', 'Activations', bytes),
+    // No device, no estimate: no column says so more quietly than a thousand times "unknown".
+    { ...numeric('estimateMs', 'Estimated', time), hidden: () => app.document.get()?.device === null },
     {
       id: 'findings',
       title: 'Findings',
@@ -237,8 +247,8 @@ function csvOf(columns: readonly Column<Row>[], rows: readonly Row[], view: Grap
   const plain = (column: Column<Row>, v: Row) => {
     if (column.id === 'index') return column.text(v);
     if (column.numeric !== true || column.order === undefined) return column.text(v);
-    const value = column.order(v);
-    return Number.isNaN(value) ? '' : String(value);
+    const value = (column.plain ?? column.order)(v);
+    return Number.isFinite(value) ? String(value) : '';
   };
   if (view === undefined) return '';
   const head = ['id', ...columns.map((column) => column.id)].join(',');

@@ -88,10 +88,15 @@ function modelNumbers(
   { shipped, update, edited }: ShippedCells,
 ): readonly HTMLElement[] {
   const tensors = (list: PageInspect['inputs']) =>
-    h('div', {}, ...list.map(({ name, type }) => h('div', {}, h('code', { text: name }), ` ${type}`)));
+    list.length === 0
+      ? 'none'
+      : h('div', {}, ...list.map(({ name, type }) => h('div', {}, h('code', { text: name }), ` ${type}`)));
   return [
     facts([
-      ['Format', `${report.format === 'onnx' ? 'ONNX, opset' : 'TFLite, schema'} ${report.opset}`],
+      [
+        'Format',
+        `${report.format === 'onnx' ? 'ONNX, opset' : 'TFLite, schema'} ${report.opset ?? 'unknown'}`,
+      ],
       ...(report.producer === '' ? [] : ([['Made by', report.producer]] as const)),
       ['File', bytes(report.fileBytes)],
       ['Compressed', shipped],
@@ -139,6 +144,12 @@ function modelNumbers(
   ];
 }
 
+/** A board with storage instead of flash has no limit to fit into. */
+function fitWords(used: number | null, fit: string): string {
+  if (used === null) return 'unknown';
+  return fit === 'unknown' ? `${bytes(used)}, no limit known` : `${bytes(used)}, ${fit}`;
+}
+
 /** How the latency came about, for people. */
 const basisWords: Readonly<Record<string, string>> = {
   table: 'estimated from published measurements',
@@ -177,8 +188,8 @@ function deviceNumbers(
           ? 'unknown'
           : `${digits(estimate.energyMj)} mJ per inference${estimate.energyScope === null ? '' : ` (${estimate.energyScope})`}`,
       ],
-      ['Flash', `${bytes(estimate.flashBytes)}, ${estimate.fits.flash}`],
-      ['RAM', `${bytes(estimate.ramBytes)}, ${estimate.fits.ram}`],
+      ['Flash', fitWords(estimate.flashBytes, estimate.fits.flash)],
+      ['RAM', fitWords(estimate.ramBytes, estimate.fits.ram)],
       ...(estimate.unsupported.length === 0
         ? []
         : ([

@@ -15,6 +15,8 @@ export interface Column<Row> {
   readonly text: (row: Row) => string;
   /** What the column sorts by; the text when absent. Unknown (NaN) goes last either way. */
   readonly order?: (row: Row) => number;
+  /** The number for a spreadsheet, where it is not the one that sorts. */
+  readonly plain?: (row: Row) => number;
   /** A class for the cell. */
   readonly tone?: (row: Row) => string;
   /** Share of the column's largest value, drawn behind the number. */

@@ -87,6 +87,7 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
         const running = vscode.l10n.t('Sensitivity of {0}', document.fileName);
         const report = await withProgress(running, (call) => document.ask('sensitivity', params, call));
         times.setSensitivity(document, report);
+        pages.measured(document);
         await reports.show(`${document.fileName} sensitivity`, sensitivityReport(document.fileName, report));
         return report;
       }),

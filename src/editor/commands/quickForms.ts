@@ -6,7 +6,7 @@ import type { Dialect } from '../../ir/model.ts';
 import type { OptionValue, OptionValues, PassOption } from '../../passes/pass.ts';
 import type { Fix } from '../../rules/rule.ts';
 import { passesFor } from '../catalog.ts';
-import { formatBytes } from '../support/format.ts';
+import { formatCapacity } from '../support/format.ts';
 import { checkOption, optionPrompt } from './passOptions.ts';
 
 /** Quick inputs made from the engine's declarations. A dismissed input is the error `cancelled`. */
@@ -112,8 +112,8 @@ export async function pickDevice(
       device.runtime,
       ...(device.flashBytes === undefined
         ? []
-        : [vscode.l10n.t('flash {0}', formatBytes(device.flashBytes))]),
-      ...(device.ramBytes === undefined ? [] : [vscode.l10n.t('RAM {0}', formatBytes(device.ramBytes))]),
+        : [vscode.l10n.t('flash {0}', formatCapacity(device.flashBytes))]),
+      ...(device.ramBytes === undefined ? [] : [vscode.l10n.t('RAM {0}', formatCapacity(device.ramBytes))]),
     ].join(' · '),
     device,
   }));

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CallOptions, Checks } from '../../engine/protocol.ts';
+import type { CallOptions, Checks, SensitivityReport } from '../../engine/protocol.ts';
 import { applyPass, applySteps, benchmark, evaluate, optimize, writeCandidate } from '../commands/actions.ts';
 import { askForDataset, datasetFor } from '../dataset.ts';
 import type { ModelDocument } from '../document/document.ts';
@@ -10,7 +10,7 @@ import type { GraphAhead } from './graphAhead.ts';
 import type { LayerTimes } from '../layerTimes.ts';
 import { pageComparison, withoutRows } from './comparison.ts';
 import { pageFiles } from './files.ts';
-import type { HostCall, PageHandlers } from './protocol.ts';
+import type { HostCall, PageHandlers, PageSensitivity } from './protocol.ts';
 import { stateOf } from './state.ts';
 import type { Services } from '../services.ts';
 import { shippedSizes } from './shippedSizes.ts';
@@ -69,11 +69,11 @@ export function pageHandlers(
       const report = await document.ask('sensitivity', params, options(call));
       // Hints and hovers in the text form say the same.
       around.times.setSensitivity(document, report);
-      return {
-        scheme,
-        data: report.data,
-        layers: report.layers.map(({ id, sqnrDb }) => ({ id, sqnrDb })),
-      };
+      return sensitivityOf(report);
+    },
+    async measured() {
+      const report = around.times.measured(document);
+      return report === undefined ? null : sensitivityOf(report);
     },
     ...pageComparison(services, document),
     ...pageFiles(document),
@@ -147,4 +147,8 @@ async function workbench(around: PageSurroundings, command: 'undo' | 'redo'): Pr
 
 function options(call: HostCall): CallOptions {
   return { signal: call.signal, onProgress: (fraction, message) => call.progress(fraction, message) };
+}
+
+function sensitivityOf({ scheme, data, layers }: SensitivityReport): PageSensitivity {
+  return { scheme, data, layers: layers.map(({ id, sqnrDb }) => ({ id, sqnrDb })) };
 }

@@ -20,6 +20,8 @@ export interface PageHost extends vscode.Disposable {
   compare(document: ModelDocument, against: Against): boolean;
   /** Colours the graph of the document's panel by values from a file; false when there is no panel. */
   values(document: ModelDocument, file: { readonly name: string; readonly text: string }): boolean;
+  /** Colours the graph by the sensitivities just measured; false when there is no panel. */
+  measured(document: ModelDocument): boolean;
   isOpen(document: ModelDocument): boolean;
 }
 
@@ -57,6 +59,12 @@ export function createPageHost(
   const subscriptions = [
     services.settings.onDidChange(() => toAll(() => true, changed)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => toAll(() => true, changed)),
+    around.times.onDidMeasure((document) =>
+      toAll(
+        (panel) => panel.document === document,
+        () => ({ notice: 'measured', show: false }),
+      ),
+    ),
     services.selection.onDidSelect(({ document, layer, from }) =>
       toAll(
         (panel) => panel.document === document && panel.panel !== from,
@@ -105,6 +113,7 @@ export function createPageHost(
     show: (document, tab, run) => tell(document, { notice: 'show', tab, run }),
     compare: (document, against) => tell(document, { notice: 'compare', against }),
     values: (document, file) => tell(document, { notice: 'values', ...file }),
+    measured: (document) => tell(document, { notice: 'measured', show: true }),
     isOpen: (document) => [...panels].some((panel) => panel.document === document),
     dispose: () => vscode.Disposable.from(...subscriptions).dispose(),
   };

@@ -16,7 +16,7 @@ export interface Line {
 }
 
 /** What a page that is still loading has to hear of later; the rest is in the answer to `ready`. */
-const lasting: ReadonlySet<Notice['notice']> = new Set(['show', 'compare', 'values']);
+const lasting: ReadonlySet<Notice['notice']> = new Set(['show', 'compare', 'values', 'measured']);
 
 /** Answers that describe the model belong to the revision they were asked at; the others are news. */
 const reads: ReadonlySet<PageMethod> = new Set([
@@ -30,6 +30,7 @@ const reads: ReadonlySet<PageMethod> = new Set([
   'channels',
   'sparsity',
   'sensitivity',
+  'measured',
   'check',
   'estimate',
   'bench',

@@ -129,6 +129,8 @@ export interface PageApi {
   exportTensor(p: Constant & { name: string }): { file: string; bytes: number } | null;
   sparsity(p: None): Result<'sparsity'>;
   sensitivity(p: { scheme: string }): PageSensitivity;
+  /** The last measurement of the model as it is, whoever asked for it; null without one. */
+  measured(p: None): PageSensitivity | null;
   check(p: None): Result<'check'>;
   estimate(p: None): EstimateReport;
   passes(p: None): Result<'passes'>;
@@ -216,6 +218,8 @@ export type Notice =
   | { readonly notice: 'compare'; readonly against: Against }
   /** A command brings a file with values per layer. */
   | { readonly notice: 'values'; readonly name: string; readonly text: string }
+  /** Sensitivities were measured: `measured` has them; `show` when a command asks to see them. */
+  | { readonly notice: 'measured'; readonly show: boolean }
   /** Work the host started itself; null when it ended. */
   | {
       readonly notice: 'job';

@@ -102,14 +102,21 @@ export function candidateLine(
       : `${candidate.scoreKind === 'top1' ? 'accuracy' : 'agreement'} ${formatPercent(candidate.score)}`;
   const size =
     `${formatBytes(candidate.fileBytes)} ${formatChange(baseline.fileBytes, candidate.fileBytes)}`.trim();
+  const slower = formatChange(baseline.measuredMs, candidate.measuredMs);
   return {
     description: `${size} · ${score}`,
     detail: [
       `on device ${formatMs(candidate.latencyMs)} (estimated)`,
-      `here ${formatMs(candidate.measuredMs)} (measured)`,
-      `flash ${candidate.fits.flash}, RAM ${candidate.fits.ram}`,
+      `here ${formatMs(candidate.measuredMs)} (measured${slower === '' || slower === '±0 %' ? '' : `, ${slower}`})`,
+      ...fitText(candidate.fits),
     ].join(' · '),
   };
+}
+
+/** What has a limit: a board without flash has none to fit into. */
+function fitText({ flash, ram }: Candidate['fits']): readonly string[] {
+  const known = [['flash', flash] as const, ['RAM', ram] as const].filter(([, fit]) => fit !== 'unknown');
+  return known.length === 0 ? [] : [known.map(([what, fit]) => `${what} ${fit}`).join(', ')];
 }
 
 /** Everything that was tried, for the record. */

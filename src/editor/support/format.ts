@@ -4,6 +4,14 @@ export function formatBytes(bytes: number | null | undefined): string {
   return scaled(bytes, 1000, ['B', 'kB', 'MB', 'GB', 'TB']);
 }
 
+/** What a device has: a whole number of KiB, MiB or GiB says so, as data sheets do. */
+export function formatCapacity(bytes: number): string {
+  const units = ['GiB', 'MiB', 'KiB'];
+  const step = [2 ** 30, 2 ** 20, 2 ** 10].findIndex((size) => bytes >= size && bytes % size === 0);
+  if (step < 0 || bytes % 1000 === 0) return formatBytes(bytes);
+  return `${String(bytes / 2 ** (30 - 10 * step))} ${units[step] ?? ''}`;
+}
+
 export function formatCount(count: number | null | undefined, unit = ''): string {
   const text = scaled(count, 1000, ['', 'k', 'M', 'G', 'T']);
   return unit === '' || text === 'unknown'

@@ -75,7 +75,12 @@ describe('reports', () => {
   it('say what was not measured', () => {
     const { description, detail } = candidateLine(candidate, { ...candidate, fileBytes: 116_000 });
     expect(description).toBe('35.1 kB −69.7 % · accuracy 98.2 %');
-    expect(detail).toBe('on device unknown (estimated) · here 31.4 µs (measured) · flash fits, RAM unknown');
+    expect(detail).toBe('on device unknown (estimated) · here 31.4 µs (measured) · flash fits');
+    const slower = candidateLine(candidate, { ...candidate, measuredMs: 0.0157 });
+    expect(slower.detail).toContain('here 31.4 µs (measured, +100 %)');
+    const storage = { flash: 'unknown', ram: 'unknown' } as const;
+    expect(candidateLine({ ...candidate, fits: storage }, candidate).detail).not.toContain('unknown, ');
+
     expect(candidateLine({ ...candidate, failure: 'no samples' }, candidate).detail).toBe('no samples');
     expect(candidateLine({ ...candidate, scoreKind: 'none' }, candidate).description).toContain(
       'not evaluated',

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { formatCapacity } from '../../../src/editor/support/format.ts';
 import * as format from '../../../webview-ui/format.ts';
 import * as cameras from '../../../webview-ui/graph/camera.ts';
 import { buildGrid } from '../../../webview-ui/graph/grid.ts';
 import { layoutGraph } from '../../../webview-ui/graph/layout.ts';
 import { shortPrecision } from '../../../webview-ui/graph/overlay.ts';
+import { endOf } from '../../../webview-ui/graph/text.ts';
 import { seeded } from '../../webview/support/graphs.ts';
 
 describe('numbers for people', () => {
@@ -16,6 +18,29 @@ describe('numbers for people', () => {
     [Number.NaN, 'unknown'],
     [null, 'unknown'],
   ])('%s bytes', (value, text) => expect(format.bytes(value)).toBe(text));
+
+  it.each([
+    [8 * 2 ** 30, '8 GiB'],
+    [2_097_152, '2 MiB'],
+    [655_360, '640 KiB'],
+    [1_024_000, '1.02 MB'],
+    [1_000_000, '1 MB'],
+    [1_250_000, '1.25 MB'],
+    [500, '500 B'],
+  ])('a limit of %d bytes', (value, text) => {
+    expect(format.limit(value)).toBe(text);
+    expect(formatCapacity(value)).toBe(text);
+  });
+
+  it.each([
+    [7, '…/Conv'],
+    [5, '…/Conv'],
+    [4, '…Conv'],
+    [0, ''],
+    [18, '…/block.1/conv/Conv'],
+  ])('%d characters of the end of a name', (length, text) =>
+    expect(endOf('model/block.1/conv/Conv', length)).toBe(text),
+  );
 
   it.each([
     [0.0005, '0.5 µs'],

@@ -67,6 +67,7 @@ let steps: readonly RecipeStep[] = [];
 let undone: readonly RecipeStep[] = [];
 let device: string | null = address.get('device');
 let data: string | null = address.get('data');
+let measuredScheme: string | null = address.get('measured');
 let revision = 1;
 let nodes = original;
 
@@ -271,7 +272,11 @@ const handlers: PageHandlers = {
     const layers = nodes.filter((node) => (node.params ?? 0) > 0).map(({ id }) => id);
     return { layers, share: Float64Array.from(layers, (_, i) => (i % 5) / 5) };
   },
-  sensitivity: async ({ scheme }) => sensitivityOf(scheme, nodes),
+  sensitivity: async ({ scheme }) => {
+    measuredScheme = scheme;
+    return sensitivityOf(scheme, nodes);
+  },
+  measured: async () => (measuredScheme === null ? null : sensitivityOf(measuredScheme, nodes)),
   exportAs: async ({ name }) => ({ file: name, bytes: 12_345 }),
   saveFile: async ({ name, content }) => {
     saved.push({ name, bytes: content.length, head: new TextDecoder().decode(content.slice(0, 200)) });
