@@ -1,14 +1,15 @@
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Model, Node, Value } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
-import { floatTensor, readFloats, sizeOf } from '../../ir/numbers.ts';
+import { sizeOf } from '../../ir/numbers.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { OptionValues, Pass, PassContext, PassResult } from '../pass.ts';
 import { isReadable } from '../support/constants.ts';
 import { changedNodes, isOnnxOp, resultOf } from '../support/graph.ts';
 import { readOptions } from '../support/options.ts';
+import { changedTensor } from '../support/pieces.ts';
 import { floatBiases } from './floatBiases.ts';
-import { shortened } from './shortened.ts';
+import { isShort, shorten } from './shortened.ts';
 
 /** Fewer significant bits in float constants: the same types, layers and speed, and less that a compressor has to keep. */
 export const compact: Pass = {
@@ -72,12 +73,11 @@ async function runCompact(model: Model, values: OptionValues, context: PassConte
   for (const [done, value] of chosen.entries()) {
     await context.step(done / chosen.length, `shortening ${value.name}`);
     const tensor = value.constant as NonNullable<Value['constant']>;
-    const before = readFloats(tensor);
-    const after = shortened(before, bits);
-    if (after.every((number, i) => Object.is(number, before[i]))) continue;
-    editor.setValue({ ...value, constant: { ...floatTensor(tensor.dims, after) } });
+    if (isShort(tensor, bits)) continue;
+    const constant = changedTensor(tensor, (floats) => shorten(floats, bits));
+    editor.setValue({ ...value, constant });
     for (const { node } of uses.get(value.id) ?? []) readers.add(node);
-    elements += after.length;
+    elements += sizeOf(tensor);
   }
   for (const node of readers) editor.replaceNode(node.id, [{ ...node }]);
   const result = withMainGraph(start, editor.finish());

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../ir/tensor.ts';
-import { eachPiece } from '../support/pieces.ts';
+import { eachPiece, occupied } from '../support/pieces.ts';
 
 /** The magnitude of a float32 has 31 bits, which sort like the numbers; so many of them are told apart at first. */
 const upperBits = 16;
@@ -46,9 +46,7 @@ export function magnitudesOf(tensor: Tensor): Magnitudes {
       squares[upper] = (squares[upper] as number) + value * value;
     }
   });
-  const upper = Uint16Array.from(counts.subarray(0, infinity >>> lowerBits).keys()).filter(
-    (each) => counts[each] !== 0,
-  );
+  const upper = Uint16Array.from(occupied(counts.subarray(0, infinity >>> lowerBits)));
   const squaresOf = Float64Array.from(upper, (each) => squares[each] as number);
   return {
     upper,
@@ -81,7 +79,7 @@ export function occurringIn(tensor: Tensor, groups: Uint16Array): Occurring {
         table[place] = (table[place] as number) + 1;
       }
     });
-  const found = Uint32Array.from(table.keys()).filter((place) => table[place] !== 0);
+  const found = occupied(table);
   const bits = found.map(
     (place) => ((groups[Math.floor(place / perGroup)] as number) << lowerBits) | (place % perGroup),
   );

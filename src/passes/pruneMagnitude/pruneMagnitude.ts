@@ -198,21 +198,35 @@ async function withoutSmallest(
 ): Promise<readonly Pruned[]> {
   const cuts = await cutsOf(weights, sparsity, scope, (done) => step(done, 'comparing weights'));
   return weights.map(({ tensor }, index) => {
-    const { magnitude, equalUntil, count, zeros } = cuts[index] as Cut;
-    const zeroed = (floats: Float32Array, first: number) => {
-      for (let i = 0; i < floats.length; i += 1) {
-        const size = Math.abs(floats[i] as number);
-        if (size < magnitude || (size === magnitude && first + i < equalUntil)) floats[i] = 0;
-      }
-    };
+    const { count, zeros, ...cut } = cuts[index] as Cut;
     const changed = count > zeros;
     return {
-      tensor: changed ? changedTensor(tensor, zeroed) : tensor,
+      tensor: changed ? changedTensor(tensor, (floats, first) => zeroSmall(floats, first, cut)) : tensor,
       zeros: Math.max(count, zeros),
       changed,
       fits: true,
     };
   });
+}
+
+/** Zeroes what is cut of a piece that begins at element `first`. The bits of magnitudes sort like the numbers. */
+function zeroSmall(
+  floats: Float32Array,
+  first: number,
+  { magnitude, equalUntil }: Pick<Cut, 'magnitude' | 'equalUntil'>,
+): void {
+  const words = new Int32Array(floats.buffer, floats.byteOffset, floats.length);
+  const limit = new Int32Array(Float32Array.of(magnitude).buffer)[0] as number;
+  const equal = Math.min(floats.length, Math.max(0, equalUntil - first));
+  const zero = (from: number, to: number, below: number) => {
+    for (let i = from; i < to; i += 1) {
+      const word = words[i] as number;
+      // Nothing but ones where the magnitude is below.
+      words[i] = word & ~(((word & 0x7fffffff) - below) >> 31);
+    }
+  };
+  zero(0, equal, limit + 1);
+  zero(equal, floats.length, limit);
 }
 
 async function withNOfM(

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../ir/tensor.ts';
-import { eachPiece } from './pieces.ts';
+import { eachPiece, occupied } from './pieces.ts';
 
 /** A few numbers that stand for many. */
 export interface Palette {
@@ -39,6 +39,9 @@ export function paletteOf(values: Float32Array, size: number): Palette | undefin
   return { entries, keepsZero, signal, noise };
 }
 
+/** Used again for every tensor. */
+let tables: { readonly counts: Uint32Array; readonly sums: Float64Array } | undefined;
+
 /** Upper bits of a float32 by which numbers are counted: steps of a two thousandth of the number. */
 const countedBits = 20;
 
@@ -47,32 +50,39 @@ const countedBits = 20;
  * mean.
  */
 export function countedPalette(tensor: Tensor, size: number): Palette | undefined {
-  const counts = new Uint32Array(1 << countedBits);
-  const sums = new Float64Array(1 << countedBits);
-  const first = new Set<number>();
+  const { counts, sums } = (tables ??= {
+    counts: new Uint32Array(1 << countedBits),
+    sums: new Float64Array(1 << countedBits),
+  });
+  counts.fill(0);
+  sums.fill(0);
+  const some = new Set<number>();
   let [zeros, elements, signal, finite] = [0, 0, 0, true];
   eachPiece(tensor, (floats) => {
     const words = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
     elements += floats.length;
+    for (let i = 0; i < floats.length && some.size <= size; i += 1) some.add(floats[i] as number);
+    let [none, squares] = [0, 0];
     for (let i = 0; i < floats.length; i += 1) {
       const value = floats[i] as number;
-      if (first.size <= size) first.add(value);
       if (value === 0) {
-        zeros += 1;
+        none += 1;
         continue;
       }
       const place = placeOf(words[i] as number) >>> (32 - countedBits);
       counts[place] = (counts[place] as number) + 1;
       sums[place] = (sums[place] as number) + value;
-      signal += value * value;
+      squares += value * value;
     }
-    finite &&= Number.isFinite(signal);
+    zeros += none;
+    signal += squares;
+    finite &&= Number.isFinite(squares);
   });
-  if (!finite || first.size <= size) return undefined;
+  if (!finite || some.size <= size) return undefined;
   const keepsZero = zeros * size >= elements;
   const zero = placeOf(0) >>> (32 - countedBits);
   if (!keepsZero) counts[zero] = (counts[zero] as number) + zeros;
-  const places = Uint32Array.from(counts.keys()).filter((place) => counts[place] !== 0);
+  const places = occupied(counts);
   const weights = Float64Array.from(places, (place) => counts[place] as number);
   const means = Float64Array.from(places, (place) => (sums[place] as number) / (counts[place] as number));
   const entries = kMeans(means, keepsZero ? size - 1 : size, weights);
@@ -88,7 +98,8 @@ export function countedPalette(tensor: Tensor, size: number): Palette | undefine
 
 /** The bits of a float32 so that they sort like the numbers. */
 function placeOf(bits: number): number {
-  return (bits & 0x80000000 ? ~bits : bits | 0x80000000) >>> 0;
+  // All bits of a negative number are turned, of others the sign alone.
+  return (bits ^ ((bits >> 31) | 0x80000000)) >>> 0;
 }
 
 function distinct(sorted: Float32Array): number {

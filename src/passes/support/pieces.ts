@@ -85,3 +85,16 @@ export function changedTensor(
     tensor.data.length > eagerBytes ? computedBytes(width * size, make) : memoryBytes(make(0, width * size));
   return { dtype, dims, data };
 }
+
+/** The places of a table that are not 0. */
+export function occupied(counts: Uint32Array): Uint32Array {
+  let found = 0;
+  for (let place = 0; place < counts.length; place += 1) if (counts[place] !== 0) found += 1;
+  const places = new Uint32Array(found);
+  for (let place = 0, at = 0; at < found; place += 1) {
+    if (counts[place] === 0) continue;
+    places[at] = place;
+    at += 1;
+  }
+  return places;
+}

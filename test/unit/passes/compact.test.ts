@@ -4,8 +4,8 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { Model, OnnxModel } from '../../../src/ir/model.ts';
-import { fromHalf, toHalf } from '../../../src/ir/numbers.ts';
-import { shortened } from '../../../src/passes/compact/shortened.ts';
+import { floatTensor, fromHalf, toHalf } from '../../../src/ir/numbers.ts';
+import { isShort, shorten } from '../../../src/passes/compact/shortened.ts';
 import { samples } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { top1 } from './accuracy.ts';
@@ -23,6 +23,14 @@ const test = path.join(samples, 'digits-test.npz');
 async function deflated(model: Model): Promise<number> {
   return deflateSync(fs.readFileSync(await temporaryFile(model))).length;
 }
+
+const shortened = (floats: Float32Array, bits: number): Float32Array => {
+  const after = floats.slice();
+  shorten(after, bits);
+  const same = after.every((number, i) => Object.is(number, floats[i]));
+  expect(isShort(floatTensor([floats.length], floats), bits)).toBe(same);
+  return after;
+};
 
 describe('shortened', () => {
   it('rounds as float16 does where that has the range', () => {
