@@ -18,6 +18,7 @@ import { observeCrossMoments, observeMoments } from './observe/moments.ts';
 import type { RunSamples } from './observe/runs.ts';
 import type { Job } from './observe/sampleRuns.ts';
 import { runSamples, threadsFor } from './observe/sampleRuns.ts';
+import { readAhead } from './observe/readAhead.ts';
 import { surveyOnnx } from './observe/survey.ts';
 import { mergedRanges } from './observe/merged.ts';
 import { withRangeOutputs } from './observe/rangeOutputs.ts';
@@ -80,14 +81,17 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
   return withCache(calibrator, { folder: options.cache, dataDigest: () => digestOf(data, samples) });
 }
 
-/** All runs in one process. */
+/** All runs in one process; the samples are made while it starts and runs. */
 async function survey(job: Job, model: OnnxModel, plan: SurveyPlan): Promise<Survey> {
-  const { start, data, options } = job;
+  const { start, options } = job;
   const samples = { few: Math.min(plan.few, job.samples), all: job.samples };
   const seen = await withRunner(start, options.signal, async (runner) => {
+    // Loading a model says what is wrong.
+    runner.warm().catch(() => undefined);
+    const ahead = readAhead(job.data, samples.all);
     // The last bits do not matter here either.
     const over = (first: number, end: number, atOnce?: number): RunSamples => {
-      const own = { ...job, first, samples: end, optimization: 'all' as const, runner };
+      const own = { ...job, data: ahead.data, first, samples: end, optimization: 'all' as const, runner };
       return (...wanted) => runSamples(atOnce === undefined ? own : { ...own, atOnce }, ...wanted);
     };
     const runs = {
@@ -95,10 +99,14 @@ async function survey(job: Job, model: OnnxModel, plan: SurveyPlan): Promise<Sur
       others: over(samples.few, samples.all),
       all: over(0, samples.all),
     };
-    return surveyOnnx({ ...runs, samples }, model, plan);
+    try {
+      return await surveyOnnx({ ...runs, samples }, model, plan);
+    } finally {
+      ahead.stop();
+    }
   });
   const ranges = new Map([...seen.ranges, ...constantRanges(model, plan.ranges)]);
-  requireFinite(plan.ranges, ranges, data.source);
+  requireFinite(plan.ranges, ranges, job.data.source);
   return { ...seen, ranges };
 }
 

@@ -86,6 +86,8 @@ export interface ReplayStage {
  * `kill` is the only way to cancel a running inference.
  */
 export interface Runner {
+  /** Starts the process and loads ONNX Runtime, so that neither has to be waited for later. */
+  warm(): Promise<void>;
   /** Starts the process when there is none: after a crash or a `kill`, the next `open` works again. */
   open(modelPath: string, options: SessionOptions): Promise<Session>;
   /**

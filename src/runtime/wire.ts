@@ -4,6 +4,7 @@ import type { LayerTime, ReplayStage, SessionInfo, SessionOptions, Tensors } fro
 
 /** What the runner process does; requests, replies, client and server derive from this interface. */
 export interface RunnerApi {
+  warm(p: Record<string, never>): null;
   open(p: { path: string; options: SessionOptions }): { session: number; info: SessionInfo };
   run(p: { session: number; feeds: Tensors }): Tensors;
   /** `folder` is for files that the runtime writes on the way. */

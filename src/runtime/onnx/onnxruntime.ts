@@ -59,7 +59,8 @@ function threadsOf(options: SessionOptions): number {
   return options.threads ?? availableParallelism();
 }
 
-function loadOrt(): Ort {
+/** The library. Throws `KerfError('runtime-refused')` on platforms that it has no native part for. */
+export function loadOrt(): Ort {
   // Where JavaScript has half floats (Node 24), the library's script wraps them in arrays that its native part cannot
   // read: "not enough space: expected 6, got 0". Without the global it falls back to 16-bit integers.
   Reflect.deleteProperty(globalThis, 'Float16Array');

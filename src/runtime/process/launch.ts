@@ -46,6 +46,9 @@ export function startRunner(): Runner {
     return life;
   };
   return {
+    async warm() {
+      await call(alive(), 'warm', {}, 'loading ONNX Runtime', '');
+    },
     async open(modelPath, options) {
       return openSession(alive(), modelPath, options);
     },

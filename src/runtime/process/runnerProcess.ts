@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { KerfError } from '../../ir/errors.ts';
 import type { BackendSession } from './backend.ts';
+import { loadOrt } from '../onnx/onnxruntime.ts';
 import { openModel } from './open.ts';
 import { createReplay } from './replay.ts';
 import { timeInTurns } from './timing.ts';
@@ -25,6 +26,10 @@ type Served = {
 };
 
 const served: Served = {
+  warm() {
+    loadOrt();
+    return null;
+  },
   async open({ path, options }) {
     const session = await openModel(path, options);
     lastSession += 1;
