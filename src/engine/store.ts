@@ -10,6 +10,7 @@ import { KerfError } from '../ir/errors.ts';
 import type { Model, NodeId } from '../ir/model.ts';
 import type { RecipeStep } from '../passes/pass.ts';
 import type { Handle } from './protocol.ts';
+import { requireWeights } from './requireWeights.ts';
 
 /** A model value with the way it came about. */
 export interface Held {
@@ -100,6 +101,13 @@ export class ModelStore {
   get(handle: Handle): Held {
     const held = this.find(handle);
     if (held === undefined) throw new KerfError('not-found', `the engine holds no model ${handle}`);
+    return held;
+  }
+
+  /** A model that is about to be run. Throws `KerfError('missing-weights')`, which says more than a runtime would. */
+  runnable(handle: Handle): Held {
+    const held = this.get(handle);
+    requireWeights(held.model, held.path);
     return held;
   }
 

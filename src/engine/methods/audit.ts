@@ -26,7 +26,7 @@ import type { ModelStore } from '../store.ts';
 export function auditMethods(store: ModelStore): Pick<EngineMethods, 'audit'> {
   return {
     async audit({ handle }, job) {
-      const held = store.get(handle);
+      const held = store.runnable(handle);
       const { model } = held;
       if (model.dialect === 'tflite') return auditTflite(model, await store.fileOf(held), job);
       const rules = rulesHere(model);

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { writeParts } from '../../formats/io/files.ts';
 import { writeModelFile } from '../../formats/io/models.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
-import { checkBindings } from '../bindings.ts';
+import { checkBindings, withBindingHint } from '../bindings.ts';
 import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from './method.ts';
 import { mixedPrecision } from '../mixed/mixed.ts';
@@ -13,12 +13,14 @@ import type { ModelStore } from '../store.ts';
 export function mixedMethods(store: ModelStore): Pick<EngineMethods, 'mixed'> {
   return {
     async mixed({ handle, device, out, recipe, ...request }, job) {
-      const held = store.get(handle);
+      const held = store.runnable(handle);
       checkBindings(request.bind, [held.model]);
       for (const layer of request.keep ?? []) findNode(held.model, layer);
       const profile = device === undefined ? undefined : deviceNamed(device);
       const asked = { ...request, ...(profile && { device: profile }) };
-      const { report, made } = await mixedPrecision(store, held, asked, job);
+      const { report, made } = await withBindingHint(held.model, request.bind, () =>
+        mixedPrecision(store, held, asked, job),
+      );
       const title = `${path.basename(held.path)}, mixed precision`;
       if (made !== undefined && out !== undefined) await writeModelFile(made.model, out);
       for (const file of recipeFiles(out, recipe)) {

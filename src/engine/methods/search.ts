@@ -16,7 +16,7 @@ import { randomSamplesFor } from '../../optimize/samples.ts';
 import { evaluate } from '../../runtime/measure/evaluate.ts';
 import { quickLatency } from '../../runtime/measure/latency.ts';
 import { startRunner } from '../../runtime/process/launch.ts';
-import { checkBindings } from '../bindings.ts';
+import { checkBindings, withBindingHint } from '../bindings.ts';
 import { compressedLength } from '../shipping/compress.ts';
 import type { JobContext } from '../context.ts';
 import { partOf, quietly } from '../context.ts';
@@ -76,10 +76,12 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
     },
 
     async sensitivity({ handle, csv, nodeData, ...request }, job) {
-      const held = store.get(handle);
+      const held = store.runnable(handle);
       checkBindings(request.bind, [held.model]);
       for (const layer of request.layers ?? []) findNode(held.model, layer);
-      const report = await sensitivityReport(store, held, request, job);
+      const report = await withBindingHint(held.model, request.bind, () =>
+        sensitivityReport(store, held, request, job),
+      );
       if (csv !== undefined) await writeText(csv, sensitivityCsv(report));
       if (nodeData !== undefined) await writeText(nodeData, nodeDataOf(held, report));
       return report;

@@ -325,6 +325,30 @@ describe('what goes wrong on the way', () => {
     }
   });
 
+  it.runIf(hasShared)('a model without its weights is not run, and the reason names the file', async () => {
+    const skeleton = path.join(shared, 'models/skeletons/resnet18.onnx');
+    for (const [command, ...more] of [
+      ['bench'],
+      ['eval', '--data', test],
+      ['audit'],
+      ['sensitivity'],
+      ['sensitivity', '--method', 'weights'],
+      ['mixed', '--size', '0.3'],
+    ] as const) {
+      const { code, stderr } = await runKerf(cli, [command, skeleton, ...more]);
+      expect([command, code]).toEqual([command, 2]);
+      expect(stderr).toMatch(/resnet18\.onnx: .*weights\.bin.*no such file/);
+    }
+  });
+
+  it.runIf(hasShared)('a run that free dimensions of 1 break names them', async () => {
+    const silero = path.join(shared, 'models/onnx/silero_vad_16k_op15.onnx');
+    const { stderr } = await runKerf(cli, ['sensitivity', silero]);
+    expect(stderr).toContain('free dimensions are 1 unless bound: sequence');
+    const bound = await runKerf(cli, ['sensitivity', silero, '--bind', 'sequence=1']);
+    expect(bound.stderr).not.toContain('unless bound');
+  });
+
   it('an estimate is for the dimensions that were bound', async () => {
     const one = await json('estimate', digits, '--device', 'pi4');
     const four = await json('estimate', digits, '--device', 'pi4', '--bind', 'image=4');
