@@ -59,6 +59,7 @@ export function cutsOf(model: Model, targets: ReadonlySet<NodeId>): readonly Cut
 function crossingsOf(graph: Graph): readonly (readonly ValueId[])[] | undefined {
   const { producer } = indexOf(graph);
   const place = new Map(graph.nodes.map((node, index) => [node, index]));
+  const fed = new Set(graph.inputs);
   const last = new Map<ValueId, number>();
   const first = new Map<ValueId, number>();
   for (const [index, node] of graph.nodes.entries()) {
@@ -66,7 +67,8 @@ function crossingsOf(graph: Graph): readonly (readonly ValueId[])[] | undefined 
       const maker = producer.get(id);
       const made = maker === undefined ? -1 : (place.get(maker) as number);
       if (made >= index) return undefined;
-      if (maker === undefined && graph.values.get(id)?.constant !== undefined) continue;
+      // Constants, and what a layer keeps between runs, go with their layers.
+      if (maker === undefined && (graph.values.get(id)?.constant !== undefined || !fed.has(id))) continue;
       first.set(id, made);
       last.set(id, index);
     }
