@@ -5,6 +5,7 @@ import { attr } from '../../src/ir/attribute.ts';
 import { missingBytes } from '../../src/ir/bytes.ts';
 import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
 import { tensorType } from '../../src/ir/types.ts';
+import { onnxModel } from '../unit/support/onnxModel.ts';
 
 const sizes = process.argv.slice(2).map(Number);
 const rounds = 5;
@@ -51,16 +52,7 @@ function blocks(count: number): OnnxModel {
     const sum = add('Add', [mixed, at], name('a'));
     at = add('Relu', [sum], name('y'));
   }
-  return {
-    dialect: 'onnx',
-    graphs: [{ name: 'blocks', inputs: ['x'], outputs: [at], nodes, values }],
-    irVersion: 8,
-    opsets: new Map([['', 17]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-  };
+  return onnxModel({ name: 'blocks', inputs: ['x'], outputs: [at], nodes, values });
 }
 
 function milliseconds(model: OnnxModel): number {

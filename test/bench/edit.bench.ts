@@ -15,7 +15,7 @@ import { hintOf } from '../../webview-ui/graph/hint.ts';
 import { type Scene, buildScene, layoutInputOf } from '../../webview-ui/graph/scene.ts';
 import { unfoldedAt, visibleGraph } from '../../webview-ui/graph/visible.ts';
 import { openStage } from '../webview/support/browser.ts';
-import { redundantNetwork } from './support/redundantNetwork.ts';
+import { residualNetwork } from './support/residualNetwork.ts';
 
 const wanted = Number(process.argv[2] ?? 10_000);
 
@@ -105,7 +105,7 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
 const file = path.join(folder, 'graph.onnx');
 const engine = localEngine();
 try {
-  await writeModelFile(redundantNetwork(wanted), file);
+  await writeModelFile(residualNetwork(wanted, { redundant: true }), file);
   await inBrowser(file);
   const { handle } = await engine.call('open', { path: file });
   let before = sceneOf(await engine.call('graph', { handle, marks: false }), undefined);

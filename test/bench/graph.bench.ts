@@ -7,61 +7,11 @@ import { Worker } from 'node:worker_threads';
 import { analyse } from '../../src/analysis/analyse.ts';
 import { graphView } from '../../src/engine/graphView.ts';
 import { readModelFile, writeModelFile } from '../../src/formats/io/models.ts';
-import { memoryBytes } from '../../src/ir/bytes.ts';
-import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
-import { tensorType } from '../../src/ir/types.ts';
 import { layoutGraph } from '../../webview-ui/graph/layout.ts';
+import { residualNetwork } from './support/residualNetwork.ts';
 
 const wanted = Number(process.argv[2] ?? 10_000);
 const dagreLimitMs = 180_000;
-
-/** Residual blocks of three convolutions with activations, as exporters write them. */
-function residualNetwork(count: number): OnnxModel {
-  const type = tensorType('float32', [1, 16, 16, 16]);
-  const weight = {
-    dtype: 'float32',
-    dims: [16, 16, 3, 3],
-    data: memoryBytes(new Uint8Array(16 * 16 * 9 * 4)),
-  } as const;
-  const values = new Map<string, Value>([
-    ['x', { id: 'x', name: 'x', type }],
-    ['w', { id: 'w', name: 'w', type: tensorType('float32', weight.dims), constant: weight }],
-  ]);
-  const nodes: Node[] = [];
-  const add = (op: string, inputs: string[], block: number) => {
-    const output = `v${nodes.length}`;
-    const pads = { kind: 'ints', value: [1, 1, 1, 1] } as const;
-    const attributes = new Map(op === 'Conv' ? [['pads', pads] as const] : []);
-    nodes.push({
-      id: `/block${block}/${op}_${nodes.length}`,
-      name: `/block${block}/${op}_${nodes.length}`,
-      op,
-      domain: '',
-      inputs,
-      outputs: [output],
-      attributes,
-    });
-    return output;
-  };
-  let last = 'x';
-  for (let block = 0; nodes.length < count; block += 1) {
-    let branch = last;
-    for (let i = 0; i < 3; i += 1) branch = add('Relu', [add('Conv', [branch, 'w'], block)], block);
-    last = add('Relu', [add('Add', [branch, last], block)], block);
-  }
-  values.set(last, { id: last, name: last, type });
-  const graph = { name: 'residual', inputs: ['x'], outputs: [last], nodes, values };
-  return {
-    dialect: 'onnx',
-    graphs: [graph],
-    irVersion: 8,
-    opsets: new Map([['', 17]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-  };
-}
 
 function best(work: () => void, times = 3): number {
   let least = Infinity;

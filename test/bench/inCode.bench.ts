@@ -9,7 +9,7 @@ import { type Frame, type Page, chromium } from 'playwright-core';
 import { chromiumArguments, ensureChromium } from '../../scripts/chromium.mjs';
 import { startServer } from '../../scripts/vscodeServer.mjs';
 import { writeModelFile } from '../../src/formats/io/models.ts';
-import { redundantNetwork } from './support/redundantNetwork.ts';
+import { residualNetwork } from './support/residualNetwork.ts';
 
 const layers = Number(process.argv[2] ?? 10_000);
 const rounds = Number(process.argv[3] ?? 3);
@@ -123,7 +123,8 @@ const dataDir = path.join(temporary, 'server');
 await mkdir(folder);
 await mkdir(dataDir);
 const names = Array.from({ length: rounds }, (_, i) => `network${i}.onnx`);
-for (const name of names) await writeModelFile(redundantNetwork(layers), path.join(folder, name));
+for (const name of names)
+  await writeModelFile(residualNetwork(layers, { redundant: true }), path.join(folder, name));
 const settings = { 'files.autoSave': 'off', 'git.enabled': false, 'workbench.reduceMotion': 'on' };
 const server = await startServer({ dataDir, settings });
 const browser = await chromium.launch({

@@ -9,56 +9,21 @@ import { graphView } from '../../src/engine/graphView.ts';
 import { writeParts } from '../../src/formats/io/files.ts';
 import { readModelFile } from '../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../src/formats/onnx/write.ts';
-import type { Bytes } from '../../src/ir/bytes.ts';
 import { memoryBytes } from '../../src/ir/bytes.ts';
-import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
-import { tensorType } from '../../src/ir/types.ts';
+import type { OnnxModel } from '../../src/ir/model.ts';
+import { matmulStack } from './support/matmulStack.ts';
 
 const gigabytes = Number(process.argv[2] ?? 1.5);
 const layers = 384;
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
 const file = path.join(folder, 'large.onnx');
 
-/** A stack of square products whose weights make up the wanted size. */
+/** Square products whose weights, all the same, make up the wanted size. */
 function stack(bytes: number): OnnxModel {
   const width = Math.round(Math.sqrt(bytes / layers / 4));
-  const block = new Uint8Array(width * width * 4).fill(1);
-  const data: Bytes = memoryBytes(block);
-  const values = new Map<string, Value>();
-  const nodes: Node[] = [];
-  const type = tensorType('float32', [1, width]);
-  values.set('x', { id: 'x', name: 'x', type });
-  for (let i = 0; i < layers; i += 1) {
-    const weight = `w${i}`;
-    values.set(weight, {
-      id: weight,
-      name: weight,
-      type: tensorType('float32', [width, width]),
-      constant: { dtype: 'float32', dims: [width, width], data },
-    });
-    const output = i === layers - 1 ? 'y' : `h${i}`;
-    nodes.push({
-      id: `n${i}`,
-      name: `n${i}`,
-      op: 'MatMul',
-      domain: '',
-      inputs: [i === 0 ? 'x' : `h${i - 1}`, weight],
-      outputs: [output],
-      attributes: new Map(),
-    });
-  }
-  values.set('y', { id: 'y', name: 'y', type });
-  const graph = { name: 'stack', inputs: ['x'], outputs: ['y'], nodes, values };
-  return {
-    dialect: 'onnx',
-    graphs: [graph],
-    irVersion: 8,
-    opsets: new Map([['', 17]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-  };
+  const data = memoryBytes(new Uint8Array(width * width * 4).fill(1));
+  const weight = { dtype: 'float32', dims: [width, width], data } as const;
+  return matmulStack(Array.from({ length: layers }, () => weight));
 }
 
 function seconds(work: () => void): number {

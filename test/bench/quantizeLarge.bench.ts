@@ -6,9 +6,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { writeParts } from '../../src/formats/io/files.ts';
 import { encodeOnnx } from '../../src/formats/onnx/write.ts';
-import { memoryBytes } from '../../src/ir/bytes.ts';
-import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
-import { tensorType } from '../../src/ir/types.ts';
+import type { OnnxModel } from '../../src/ir/model.ts';
+import { floatTensor } from '../../src/ir/numbers.ts';
+import { matmulStack } from './support/matmulStack.ts';
 
 const gigabytes = Number(process.argv[2] ?? 1.5);
 const only = process.argv[3] ?? '';
@@ -17,54 +17,16 @@ const rounds = 3;
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
 const file = path.join(folder, 'large.onnx');
 
-/** A stack of square products; a few different weights, so that nothing is shared. */
+/** Square products; their weights differ, so that nothing is shared. */
 function stack(): OnnxModel {
-  const layers = Math.round((gigabytes * 1e9) / (4 * width * width));
-  const values = new Map<string, Value>();
-  const nodes: Node[] = [];
-  const type = tensorType('float32', [1, width]);
-  values.set('x', { id: 'x', name: 'x', type });
   let state = 1;
-  for (let i = 0; i < layers; i += 1) {
-    const floats = new Float32Array(width * width);
-    for (let k = 0; k < floats.length; k += 1) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      floats[k] = state / 2 ** 31 - 1;
-    }
-    const constant = {
-      dtype: 'float32',
-      dims: [width, width],
-      data: memoryBytes(new Uint8Array(floats.buffer)),
-    } as const;
-    values.set(`w${i}`, {
-      id: `w${i}`,
-      name: `w${i}`,
-      type: tensorType('float32', [width, width]),
-      constant,
-    });
-    const output = i === layers - 1 ? 'y' : `h${i}`;
-    const inputs = [i === 0 ? 'x' : `h${i - 1}`, `w${i}`];
-    nodes.push({
-      id: `n${i}`,
-      name: `n${i}`,
-      op: 'MatMul',
-      domain: '',
-      inputs,
-      outputs: [output],
-      attributes: new Map(),
-    });
-  }
-  values.set('y', { id: 'y', name: 'y', type });
-  return {
-    dialect: 'onnx',
-    graphs: [{ name: 'stack', inputs: ['x'], outputs: ['y'], nodes, values }],
-    irVersion: 10,
-    opsets: new Map([['', 21]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
+  const next = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
   };
+  const layers = Math.round((gigabytes * 1e9) / (4 * width * width));
+  const weight = () => floatTensor([width, width], Float32Array.from({ length: width * width }, next));
+  return matmulStack(Array.from({ length: layers }, weight), 21);
 }
 
 interface Spent {

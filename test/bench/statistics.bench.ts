@@ -12,55 +12,25 @@ import { encodeOnnx } from '../../src/formats/onnx/write.ts';
 import type { DType } from '../../src/ir/dtype.ts';
 import { bitsOf } from '../../src/ir/dtype.ts';
 import { memoryBytes } from '../../src/ir/bytes.ts';
-import type { Node, OnnxModel, Value } from '../../src/ir/model.ts';
+import type { OnnxModel } from '../../src/ir/model.ts';
 import { encodeNumbers } from '../../src/ir/numbers.ts';
-import { tensorType } from '../../src/ir/types.ts';
+import type { Tensor } from '../../src/ir/tensor.ts';
+import { matmulStack } from './support/matmulStack.ts';
 
 const megabytes = Number(process.argv[2] ?? 400);
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-bench-'));
 const side = 2048;
 
+/** Square products whose weights are about normal. */
 function stack(dtype: DType): OnnxModel {
   const bell = () => (Math.random() + Math.random() + Math.random() - 1.5) * (dtype === 'int8' ? 80 : 0.1);
+  const number = () => (dtype === 'int8' ? Math.round(bell()) : bell());
   const layers = Math.max(1, Math.round((megabytes * 2 ** 20) / ((side * side * bitsOf(dtype)) / 8)));
-  const values = new Map<string, Value>([
-    ['x', { id: 'x', name: 'x', type: tensorType('float32', [1, side]) }],
-  ]);
-  const nodes: Node[] = [];
-  for (let i = 0; i < layers; i += 1) {
-    const numbers = Float64Array.from({ length: side * side }, () =>
-      dtype === 'int8' ? Math.round(bell()) : bell(),
-    );
-    const data = memoryBytes(encodeNumbers(dtype, numbers));
-    const dims = [side, side];
-    values.set(`w${i}`, {
-      id: `w${i}`,
-      name: `w${i}`,
-      type: tensorType(dtype, dims),
-      constant: { dtype, dims, data },
-    });
-    const inputs = [i === 0 ? 'x' : `h${i - 1}`, `w${i}`];
-    nodes.push({
-      id: `n${i}`,
-      name: '',
-      op: 'MatMul',
-      domain: '',
-      inputs,
-      outputs: [`h${i}`],
-      attributes: new Map(),
-    });
-  }
-  const main = { name: 'stack', inputs: ['x'], outputs: [`h${layers - 1}`], nodes, values };
-  return {
-    dialect: 'onnx',
-    graphs: [main],
-    irVersion: 8,
-    opsets: new Map([['', 17]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
+  const weight = (): Tensor => {
+    const numbers = Float64Array.from({ length: side * side }, number);
+    return { dtype, dims: [side, side], data: memoryBytes(encodeNumbers(dtype, numbers)) };
   };
+  return matmulStack(Array.from({ length: layers }, weight));
 }
 
 interface Spent {

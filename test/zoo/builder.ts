@@ -3,6 +3,7 @@ import { attr } from '../../src/ir/attribute.ts';
 import { missingBytes } from '../../src/ir/bytes.ts';
 import { intTensor } from '../../src/ir/numbers.ts';
 import { tensorType } from '../../src/ir/types.ts';
+import { onnxModel } from '../unit/support/onnxModel.ts';
 
 /** An activation of a network under construction: channels first, or [N, tokens, width]. */
 export interface Tap {
@@ -233,23 +234,12 @@ export class ZooNet {
   }
 
   finish(output: Tap): OnnxModel {
-    return {
-      dialect: 'onnx',
-      graphs: [
-        {
-          name: 'zoo',
-          inputs: ['image'],
-          outputs: [output.id],
-          nodes: this.#nodes,
-          values: this.#values,
-        },
-      ],
-      irVersion: 8,
-      opsets: new Map([['', 17]]),
-      producerName: '',
-      producerVersion: '',
-      metadata: [],
-      functions: [],
-    };
+    return onnxModel({
+      name: 'zoo',
+      inputs: ['image'],
+      outputs: [output.id],
+      nodes: this.#nodes,
+      values: this.#values,
+    });
   }
 }

@@ -2,6 +2,7 @@ import { attr } from '../../../src/ir/attribute.ts';
 import { memoryBytes } from '../../../src/ir/bytes.ts';
 import type { Node, OnnxModel, Value } from '../../../src/ir/model.ts';
 import { tensorType } from '../../../src/ir/types.ts';
+import { onnxModel } from '../../unit/support/onnxModel.ts';
 
 /** Blocks of a convolution, a ReLU and an addition, named as exporters name them. */
 export function network(layers: number): OnnxModel {
@@ -44,14 +45,5 @@ export function network(layers: number): OnnxModel {
     last = add(scope, 'Add', [relu, last]);
   }
   const graph = { name: 'network', inputs: ['image'], outputs: [last], nodes, values };
-  return {
-    dialect: 'onnx',
-    graphs: [graph],
-    irVersion: 9,
-    opsets: new Map([['', 18]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-  };
+  return onnxModel(graph, 18, { irVersion: 9 });
 }

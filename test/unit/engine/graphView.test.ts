@@ -10,6 +10,7 @@ import { buildFoldTree } from '../../../webview-ui/graph/foldTree.ts';
 import { everythingShown } from '../../../webview-ui/graph/hiding.ts';
 import { unfoldedAt, visibleGraph } from '../../../webview-ui/graph/visible.ts';
 import { hasShared, modelFiles, shared } from '../support/models.ts';
+import { onnxModel } from '../support/onnxModel.ts';
 
 const type = tensorType('float32', [4]);
 
@@ -35,19 +36,6 @@ function graph(inputs: readonly string[], outputs: readonly string[], nodes: rea
   return { name: 'g', inputs, outputs, nodes, values };
 }
 
-function model(main: Graph): OnnxModel {
-  return {
-    dialect: 'onnx',
-    graphs: [main],
-    irVersion: 8,
-    opsets: new Map([['', 17]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-  };
-}
-
 /** An If whose branches read a captured value; the then branch has two layers, the else branch three. */
 function branching(): OnnxModel {
   const yes = graph([], ['y'], [node('Relu', ['a'], 'r'), node('Neg', ['r'], 'y')]);
@@ -56,7 +44,7 @@ function branching(): OnnxModel {
     ['then_branch', { kind: 'graph', value: yes } as const],
     ['else_branch', { kind: 'graph', value: no } as const],
   ]);
-  return model(
+  return onnxModel(
     graph(
       ['x', 'c'],
       ['out'],
@@ -139,7 +127,7 @@ describe('bodies in the view', () => {
       [node('F', ['x'], 'y'), node('F', ['y'], 'z')].map((each) => ({ ...each, domain: 'own' })),
     );
     const source: OnnxModel = {
-      ...model(main),
+      ...onnxModel(main),
       opsets: new Map([
         ['', 17],
         ['own', 1],

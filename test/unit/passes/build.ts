@@ -7,6 +7,7 @@ import type { Dim } from '../../../src/ir/types.ts';
 import { tensorType } from '../../../src/ir/types.ts';
 import type { PassContext, PassResult, OptionValues, Calibrator } from '../../../src/passes/pass.ts';
 import { passById } from '../../../src/passes/registry.ts';
+import { onnxModel } from '../support/onnxModel.ts';
 import { random } from './runtime.ts';
 
 type Plain = number | string | readonly number[] | Tensor | Graph | Attribute;
@@ -114,16 +115,7 @@ export class OnnxBuilder {
   }
 
   model(opset = 13): OnnxModel {
-    return {
-      dialect: 'onnx',
-      graphs: [this.graph()],
-      irVersion: 7,
-      opsets: new Map([['', opset]]),
-      producerName: 'test',
-      producerVersion: '',
-      metadata: [],
-      functions: [],
-    };
+    return onnxModel(this.graph(), opset, { irVersion: 7 });
   }
 }
 

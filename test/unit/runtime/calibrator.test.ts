@@ -14,6 +14,7 @@ import { npy, npz } from '../support/npy.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { floatModel } from '../support/tinyTflite.ts';
+import { onnxModel } from '../support/onnxModel.ts';
 
 const folder = temporaryFolder();
 beforeAll(useSourceRunner);
@@ -98,24 +99,9 @@ describe('ONNX', () => {
     };
     const parts = [value('a', ['batch', 3]), shape, value('b', [1, 3])];
     const node = { id: 'n', name: 'n', op: 'Reshape', domain: '', inputs: ['a', 's'], outputs: ['b'] };
-    const model: Model = {
-      dialect: 'onnx',
-      irVersion: 8,
-      opsets: new Map([['', 16]]),
-      producerName: '',
-      producerVersion: '',
-      metadata: [],
-      functions: [],
-      graphs: [
-        {
-          name: 'g',
-          inputs: ['a'],
-          outputs: ['b'],
-          nodes: [{ ...node, attributes: new Map() }],
-          values: new Map(parts.map((part) => [part.id, part])),
-        },
-      ],
-    };
+    const nodes = [{ ...node, attributes: new Map() }];
+    const values = new Map(parts.map((part) => [part.id, part]));
+    const model = onnxModel({ name: 'g', inputs: ['a'], outputs: ['b'], nodes, values }, 16);
     const path = join(folder, 'a.npz');
     const rows = Float32Array.from({ length: 15 }, (_, index) => index - 4);
     writeFileSync(path, npz({ a: npy('<f4', [5, 3], rows) }));

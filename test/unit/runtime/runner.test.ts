@@ -14,6 +14,7 @@ import { runnersOf } from '../support/children.ts';
 import { samples } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { temporaryFolder } from '../support/temporary.ts';
+import { onnxModel } from '../support/onnxModel.ts';
 
 const folder = temporaryFolder();
 const digits = join(samples, 'digits.onnx');
@@ -62,27 +63,9 @@ const elementTypes: readonly (readonly [DType, number, number])[] = [
 function identity(dtype: DType): OnnxModel {
   const value = (id: string) => ({ id, name: id, type: tensorType(dtype, [3]) });
   const node = { id: 'n', name: 'n', op: 'Identity', domain: '', inputs: ['a'], outputs: ['b'] };
-  return {
-    dialect: 'onnx',
-    irVersion: 8,
-    opsets: new Map([['', 16]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-    graphs: [
-      {
-        name: 'identity',
-        inputs: ['a'],
-        outputs: ['b'],
-        nodes: [{ ...node, attributes: new Map() }],
-        values: new Map([
-          ['a', value('a')],
-          ['b', value('b')],
-        ]),
-      },
-    ],
-  };
+  const nodes = [{ ...node, attributes: new Map() }];
+  const values = new Map(['a', 'b'].map((id) => [id, value(id)]));
+  return onnxModel({ name: 'identity', inputs: ['a'], outputs: ['b'], nodes, values }, 16);
 }
 
 it.each(elementTypes)('passes %s through unchanged', async (dtype, _code, bytes) => {

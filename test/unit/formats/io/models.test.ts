@@ -12,6 +12,7 @@ import { readFloats } from '../../../../src/ir/numbers.ts';
 import type { Node, OnnxModel, Value } from '../../../../src/ir/model.ts';
 import type { Tensor } from '../../../../src/ir/tensor.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
+import { onnxModel } from '../../support/onnxModel.ts';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-models-'));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
@@ -43,16 +44,7 @@ function product(weight: Tensor): OnnxModel {
     outputs: ['y'],
     attributes: new Map(),
   };
-  return {
-    dialect: 'onnx',
-    irVersion: 8,
-    opsets: new Map([['', 17]]),
-    producerName: 'test',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-    graphs: [{ name: 'g', inputs: ['x'], outputs: ['y'], nodes: [node], values }],
-  };
+  return onnxModel({ name: 'g', inputs: ['x'], outputs: ['y'], nodes: [node], values });
 }
 
 /** A model whose weight is in an external file, referred to as told. */

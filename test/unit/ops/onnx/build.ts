@@ -5,6 +5,7 @@ import { numberTensor } from '../../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../../src/ir/tensor.ts';
 import type { Shape } from '../../../../src/ir/types.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
+import { onnxModel as plainModel } from '../../support/onnxModel.ts';
 
 /** An operand of a one-operator model: fed at run time, or stored in the model. */
 export type Operand =
@@ -81,25 +82,13 @@ export function graph(
   };
 }
 
-export function onnxModel(
-  main: Graph,
-  opset = 17,
-  more: Partial<Pick<OnnxModel, 'functions' | 'opsets' | 'irVersion'>> = {},
-): OnnxModel {
-  return {
-    dialect: 'onnx',
-    graphs: [main],
-    irVersion: 8,
-    opsets: new Map([
-      ['', opset],
-      ['com.microsoft', 1],
-    ]),
-    producerName: 'kerf-test',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-    ...more,
-  };
+/** A model that may use ONNX Runtime's own operators beside those of `opset`. */
+export function onnxModel(main: Graph, opset = 17, more: Partial<OnnxModel> = {}): OnnxModel {
+  const opsets = new Map([
+    ['', opset],
+    ['com.microsoft', 1],
+  ]);
+  return plainModel(main, opset, { opsets, ...more });
 }
 
 export interface OperatorCase {

@@ -7,6 +7,7 @@ import type { TensorType, ValueType } from '../../../../../src/ir/types.ts';
 import { tensorType } from '../../../../../src/ir/types.ts';
 import { analyse } from '../../../../../src/analysis/analyse.ts';
 import type { BackendTest } from './data.ts';
+import { onnxModel } from '../../../support/onnxModel.ts';
 
 /**
  * A one-operator test as a line of text: operator and version, attributes, types of the inputs (with the content that
@@ -156,23 +157,9 @@ export function testOf(row: Row): BackendTest {
     outputs: made,
     attributes: new Map(Object.entries(plain).map(([key, value]) => [key, attributeFrom(value)])),
   };
-  const model: OnnxModel = {
-    dialect: 'onnx',
-    graphs: [
-      {
-        name: '',
-        inputs: operands.filter((id) => id !== null),
-        outputs: [...outputs.keys()],
-        nodes: [node],
-        values,
-      },
-    ],
-    irVersion: 10,
-    opsets: new Map([[domain, Number(name.slice(dash + 1))]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-  };
+  const fed = operands.filter((id) => id !== null);
+  const main = { name: '', inputs: fed, outputs: [...outputs.keys()], nodes: [node], values };
+  const opset = Number(name.slice(dash + 1));
+  const model = onnxModel(main, opset, { irVersion: 10, opsets: new Map([[domain, opset]]) });
   return { name, model, outputs };
 }

@@ -1,9 +1,13 @@
 import { memoryBytes } from '../../../src/ir/bytes.ts';
 import type { Node, OnnxModel, Value } from '../../../src/ir/model.ts';
 import { tensorType } from '../../../src/ir/types.ts';
+import { onnxModel } from '../../unit/support/onnxModel.ts';
 
-/** Residual blocks; one block in a hundred holds an Identity, which the pass takes away. */
-export function redundantNetwork(count: number): OnnxModel {
+/**
+ * Residual blocks of three convolutions with activations, as exporters write them. `redundant`: every third block has a
+ * convolution beside it, and one in a hundred holds an Identity, which `simplify` takes away.
+ */
+export function residualNetwork(count: number, { redundant = false } = {}): OnnxModel {
   const type = tensorType('float32', [1, 16, 16, 16]);
   const weight = {
     dtype: 'float32',
@@ -27,19 +31,11 @@ export function redundantNetwork(count: number): OnnxModel {
   for (let block = 0; nodes.length < count; block += 1) {
     let branch = last;
     for (let i = 0; i < 3; i += 1) branch = add('Relu', [add('Conv', [branch, 'w'], block)], block);
-    if (block % 100 === 50) branch = add('Identity', [branch], block);
-    const side = block % 3 === 0 ? add('Relu', [add('Conv', [last, 'w'], block)], block) : last;
+    if (redundant && block % 100 === 50) branch = add('Identity', [branch], block);
+    const aside = redundant && block % 3 === 0;
+    const side = aside ? add('Relu', [add('Conv', [last, 'w'], block)], block) : last;
     last = add('Relu', [add('Add', [branch, side], block)], block);
   }
   values.set(last, { id: last, name: last, type });
-  return {
-    dialect: 'onnx',
-    graphs: [{ name: 'residual', inputs: ['x'], outputs: [last], nodes, values }],
-    irVersion: 8,
-    opsets: new Map([['', 17]]),
-    producerName: '',
-    producerVersion: '',
-    metadata: [],
-    functions: [],
-  };
+  return onnxModel({ name: 'residual', inputs: ['x'], outputs: [last], nodes, values });
 }
