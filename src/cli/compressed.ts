@@ -11,11 +11,15 @@ export interface CompressedChange {
 
 export const compressedFlag = [
   '--compressed',
-  'compress even large models, to tell what an update over the air carries',
+  'compress even large models, and those up to 16 MB with the best quality, to tell what an update carries',
 ] as const;
 
 /** Files beyond this are compressed only on request: it takes a second per 50 MB or so. */
 const largestUnasked = 64 * 2 ** 20;
+
+/** The best quality takes two seconds for a megabyte. */
+const bestQuality = 11;
+const largestAtBest = 16 * 2 ** 20;
 
 /** Compressed sizes, unless the models are large and nobody asked. */
 export async function compressedSizes(
@@ -25,7 +29,8 @@ export async function compressedSizes(
   fileBytes: readonly number[],
 ): Promise<Shipped | undefined> {
   if (asked !== true && fileBytes.some((size) => size > largestUnasked)) return undefined;
-  return engine.call('shipped', params, progress);
+  const best = asked === true && fileBytes.every((size) => size <= largestAtBest);
+  return engine.call('shipped', { ...params, ...(best && { quality: bestQuality }) }, progress);
 }
 
 export async function compressedChange(
@@ -43,9 +48,10 @@ export async function compressedChange(
 /** The rows of a table of changes. */
 export function compressedRows(sizes: CompressedChange | undefined): string[][] {
   if (sizes === undefined) return [];
-  const rows = [['compressed', change(sizes.before.compressedBytes, sizes.after.compressedBytes, bytes)]];
-  if (sizes.after.deltaBytes !== null)
-    rows.push(['update', `${bytes(sizes.after.deltaBytes)} (delta, brotli)`]);
+  const { before, after } = sizes;
+  const how = `brotli, quality ${after.quality}`;
+  const rows = [['compressed', `${change(before.compressedBytes, after.compressedBytes, bytes)} (${how})`]];
+  if (after.deltaBytes !== null) rows.push(['update', `${bytes(after.deltaBytes)} (delta, ${how})`]);
   return rows;
 }
 
@@ -59,5 +65,6 @@ export function withCompressed<R extends { readonly before: Headline; readonly a
     before: { ...report.before, compressedBytes: sizes?.before.compressedBytes ?? null },
     after: { ...report.after, compressedBytes: sizes?.after.compressedBytes ?? null },
     deltaBytes: sizes?.after.deltaBytes ?? null,
+    brotliQuality: sizes?.after.quality ?? null,
   };
 }

@@ -189,7 +189,7 @@ export interface EngineApi {
     report?: string;
   }): OptimizeReport;
   /** What an update over the air would carry: the whole model compressed, and the delta against another one. */
-  shipped(p: { handle: Handle; against?: Handle }): Shipped;
+  shipped(p: { handle: Handle; against?: Handle; quality?: number }): Shipped;
   diff(p: { a: Handle; b: Handle }): DiffReport;
   convert(p: { handle: Handle; path: string; signature?: string }): {
     fileBytes: number;

@@ -144,7 +144,7 @@ function inspectText(file: string, report: InspectReport, shipped: Shipped | und
       `${file} (${report.format}, ${report.producer || 'unknown producer'}, version ${report.opset ?? 'unknown'})`,
     ],
     ['size', `${bytes(report.fileBytes)}, weights ${bytes(report.weightBytes)}`],
-    ...(shipped ? [['compressed', `${bytes(shipped.compressedBytes)} (brotli)`]] : []),
+    ...(shipped ? [['compressed', `${bytes(shipped.compressedBytes)} (brotli, quality ${shipped.quality})`]] : []),
     ['parameters', count(report.params)],
     ['MACs', `${count(report.macs)} (FLOPs ${count(report.flops)})`],
     ['peak activations', bytes(report.peakActivationBytes)],

@@ -28,9 +28,9 @@ export function fileMethods(
   store: ModelStore,
 ): Pick<EngineMethods, 'diff' | 'shipped' | 'convert' | 'export'> {
   return {
-    shipped({ handle, against }, job) {
+    shipped({ handle, against, quality }, job) {
       const former = against === undefined ? undefined : store.get(against).model;
-      return shippedOf(store.get(handle).model, former, job);
+      return shippedOf(store.get(handle).model, former, job, quality);
     },
 
     diff({ a, b }) {

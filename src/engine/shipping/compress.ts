@@ -4,11 +4,18 @@ import type { Bytes } from '../../ir/bytes.ts';
 import type { JobContext } from '../context.ts';
 
 const pieceBytes = 1024 * 1024;
-/** Brotli's middle level: within a few percent of the best on weights, many times faster. */
-const quality = 5;
+/**
+ * Brotli's middle level, a hundred times faster than the best: within a few percent of it on plain weights, a quarter
+ * above it on narrow codes.
+ */
+export const quickQuality = 5;
 
 /** Bytes of the parts after brotli (RFC 7932), what an update over the air would ship. Streams; keeps nothing. */
-export async function compressedLength(parts: readonly Bytes[], job: JobContext): Promise<number> {
+export async function compressedLength(
+  parts: readonly Bytes[],
+  job: JobContext,
+  quality = quickQuality,
+): Promise<number> {
   const brotli = createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: quality } });
   let length = 0;
   brotli.on('data', (data: Buffer) => {

@@ -22,6 +22,7 @@ import { momentsFor, observedIn, roundedFor } from './weights.ts';
 import { activationType, planOnnx } from './onnxPlan.ts';
 import { targetEncoding } from './targetEncoding.ts';
 import { targetForm } from './targetForm.ts';
+import { onnxAlreadyQuantized } from './alreadyQuantized.ts';
 import { inWideDomain } from './wideDomain.ts';
 
 export interface OnnxStaticOptions {
@@ -42,7 +43,7 @@ export async function quantizeOnnx(
   // Named layers may follow others that have their own scheme already.
   const isQuantized = model.graphs[0].nodes.some((node) => isOnnxOp(node, 'QuantizeLinear'));
   if (isQuantized && context.layers === undefined) {
-    throw new KerfError('unsupported', 'the model already has quantized activations');
+    throw onnxAlreadyQuantized();
   }
   const ready = await prepared(model, context);
   const raised = raiseOpset(ready.model);
@@ -66,6 +67,7 @@ export async function quantizeOnnx(
     perChannel,
     bits: options.weights.bits,
     activations: activationType(rules),
+    symmetric: rules.activations.symmetric === true,
     few: fewSamples,
     ...(moments && { rounded: moments }),
   });

@@ -1,7 +1,6 @@
 import type { TargetRules } from '../../devices/targets/target.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { DType } from '../../ir/dtype.ts';
-import { KerfError } from '../../ir/errors.ts';
 import type { Node, TfliteModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
@@ -15,6 +14,7 @@ import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding, symmetricWide } from '../support/quantization.ts';
+import { tfliteNothingFloat } from './alreadyQuantized.ts';
 import { observeStates } from './cellRanges.ts';
 import { equalizedFor } from './equalizedFor.ts';
 import { fewSamples } from './fastRounding.ts';
@@ -46,6 +46,7 @@ export async function quantizeTflite(
   const allowed = (node: Node) => context.layers === undefined || context.layers.has(node.id);
   const ready = await prepared(model, context);
   const first = planTflite(ready.model, factsOf(ready.model), options.rules, allowed, () => true);
+  if (first.groups.size === 0) throw tfliteNothingFloat(model.graphs[0]);
   const perChannel = (node: Node) =>
     node.op === 'FULLY_CONNECTED' ? options.perChannelDense : options.perChannel;
   await context.step(0.02, 'equalizing channels');
@@ -86,7 +87,7 @@ export async function quantizeTflite(
   const draft = planTflite(start, facts, options.rules, allowed, () => true);
   const wanted = [...draft.groups.keys()];
   if (wanted.length === 0) {
-    throw new KerfError('unsupported', 'there is no float operator with an integer kernel in this model');
+    throw tfliteNothingFloat(model.graphs[0]);
   }
   await context.step(0.05, `calibrating ${wanted.length} values over ${calibrator.samples} samples`);
   const seen = observedIn(form, start, options.weights);

@@ -77,5 +77,8 @@ describe('what an update carries', () => {
     expect(large.compressedBytes).toBeLessThan(0.5 * (small.compressedBytes as number));
     expect(large.deltaBytes as number).toBeGreaterThan(0.5 * (large.compressedBytes as number));
     expect((await shippedOf(model, undefined, job)).deltaBytes).toBeNull();
+    const best = await shippedOf(quantized, model, job, 11);
+    expect([large.quality, best.quality]).toEqual([5, 11]);
+    expect(best.compressedBytes).toBeLessThan(large.compressedBytes as number);
   });
 });

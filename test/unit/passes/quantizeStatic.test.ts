@@ -293,6 +293,7 @@ describe('requests that cannot be met', () => {
     const { model } = await runPass('quantize-static', twoConvs(), { calibrator });
     await expect(runPass('quantize-static', model, { calibrator })).rejects.toMatchObject({
       reason: 'unsupported',
+      message: expect.stringMatching(/quantized already: the pass requantize .* audit/),
     });
   });
 

@@ -252,3 +252,14 @@ describe('weights of four bits', () => {
     expect(types).not.toContain('int4');
   });
 });
+
+describe('a model that is quantized already', () => {
+  it('is refused with what can be done instead', async () => {
+    const float = digits();
+    const calibrator = calibratorFor(float);
+    const once = await runPass('quantize-static', float, { calibrator });
+    await expect(runPass('quantize-static', once.model, { calibrator })).rejects.toThrow(
+      /quantized already \(\d+ of \d+ layers give integers\): the audit .* float model$/,
+    );
+  });
+});
