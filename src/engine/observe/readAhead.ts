@@ -21,7 +21,7 @@ export function readAhead(data: Dataset, end: number, most = mostBytes): ReadAhe
   const ready = new Map<number, Tensors>();
   let bytes = 0;
   let next = 0;
-  let stopped = false;
+  const stopped = new AbortController();
   let roomMade: (() => void) | undefined;
   const take = (at: number): Tensors => {
     const made = ready.get(at);
@@ -32,7 +32,7 @@ export function readAhead(data: Dataset, end: number, most = mostBytes): ReadAhe
     return made;
   };
   const fill = async () => {
-    while (next < end && !stopped) {
+    while (next < end && !stopped.signal.aborted) {
       if (bytes > most)
         await new Promise<void>((resolve) => {
           roomMade = resolve;
@@ -58,7 +58,7 @@ export function readAhead(data: Dataset, end: number, most = mostBytes): ReadAhe
       },
     },
     stop() {
-      stopped = true;
+      stopped.abort();
       ready.clear();
       roomMade?.();
     },

@@ -109,3 +109,8 @@ export function floats(value: number): Code {
 export function repeat(condition: Code, ...body: readonly Code[]): Code {
   return [0x03, 0x40, ...body.flat(), ...condition, 0x0d, 0, 0x0b];
 }
+
+/** The body, where the condition holds. */
+export function when(condition: Code, ...body: readonly Code[]): Code {
+  return [...condition, 0x04, 0x40, ...body.flat(), 0x0b];
+}

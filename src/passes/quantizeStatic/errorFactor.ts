@@ -1,4 +1,4 @@
-import type { LaneSpace } from '../support/lanes.ts';
+import type { LaneSpace, Panel } from '../support/lanes.ts';
 import { lanes, laneSpace } from '../support/lanes.ts';
 
 /** Second moments of what one group of a layer reads. */
@@ -20,13 +20,9 @@ export interface ErrorFactor {
   readonly size: number;
   /** Place in this order to index in the weight's. */
   readonly order: Uint32Array;
-  /** d. */
-  readonly diagonal: Float32Array;
-  /** Row i of u, from its element i + 1 on, begins at number `size` i + i + 1; room for panels of `size` rows behind. */
+  /** Row i of u, from its element i + 1 on, begins at number `size` i + i + 1; behind it lie the squares of d and panels. */
   readonly space: LaneSpace;
-  /** Places of two panels and of one sum. */
-  readonly panels: readonly [number, number];
-  readonly sum: number;
+  readonly panels: Omit<Panel, 'size' | 'top'>;
 }
 
 /** Share of the mean diagonal that is added to H (Frantar et al. 2022, arXiv 2210.17323). */
@@ -35,20 +31,30 @@ const damping = 0.01;
 /** By Cholesky, a panel of rows at a time, in float32: with the damping, rounding does not matter. */
 export function errorFactor(moments: GroupMoments): ErrorFactor {
   const { size } = moments;
-  const square = size * size;
-  const panel = lanes * (size + lanes);
-  const space = laneSpace(square + 2 * panel + lanes);
-  const cost = costs(moments);
-  const factor: ErrorFactor = {
-    size,
-    order: cost.order,
-    diagonal: new Float32Array(size),
-    space,
-    panels: [square, square + panel],
-    sum: square + 2 * panel,
+  let end = 0;
+  const take = (count: number) => {
+    const place = end;
+    end += Math.ceil(count / lanes) * lanes;
+    return place;
   };
-  for (let first = 0; first < size; first += lanes) factorPanel(factor, cost, first);
-  return factor;
+  const panel = () => take(lanes * (size + lanes));
+  const panels = {
+    factor: take(size * size),
+    squares: take(size),
+    scales: take(lanes),
+    gains: take(lanes),
+    weights: panel(),
+    errors: panel(),
+    plain: panel(),
+    found: panel(),
+    nearest: panel(),
+  };
+  const space = laneSpace(end);
+  const cost = costs(moments);
+  const diagonal = new Float32Array(size);
+  for (let first = 0; first < size; first += lanes) factorPanel(space, panels, cost, diagonal, first);
+  for (let i = 0; i < size; i += 1) space.floats[panels.squares + i] = (diagonal[i] as number) ** 2;
+  return { size, order: cost.order, space, panels };
 }
 
 interface Costs {
@@ -91,15 +97,20 @@ function costs({ size, count, gram, mean }: GroupMoments): Costs {
 }
 
 /** Rows `first` and the next few of L, H = L LT: below the diagonal of the square, and as columns of u above it. */
-function factorPanel({ size, diagonal, space, panels, sum }: ErrorFactor, cost: Costs, first: number): void {
-  const { floats } = space;
-  const [panel] = panels;
+function factorPanel(
+  { floats, dots }: LaneSpace,
+  { weights: panel, gains: sum }: ErrorFactor['panels'],
+  cost: Costs,
+  diagonal: Float32Array,
+  first: number,
+): void {
+  const size = diagonal.length;
   const rows = Math.min(lanes, size - first);
   floats.fill(0, panel, panel + lanes * (first + lanes));
   for (let r = 0; r < rows; r += 1) cost.write(first + r, floats, panel + r);
   for (let j = 0; j < first + rows; j += 1) {
     const at = panel + lanes * j;
-    space.dots(size * j, panel, j, sum);
+    dots(size * j, panel, j, sum);
     for (let r = 0; r < lanes; r += 1)
       floats[at + r] = (floats[at + r] as number) - (floats[sum + r] as number);
     if (j >= first) diagonal[j] = Math.sqrt(Math.max(floats[at + j - first] as number, cost.least));

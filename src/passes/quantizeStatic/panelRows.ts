@@ -7,48 +7,26 @@ import type { ErrorFactor } from './errorFactor.ts';
  * it. A row that costs less when rounded to nearest is. Gives the floats that the codes stand for.
  */
 export function roundedRows(
-  factor: ErrorFactor,
+  { size, order, space, panels }: ErrorFactor,
   weights: Float64Array,
   scales: Float32Array,
   top: number,
 ): Float64Array {
-  const { size, order, diagonal, space, panels, sum } = factor;
   const { floats } = space;
-  const [errors, plain] = panels;
   const count = weights.length / size;
-  const found = new Float64Array(weights.length);
-  const nearest = new Float64Array(weights.length);
-  const gains = new Float64Array(count);
-  floats.fill(0, errors, errors + lanes * size);
-  floats.fill(0, plain, plain + lanes * size);
-  for (let i = size - 1; i >= 0; i -= 1) {
+  floats.fill(0, panels.weights, panels.weights + lanes * size);
+  for (let i = 0, to = panels.weights; i < size; i += 1, to += lanes) {
     const at = order[i] as number;
-    const behind = lanes * (i + 1);
-    const square = (diagonal[i] as number) ** 2;
-    space.dots(size * i + i + 1, plain + behind, size - 1 - i, sum);
-    for (let r = 0; r < count; r += 1) {
-      const [weight, scale] = [weights[r * size + at] as number, scales[r] as number];
-      const value = scale * codeOf(weight / scale, top);
-      nearest[r * size + at] = value;
-      floats[plain + lanes * i + r] = weight - value;
-      gains[r] = (gains[r] as number) + square * (weight - value + (floats[sum + r] as number)) ** 2;
-    }
-    space.dots(size * i + i + 1, errors + behind, size - 1 - i, sum);
-    for (let r = 0; r < count; r += 1) {
-      const [weight, scale] = [weights[r * size + at] as number, scales[r] as number];
-      const target = weight + (floats[sum + r] as number);
-      const value = scale * codeOf(target / scale, top);
-      found[r * size + at] = value;
-      floats[errors + lanes * i + r] = weight - value;
-      gains[r] = (gains[r] as number) - square * (target - value) ** 2;
-    }
+    for (let r = 0; r < count; r += 1) floats[to + r] = weights[r * size + at] as number;
   }
-  for (let r = 0; r < count; r += 1)
-    if (!((gains[r] as number) > 0)) found.set(nearest.subarray(r * size, (r + 1) * size), r * size);
-  return found;
-}
-
-function codeOf(steps: number, top: number): number {
-  const code = Math.round(steps);
-  return code > top ? top : code < -top ? -top : code;
+  floats.fill(1, panels.scales, panels.scales + lanes).set(scales, panels.scales);
+  floats.fill(0, panels.gains, panels.gains + lanes);
+  space.round({ ...panels, size, top });
+  const rounded = new Float64Array(weights.length);
+  for (let r = 0; r < count; r += 1) {
+    const from = ((floats[panels.gains + r] as number) > 0 ? panels.found : panels.nearest) + r;
+    for (let i = 0; i < size; i += 1)
+      rounded[r * size + (order[i] as number)] = floats[from + lanes * i] as number;
+  }
+  return rounded;
 }
