@@ -5,7 +5,7 @@ import { bitsOf, byteSize } from '../../ir/dtype.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { encodeNumbers } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import { dtypeOf } from './dataTypes.ts';
+import { dtypeOf } from '../../ir/onnxDataTypes.ts';
 import type { ExternalReference, TensorLeftover } from './origin.ts';
 import { setOrigin } from './origin.ts';
 import { WireReader, wire } from './wire.ts';

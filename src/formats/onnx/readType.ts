@@ -1,6 +1,6 @@
 import type { Dim, ValueType } from '../../ir/types.ts';
 import { tensorType } from '../../ir/types.ts';
-import { dtypeOf } from './dataTypes.ts';
+import { dtypeOf } from '../../ir/onnxDataTypes.ts';
 import { setOrigin } from './origin.ts';
 import type { WireReader } from './wire.ts';
 

@@ -6,7 +6,7 @@ import { KerfError } from '../../ir/errors.ts';
 import { sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { ValueType } from '../../ir/types.ts';
-import { dataTypeNumber } from './dataTypes.ts';
+import { dataTypeNumber } from '../../ir/onnxDataTypes.ts';
 import type { ExternalReference, GraphLeftover, Leftover, TensorLeftover } from './origin.ts';
 import { infoOriginOf, originOf } from './origin.ts';
 import type { ModelLeftover } from './read.ts';

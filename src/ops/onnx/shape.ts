@@ -1,6 +1,7 @@
 import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
 import { isFloat } from '../../ir/dtype.ts';
+import { dtypeOf } from '../../ir/onnxDataTypes.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
 import { elementCount, isStatic } from '../../ir/types.ts';
 import { permute } from '../content.ts';
@@ -9,39 +10,10 @@ import { fitsContent, known, unknownShape } from '../known.ts';
 import type { Known, OpContext, Operator } from '../operator.ts';
 import { axesOf, dtypeAt, listParameter, onnx, sameAsFirst } from './kit.ts';
 
-/** Element types by their number in the file format (TensorProto.DataType). */
-const byNumber: Readonly<Record<number, DType>> = {
-  1: 'float32',
-  2: 'uint8',
-  3: 'int8',
-  4: 'uint16',
-  5: 'int16',
-  6: 'int32',
-  7: 'int64',
-  8: 'string',
-  9: 'bool',
-  10: 'float16',
-  11: 'float64',
-  12: 'uint32',
-  13: 'uint64',
-  14: 'complex64',
-  15: 'complex128',
-  16: 'bfloat16',
-  17: 'float8e4m3fn',
-  18: 'float8e4m3fnuz',
-  19: 'float8e5m2',
-  20: 'float8e5m2fnuz',
-  21: 'uint4',
-  22: 'int4',
-  23: 'float4e2m1',
-  24: 'float8e8m0',
-  25: 'uint2',
-  26: 'int2',
-};
-
 /** The element type an integer attribute names; `fallback` when it is absent or out of range. */
 export function dtypeAttribute(context: OpContext, name: string, fallback?: DType): DType | undefined {
-  return byNumber[intAttribute(context.node, name, 0)] ?? fallback;
+  const number = intAttribute(context.node, name, 0);
+  return number === 0 ? fallback : (dtypeOf(number) ?? fallback);
 }
 
 /** The content of an input that is worth carrying along: never that of a large constant. */

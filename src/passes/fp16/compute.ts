@@ -1,6 +1,7 @@
 import type { Attribute, Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { attr, bodiesOf, intAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
+import { dataTypeNumber } from '../../ir/onnxDataTypes.ts';
 import { tensorType } from '../../ir/types.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
@@ -9,9 +10,8 @@ import type { Facts } from '../support/facts.ts';
 import { isOnnxOp } from '../support/graph.ts';
 import { halved } from './halves.ts';
 
-/** ONNX DataType numbers (onnx.proto). */
-const float32 = 1;
-const float16 = 10;
+const float32 = dataTypeNumber('float32');
+const float16 = dataTypeNumber('float16');
 
 /** Operators that stay float32: no float16 form in ONNX or its CPU runtime, or results that float16 cannot hold. */
 const blocked = new Set([

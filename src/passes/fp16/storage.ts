@@ -3,6 +3,7 @@ import { GraphEditor } from '../../ir/edit.ts';
 import type { Graph, Model, Node, Value, ValueId } from '../../ir/model.ts';
 import { tensorType } from '../../ir/types.ts';
 import { sizeOf } from '../../ir/numbers.ts';
+import { dataTypeNumber } from '../../ir/onnxDataTypes.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { isReadable } from '../support/constants.ts';
@@ -51,7 +52,8 @@ export function storeHalves(
       domain: '',
       inputs: [source],
       outputs: [value.id],
-      attributes: model.dialect === 'onnx' ? new Map([['to', attr.int(1)]]) : new Map(),
+      attributes:
+        model.dialect === 'onnx' ? new Map([['to', attr.int(dataTypeNumber('float32'))]]) : new Map(),
     };
     editor.insertFirst([node]);
   }

@@ -4,6 +4,7 @@ import { GraphEditor } from '../../ir/edit.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { withMainGraph } from '../../ir/model.ts';
 import { floatTensor, sizeOf } from '../../ir/numbers.ts';
+import { dataTypeNumber } from '../../ir/onnxDataTypes.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import type { PassContext, PassResult } from '../pass.ts';
@@ -167,7 +168,7 @@ function integerProduct(
   return [
     // The integer product keeps the id of the layer, so that the layer is still found by it.
     { ...node, op, domain: '', inputs, outputs: [sum], attributes },
-    plain(editor, 'Cast', [sum], floats, new Map([['to', attr.int(1)]])),
+    plain(editor, 'Cast', [sum], floats, new Map([['to', attr.int(dataTypeNumber('float32'))]])),
     plain(editor, 'Mul', scales, scale),
     plain(editor, 'Mul', [floats, scale], product),
   ];

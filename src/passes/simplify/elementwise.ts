@@ -1,5 +1,6 @@
 import type { DType } from '../../ir/dtype.ts';
 import { isFloat } from '../../ir/dtype.ts';
+import { dtypeOf } from '../../ir/onnxDataTypes.ts';
 import type { Arguments, Evaluator, Numbers } from './numbers.ts';
 import { broadcastDims, broadcastIndex, countOf } from './numbers.ts';
 
@@ -65,23 +66,23 @@ function modulo(args: Arguments): readonly Numbers[] | undefined {
   return binary((a, b) => (truncated ? a % b : a - b * Math.floor(a / b)))(args);
 }
 
-/** ONNX DataType numbers of the types this evaluator computes with (facts: onnx.proto TensorProto.DataType). */
-const castTargets: Readonly<Record<number, DType>> = {
-  1: 'float32',
-  2: 'uint8',
-  3: 'int8',
-  4: 'uint16',
-  5: 'int16',
-  6: 'int32',
-  7: 'int64',
-  9: 'bool',
-  11: 'float64',
-  12: 'uint32',
-};
+/** Types that this evaluator casts to. */
+const castTargets: ReadonlySet<DType | undefined> = new Set([
+  'float32',
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'int32',
+  'int64',
+  'bool',
+  'float64',
+  'uint32',
+]);
 
 function cast({ inputs: [x], int }: Arguments): readonly Numbers[] | undefined {
-  const dtype = castTargets[int('to', 0)];
-  if (x === undefined || dtype === undefined) return undefined;
+  const dtype = dtypeOf(int('to', 0));
+  if (x === undefined || dtype === undefined || !castTargets.has(dtype)) return undefined;
   if (dtype === 'bool') return [{ ...x, dtype, values: x.values.map((v) => (v === 0 ? 0 : 1)) }];
   if (!isFloat(dtype)) return [{ ...x, dtype, values: x.values.map(Math.trunc) }];
   return [{ ...x, dtype, values: rounded(dtype, Float64Array.from(x.values)) }];

@@ -2,6 +2,7 @@ import { attr } from '../../ir/attribute.ts';
 import type { DType } from '../../ir/dtype.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, Quantization, Value, ValueId } from '../../ir/model.ts';
+import { dataTypeNumber } from '../../ir/onnxDataTypes.ts';
 import type { TensorType } from '../../ir/types.ts';
 import { perTensor } from '../support/tflite.ts';
 import type { Chain } from './ends.ts';
@@ -9,7 +10,6 @@ import { openInput, openOutput, withChain } from './ends.ts';
 
 export type EndType = 'float32' | 'uint8' | 'int8';
 
-const onnxTypes = { float32: 1, uint8: 2, int8: 3 } as const;
 const tfliteTypes = { float32: 0, uint8: 3, int8: 9 } as const;
 
 /** The declared tensor type of an end. Throws `KerfError('unsupported')` when it is none. */
@@ -87,11 +87,11 @@ function convert(model: Model, chain: Chain, from: Value, into: Value): void {
     return;
   }
   const source = from.type?.kind === 'tensor' ? from.type.dtype : 'float32';
-  const known = (each: DType): each is EndType => each in onnxTypes;
+  const known = (each: DType): each is EndType => each in tfliteTypes;
   if (!known(dtype) || !known(source))
     throw new KerfError('unsupported', `ends of type ${known(dtype) ? source : dtype} are not covered`);
   if (model.dialect === 'onnx') {
-    chain.add('Cast', [from.id], { id: into.id }, { to: attr.int(onnxTypes[dtype]) });
+    chain.add('Cast', [from.id], { id: into.id }, { to: attr.int(dataTypeNumber(dtype)) });
     return;
   }
   chain.add(

@@ -1,7 +1,7 @@
 import type { Attribute, Graph, Node, OnnxModel, Quantization, Value, ValueId } from '../../../ir/model.ts';
 import { attr } from '../../../ir/attribute.ts';
 import type { DType } from '../../../ir/dtype.ts';
-import { dataTypeNumber } from '../../../formats/onnx/dataTypes.ts';
+import { dataTypeNumber } from '../../../ir/onnxDataTypes.ts';
 import { floatTensor, intTensor } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';
 import { tensorType } from '../../../ir/types.ts';

@@ -4,7 +4,7 @@ import type { Graph, Node, Quantization, Value, ValueId } from '../../../ir/mode
 import { floatTensor, intTensor, readFloats, readIntegers } from '../../../ir/numbers.ts';
 import type { Tensor } from '../../../ir/tensor.ts';
 import { isStatic } from '../../../ir/types.ts';
-import { dataTypeNumber } from '../../../formats/onnx/dataTypes.ts';
+import { dataTypeNumber } from '../../../ir/onnxDataTypes.ts';
 import { transposed } from '../../support/constants.ts';
 import type { OnnxBuilder } from './builder.ts';
 import type { Storage } from './storage.ts';

@@ -1,4 +1,4 @@
-import type { DType } from '../../ir/dtype.ts';
+import type { DType } from './dtype.ts';
 
 /** `TensorProto.DataType` by number (onnx.proto, IR version 13). */
 const byNumber: readonly DType[] = [
