@@ -52,7 +52,8 @@ export function equalizable(
   };
   const read = new Set(layers.map((layer) => layer.from.value));
   return [...sites.all.values()].filter(
-    ({ value, first, count }) => isFree(first, count) && (form.values.has(value) || read.has(value)),
+    ({ value, first, count }) =>
+      isFree(first, count) && (form.values.has(value) || read.has(value) || sites.capped.has(value)),
   );
 }
 

@@ -43,8 +43,15 @@ interface Reader {
   readonly perChannel: boolean;
 }
 
+/** A value that a Clip makes, and the largest numbers seen of its channels, when it was observed. */
+interface Bounded {
+  readonly site: Site;
+  readonly high: Float64Array | undefined;
+}
+
 interface Family {
   readonly roots: number[];
+  readonly bounded: Bounded[];
   readonly sources: Source[];
   readonly readers: Reader[];
 }
@@ -110,7 +117,7 @@ function familiesOf(
     const key = group(value);
     let family = families.get(key);
     if (family === undefined) {
-      family = { roots: [], sources: [], readers: [] };
+      family = { roots: [], bounded: [], sources: [], readers: [] };
       families.set(key, family);
     }
     return family;
@@ -123,6 +130,7 @@ function familiesOf(
       if (sites.isFrozen(root)) blocked.add(group(value));
     }
     const seen = moments.get(value);
+    if (sites.capped.has(value)) family.bounded.push({ site, high: seen?.max });
     if (!form.values.has(value)) continue;
     if (seen === undefined || seen.min.length !== site.count) blocked.add(group(value));
     else
@@ -243,17 +251,17 @@ function relativeWeights({ readers }: Family, { sites }: Channels): ReadonlyMap<
   return weights;
 }
 
-/** Divisors below which a bound would cut off what was seen; 1 for channels that reach the bound. */
-function limitsOf({ sources }: Family, { sites }: Channels): ReadonlyMap<number, number> {
+/** Divisors below which a bound would cut off what was seen; 1 for channels that reach the bound, or of which nothing is known. */
+function limitsOf({ bounded }: Family, { sites }: Channels): ReadonlyMap<number, number> {
   const limits = new Map<number, number>();
-  for (const { site, high } of sources) {
-    high.forEach((top, i) => {
+  for (const { site, high } of bounded) {
+    for (let i = 0; i < site.count; i += 1) {
       const root = sites.rootOf(site.first + i);
-      const cap = sites.capOf(root);
-      if (cap === undefined) return;
+      const cap = sites.capOf(root) as number;
+      const top = high?.[i] ?? cap;
       const limit = top >= cap * (1 - 1e-6) ? 1 : Math.min(1, (roomUnderCap * top) / cap);
       limits.set(root, Math.max(limits.get(root) ?? 0, limit));
-    });
+    }
   }
   return limits;
 }

@@ -20,6 +20,8 @@ export interface Sites {
   isFrozen(slot: number): boolean;
   /** Upper bound that a Clip puts on the tree; `undefined` without one. */
   capOf(slot: number): number | undefined;
+  /** The results of those that put it there. */
+  readonly capped: ReadonlySet<ValueId>;
   readonly slots: number;
 }
 
@@ -42,6 +44,7 @@ export function siteBuilder(model: Model, facts: Facts): SiteBuilder {
   const parent: number[] = [];
   const frozen: boolean[] = [];
   const caps = new Map<number, number>();
+  const capped = new Set<ValueId>();
   /** Values whose channels run along no single axis. */
   const mixed = new Set<ValueId>();
 
@@ -78,6 +81,7 @@ export function siteBuilder(model: Model, facts: Facts): SiteBuilder {
     },
     isFrozen: (slot) => frozen[rootOf(slot)] === true,
     capOf: (slot) => caps.get(rootOf(slot)),
+    capped,
     read(value, axis) {
       const known = value == null ? undefined : all.get(value);
       if (known === undefined) return add(value, axis, true);
@@ -105,6 +109,7 @@ export function siteBuilder(model: Model, facts: Facts): SiteBuilder {
       for (let i = 0; i < (site?.count ?? 0); i += 1) frozen[rootOf((site as Site).first + i)] = true;
     },
     cap(site, bound) {
+      capped.add(site.value);
       for (let i = 0; i < site.count; i += 1) {
         const root = rootOf(site.first + i);
         caps.set(root, Math.min(caps.get(root) ?? Infinity, bound));

@@ -80,6 +80,23 @@ describe('equalization', () => {
     },
   );
 
+  it('cuts nothing off at a Clip whose result stays in float', async () => {
+    const g = new OnnxBuilder(6);
+    g.input('x', ['N', 4, 8, 8]);
+    g.node('Conv', ['x', g.floats('w', [8, 4, 1, 1]), g.floats('b', [8], (i) => 4 - i)], 'a');
+    g.node('Clip', ['a', g.floats('low', [], () => 0), g.floats('high', [], () => 6)], 'c');
+    g.node('GlobalAveragePool', ['c'], 'm');
+    g.node('Flatten', ['m'], 'v', { axis: 1 });
+    g.node('Gemm', ['v', g.floats('h', [5, 8])], 'y', { transB: 1 });
+    const model = g.output('y').model();
+    const calibrator = calibratorFor(model, undefined, 64);
+    const some = { ...form(model), values: new Set(['x', 'm', 'v']) };
+    const { model: after } = await equalized(model, some, everything, calibrator);
+    expect(after).not.toBe(model);
+    const feeds = onnxFeeds(model, 5, 8);
+    expect(relativeError(await runOnnx(model, feeds), await runOnnx(after, feeds))).toBeLessThan(0.01);
+  });
+
   it('holds for any divisors that respect the trees, on random ones', async () => {
     const model = uneven('Relu');
     const channels = findChannels(model, everything);
