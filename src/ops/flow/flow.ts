@@ -1,3 +1,4 @@
+import { intsAttribute } from '../../ir/attribute.ts';
 import type { Model, Node, ValueId } from '../../ir/model.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
@@ -8,11 +9,8 @@ export interface AxisOfValue {
   readonly axis: number;
 }
 
-/**
- * What a flow rule says of one node. Two indices that are tied stand for one channel: removed from one axis, they go
- * from the other. What is held stays. Axes of inputs and outputs that a rule does not mention are held.
- */
-export interface FlowContext {
+/** What is known of one node's operands. */
+export interface Operands {
   readonly node: Node;
   readonly model: Model;
   /** ONNX: the imported version of the default domain. TFLite: the operator's version. */
@@ -20,6 +18,13 @@ export interface FlowContext {
   shape(id: ValueId): Shape | undefined;
   /** Numbers of a small integer tensor, row-major, when all are known. */
   numbers(id: ValueId | null | undefined): readonly number[] | undefined;
+}
+
+/**
+ * What a flow rule says of one node. Two indices that are tied stand for one channel: removed from one axis, they go
+ * from the other. What is held stays. Axes of inputs and outputs that a rule does not mention are held.
+ */
+export interface FlowContext extends Operands {
   /** Like `numbers`; elements that are not known are symbols or `null`. */
   content(id: ValueId | null | undefined): readonly Dim[] | undefined;
   isConstant(id: ValueId | null | undefined): boolean;
@@ -35,14 +40,8 @@ export interface FlowContext {
   product(flat: AxisOfValue, parts: readonly AxisOfValue[]): void;
 }
 
-/** What a node needs to know when indices are gone from its operands. */
-export interface RefitContext {
-  readonly node: Node;
-  readonly model: Model;
-  readonly version: number;
-  /** As they were before. */
-  shape(id: ValueId): Shape | undefined;
-  numbers(id: ValueId | null | undefined): readonly number[] | undefined;
+/** What a node needs to know when indices are gone from its operands, which `shape` and `numbers` give as they were before. */
+export interface RefitContext extends Operands {
   /** The indices that are left of an axis; `undefined` when all are. */
   kept(axis: AxisOfValue): readonly number[] | undefined;
   /** The shape afterwards. */
@@ -59,6 +58,11 @@ export interface ChannelFlow {
 }
 
 export type FlowTable = Readonly<Record<string, ChannelFlow>>;
+
+/** The operators of a list, names apart by spaces, that pass channels on in the same way. */
+export function alike(names: string, flow: ChannelFlow): FlowTable {
+  return Object.fromEntries(names.split(' ').map((name) => [name, flow]));
+}
 
 /** The present inputs. */
 export function inputsOf(node: Node): readonly ValueId[] {
@@ -145,3 +149,9 @@ export const elementwise: ChannelFlow = {
     if (y !== undefined) for (const x of inputsOf(context.node)) tieBroadcast(context, x, y);
   },
 };
+
+/** A list that newer versions give as input `index` and older ones as an attribute. */
+export function listOf(context: Operands, name: string, index: number): readonly number[] | undefined {
+  const id = optional(context.node, index);
+  return id === undefined ? intsAttribute(context.node, name) : context.numbers(id);
+}

@@ -3,10 +3,22 @@ import { attr } from '../../ir/attribute.ts';
 import { intTensor } from '../../ir/numbers.ts';
 import { withAttribute } from './convolution.ts';
 import type { ChannelFlow, FlowTable } from './flow.ts';
-import { at, elementwise, holdNode, inputsOf, optional, outputsOf, positive, tieAll, unary } from './flow.ts';
-import { depthToSpace, gather, leftBefore, tieConcat, view } from './movement.ts';
+import {
+  alike,
+  at,
+  elementwise,
+  holdNode,
+  inputsOf,
+  optional,
+  outputsOf,
+  positive,
+  tieAll,
+  unary,
+} from './flow.ts';
+import { concat, depthToSpace, tieConcat, view } from './movement.ts';
 import { pooling, tfliteArg, tfliteReduce } from './reduction.ts';
 import { targetOf, tieReshape } from './reshape.ts';
+import { gather, leftBefore } from './slicing.ts';
 import {
   batchMatmul,
   convLike,
@@ -15,19 +27,6 @@ import {
   tfliteLstm,
   tfliteTransposeConv,
 } from './tfliteLayers.ts';
-
-function every(names: string, flow: ChannelFlow): FlowTable {
-  return Object.fromEntries(names.split(' ').map((name) => [name, flow]));
-}
-
-const concatenation: ChannelFlow = {
-  flow(context) {
-    const [y] = outputsOf(context.node);
-    const rank = y === undefined ? undefined : context.shape(y)?.length;
-    if (y === undefined || rank === undefined) return holdNode(context);
-    tieConcat(context, inputsOf(context.node), y, positive(intAttribute(context.node, 'axis', 0), rank));
-  },
-};
 
 /** Parts are of equal size and stay so: the same indices go from each. */
 const split: ChannelFlow = {
@@ -189,17 +188,17 @@ const lastHeld: ChannelFlow = unary((_, rank) => new Set([rank - 1]));
 
 /** Operators that are not listed hold all of their operands. */
 export const tfliteFlows: FlowTable = {
-  ...every(
+  ...alike(
     'ABS CAST CEIL COS ELU EXP FLOOR GELU HARD_SWISH LEAKY_RELU LOG LOGICAL_NOT LOGISTIC NEG QUANTIZE DEQUANTIZE RELU ' +
       'RELU6 RELU_0_TO_1 RELU_N1_TO_1 ROUND RSQRT SIGN SIN SQRT SQUARE TANH FAKE_QUANT',
     unary(),
   ),
-  ...every(
+  ...alike(
     'ADD ADD_N ATAN2 DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS LESS_EQUAL LOGICAL_AND LOGICAL_OR MAXIMUM ' +
       'MINIMUM MUL NOT_EQUAL POW PRELU SELECT_V2 SQUARED_DIFFERENCE SUB',
     elementwise,
   ),
-  ...every('SOFTMAX LOG_SOFTMAX L2_NORMALIZATION LOCAL_RESPONSE_NORMALIZATION', lastHeld),
+  ...alike('SOFTMAX LOG_SOFTMAX L2_NORMALIZATION LOCAL_RESPONSE_NORMALIZATION', lastHeld),
   CONV_2D: convLike(0, 3),
   CONV_3D: convLike(4, 3),
   DEPTHWISE_CONV_2D: depthwise,
@@ -207,7 +206,7 @@ export const tfliteFlows: FlowTable = {
   FULLY_CONNECTED: fullyConnected,
   BATCH_MATMUL: batchMatmul,
   UNIDIRECTIONAL_SEQUENCE_LSTM: tfliteLstm,
-  CONCATENATION: concatenation,
+  CONCATENATION: concat,
   SPLIT: split,
   SPLIT_V: splitV,
   SLICE: slice,
@@ -219,11 +218,11 @@ export const tfliteFlows: FlowTable = {
   },
   TRANSPOSE: transpose,
   RESHAPE: reshape,
-  ...every('SQUEEZE EXPAND_DIMS', view),
-  ...every('PAD PADV2 MIRROR_PAD', pad),
-  ...every('SPACE_TO_BATCH_ND BATCH_TO_SPACE_ND RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR', lastOnly),
-  ...every('SPACE_TO_DEPTH DEPTH_TO_SPACE', depthToSpace),
-  ...every('AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D', pooling('last')),
-  ...every('MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_PROD', tfliteReduce),
-  ...every('ARG_MAX ARG_MIN', tfliteArg),
+  ...alike('SQUEEZE EXPAND_DIMS', view),
+  ...alike('PAD PADV2 MIRROR_PAD', pad),
+  ...alike('SPACE_TO_BATCH_ND BATCH_TO_SPACE_ND RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR', lastOnly),
+  ...alike('SPACE_TO_DEPTH DEPTH_TO_SPACE', depthToSpace),
+  ...alike('AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D', pooling('last')),
+  ...alike('MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_PROD', tfliteReduce),
+  ...alike('ARG_MAX ARG_MIN', tfliteArg),
 };

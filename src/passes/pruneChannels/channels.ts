@@ -7,6 +7,7 @@ import { inputsOf, outputsOf } from '../../ops/flow/flow.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { constantOf } from '../support/constants.ts';
 import { factsOf } from '../support/facts.ts';
+import { operandsOf } from './operands.ts';
 
 /** Which indices of which axes stand for one channel, all over the main graph. */
 export interface Channels {
@@ -65,20 +66,9 @@ function contextOf(
 ): FlowContext {
   const facts = factsOf(model);
   const [graph] = model.graphs;
-  const content = (id: ValueId | null | undefined) => facts.contentOf(id);
   return {
-    node,
-    model,
-    version:
-      model.dialect === 'onnx'
-        ? (model.opsets.get('') ?? model.opsets.get('ai.onnx') ?? 1)
-        : (node.version ?? 1),
-    shape: (id) => facts.typeOf(id)?.shape,
-    content,
-    numbers: (id) => {
-      const found = content(id);
-      return found?.every((each) => typeof each === 'number') ? (found as readonly number[]) : undefined;
-    },
+    ...operandsOf(model, node),
+    content: (id) => facts.contentOf(id),
     isConstant: (id) => id != null && constantOf(graph, id) !== undefined,
     tie: (a, b) => table.tie(a, b, why),
     tieAt: (a, i, b, j) => table.tieAt(a, i, b, j, why),

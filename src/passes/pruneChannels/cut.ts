@@ -11,6 +11,7 @@ import { inputsOf, outputsOf } from '../../ops/flow/flow.ts';
 import { operatorOf } from '../../ops/registry.ts';
 import { factsOf } from '../support/facts.ts';
 import type { Channels } from './channels.ts';
+import { operandsOf } from './operands.ts';
 
 /** Indices that are left of an axis; `undefined` when all are. */
 export type Kept = (axis: AxisOfValue) => readonly number[] | undefined;
@@ -50,17 +51,7 @@ export function withoutChannels<M extends Model>(model: M, kept: Kept): M {
     const refit = operatorOf(model, node)?.channels?.refit;
     if (refit === undefined || !touched.has(node.id)) continue;
     const context: RefitContext = {
-      node,
-      model,
-      version:
-        model.dialect === 'onnx'
-          ? (model.opsets.get('') ?? model.opsets.get('ai.onnx') ?? 1)
-          : (node.version ?? 1),
-      shape,
-      numbers: (id) => {
-        const found = facts.contentOf(id);
-        return found?.every((each) => typeof each === 'number') ? (found as readonly number[]) : undefined;
-      },
+      ...operandsOf(model, node),
       kept,
       keptShape,
       constant: (base, tensor) => editor.addConstant(base, tensor),
