@@ -1,18 +1,22 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { CallOptions } from '../engine/protocol.ts';
 import { KerfError } from '../ir/errors.ts';
 import { callOptions } from './support/cancel.ts';
 import { watchDisk } from './document/diskWatch.ts';
-import type { ModelDocument } from './document/document.ts';
+import { ModelDocument } from './document/document.ts';
 import { describe } from './support/errorText.ts';
 import { parseBackup } from './document/journal.ts';
 import type { Log } from './support/log.ts';
 import type { PageHost } from './page/host.ts';
 import type { ModelStore } from './document/store.ts';
+import { type UnreadableFile, unreadableFile } from './unreadable/unreadableFile.ts';
 
 /** The custom editor for `.onnx` and `.tflite`: documents from the store, panels from the page host. */
-export interface ModelEditorProvider extends vscode.CustomEditorProvider<ModelDocument>, vscode.Disposable {}
+export interface ModelEditorProvider
+  extends vscode.CustomEditorProvider<ModelDocument | UnreadableFile>,
+    vscode.Disposable {}
 
 export function createProvider(store: ModelStore, pages: PageHost, log: Log): ModelEditorProvider {
   const edits = new vscode.EventEmitter<vscode.CustomDocumentEditEvent<ModelDocument>>();
@@ -31,21 +35,41 @@ export function createProvider(store: ModelStore, pages: PageHost, log: Log): Mo
   return {
     onDidChangeCustomDocument: edits.event,
     async openCustomDocument(uri, context) {
-      const document = await openDocument(store, uri, context, log);
-      attach(document);
-      return document;
+      try {
+        const document = await openDocument(store, uri, context, log);
+        attach(document);
+        return document;
+      } catch (error) {
+        log.warn(`${uri.path}: ${describe(error)}`);
+        return unreadableFile(store, uri, error);
+      }
     },
-    resolveCustomEditor: (document, panel) => pages.resolve(document, panel),
+    resolveCustomEditor(document, panel) {
+      if (document instanceof ModelDocument) pages.resolve(document, panel);
+      else document.show(panel);
+    },
     async saveCustomDocument(document, token) {
-      await confirmOverwrite(document);
-      await asSave(token, (options) => document.save(options));
+      const model = modelOf(document);
+      await confirmOverwrite(model);
+      await asSave(token, (options) => model.save(options));
     },
-    saveCustomDocumentAs: (document, destination, token) =>
-      asSave(token, (options) => document.saveAs(destination, options)),
-    revertCustomDocument: (document) => document.revert(),
-    backupCustomDocument: (document, { destination }) => document.backup(destination),
+    async saveCustomDocumentAs(document, destination, token) {
+      await asSave(token, (options) => modelOf(document).saveAs(destination, options));
+    },
+    async revertCustomDocument(document) {
+      await modelOf(document).revert();
+    },
+    async backupCustomDocument(document, { destination }) {
+      return modelOf(document).backup(destination);
+    },
     dispose: () => vscode.Disposable.from(edits, watching).dispose(),
   };
+}
+
+/** A file that is no model is never changed, so nothing of it can be written. */
+function modelOf(document: ModelDocument | UnreadableFile): ModelDocument {
+  if (document instanceof ModelDocument) return document;
+  throw new Error(document.problem);
 }
 
 /** A backup that cannot be replayed must not keep the file from opening; its steps are offered as a recipe. */
@@ -58,7 +82,7 @@ async function openDocument(
   try {
     return await store.acquire(uri, context);
   } catch (error) {
-    if (context.backupId === undefined) throw new Error(describe(error), { cause: error });
+    if (context.backupId === undefined) throw error;
     log.warn(`unsaved steps of ${uri.path} could not be restored: ${describe(error)}`);
     offerLostSteps(context.backupId, describe(error)).catch((failure: unknown) =>
       log.error(`the backup could not be read: ${describe(failure)}`),
@@ -79,12 +103,21 @@ async function offerLostSteps(backupId: string, reason: string): Promise<void> {
 }
 
 async function confirmOverwrite(document: ModelDocument): Promise<void> {
-  if (!document.changedOnDisk()) return;
+  const changed = document.changedOnDisk();
+  if (!changed && !isWriteProtected(document.path)) return;
   const overwrite = vscode.l10n.t('Overwrite');
-  const message = vscode.l10n.t('{0} was changed by another program since it was opened.', document.fileName);
+  const message = changed
+    ? vscode.l10n.t('{0} was changed by another program since it was opened.', document.fileName)
+    : vscode.l10n.t('{0} is write-protected.', document.fileName);
   const answer = await vscode.window.showWarningMessage(message, { modal: true }, overwrite);
   if (answer !== overwrite) throw new vscode.CancellationError();
   document.acceptDisk();
+}
+
+/** Nobody may write the file; it could be replaced all the same where its folder may be written. */
+function isWriteProtected(path: string): boolean {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+  return mode !== undefined && (mode & 0o222) === 0;
 }
 
 /** VS Code keeps the document dirty when a save throws `CancellationError`, without an error message. */

@@ -255,6 +255,7 @@ function ioError(file: string, error: unknown): KerfError {
   const reason: Record<string, string> = {
     ENOENT: 'no such file',
     EACCES: 'permission denied',
+    EPERM: 'the system does not permit it: the file or its folder may be protected',
     EISDIR: 'is a folder',
     ENAMETOOLONG: 'the name is too long',
     ENOTDIR: 'part of its path is not a folder',

@@ -125,6 +125,12 @@ describe('other files', () => {
   it.each([
     ['an empty file', new Uint8Array(0), /empty/],
     ['a ZIP archive', Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 0, 0), /ZIP/],
+    [
+      'a Git LFS pointer',
+      new TextEncoder().encode('version https://git-lfs.github.com/spec/v1\noid'),
+      /lfs pull/,
+    ],
+    ['a web page', new TextEncoder().encode('\n<!DOCTYPE html><html></html>'), /web page/],
     ['text', new TextEncoder().encode('{"not": "a model"}'), /neither an ONNX model nor a TFLite/],
   ])('%s is named for what it is', (_, bytes, expected) => {
     expect(() => sniff(memoryBytes(bytes))).toThrow(expected);
