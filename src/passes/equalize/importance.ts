@@ -1,11 +1,12 @@
 import type { Model, Node, ValueId } from '../../ir/model.ts';
 import { factsOf } from '../support/facts.ts';
-import type { Channels } from './channels.ts';
+import type { ChannelLayer, Channels } from './channels.ts';
 import type { ChannelConstant, Link } from './carried.ts';
 import { readFloats } from '../../ir/numbers.ts';
 import { readableConstant } from '../support/constants.ts';
 import type { Site } from './sites.ts';
-import { tapsOf } from './taps.ts';
+import type { TapSizes } from './taps.ts';
+import { tapSizesOf } from './taps.ts';
 
 /** How much of the energy of independent noise on one element of a channel arrives at the model's outputs. */
 type Importance = ReadonlyMap<ValueId, Float64Array>;
@@ -20,7 +21,11 @@ const sums = new Set(['ReduceSum', 'SUM']);
  * Follows noise energy back from the outputs: squares of weights, summed over the outputs that a channel reaches. Signs
  * count as random. Values behind something that is not understood count with 1, as outputs do.
  */
-export function importanceOf(model: Model, channels: Channels): Importance {
+export function importanceOf(
+  model: Model,
+  channels: Channels,
+  sizesOf: (layer: ChannelLayer) => TapSizes = tapSizesOf,
+): Importance {
   const graph = model.graphs[0];
   const facts = factsOf(model);
   const layers = new Map(channels.layers.map((layer) => [layer.node.id, layer]));
@@ -47,17 +52,14 @@ export function importanceOf(model: Model, channels: Channels): Importance {
     const layer = layers.get(node.id);
     if (layer !== undefined) {
       const [into, behind] = [siteEnergy(layer.from), ends(layer.to)];
-      const taps = tapsOf(layer);
+      const { outputs, inputs, squares, offsetOf } = sizesOf(layer);
       const share = (positions(layer.to) / positions(layer.from)) * activationShare(node);
-      taps.forEachRun((from, to, output, channel) => {
-        const input = taps.offsetOf(output) + channel;
-        let energy = into[input] as number;
-        for (let i = from; i < to; i += 1) {
-          const weight = taps.values[i] as number;
-          energy += weight * weight * (behind[output] as number) * share;
-        }
-        into[input] = energy;
-      });
+      for (let output = 0, at = 0; output < outputs; output += 1) {
+        const offset = offsetOf(output);
+        const weight = (behind[output] as number) * share;
+        for (let i = offset; i < offset + inputs; i += 1, at += 1)
+          into[i] = (into[i] as number) + (squares[at] as number) * weight;
+      }
       continue;
     }
     for (const link of channels.links.get(node.id) ?? []) passBack(link, node);

@@ -8,7 +8,7 @@ import { readableConstant, stridesOf } from '../support/constants.ts';
 import type { Centres } from './centre.ts';
 import type { ChannelLayer, Channels } from './channels.ts';
 import type { Site } from './sites.ts';
-import { tapsOf } from './taps.ts';
+import { scaledTaps, tapsOf } from './taps.ts';
 
 /** Subtracts the centres: in the biases of the layers that make such values, and in those of the layers that read them. */
 export function withCentres<M extends Model>(model: M, channels: Channels, centres: Centres): M {
@@ -101,12 +101,7 @@ function dividedWeight(layer: ChannelLayer, by: (site: Site, channel: number) =>
   const taps = tapsOf(layer);
   const times = Float64Array.from({ length: layer.from.count }, (_, channel) => by(layer.from, channel));
   const over = Float64Array.from({ length: layer.to.count }, (_, channel) => by(layer.to, channel));
-  const divided = new Float32Array(taps.values.length);
-  taps.forEachRun((from, to, output, input) => {
-    const [factor, divisor] = [times[taps.offsetOf(output) + input] as number, over[output] as number];
-    for (let i = from; i < to; i += 1) divided[i] = ((taps.values[i] as number) * factor) / divisor;
-  });
-  return floatTensor(layer.weight.dims, divided);
+  return floatTensor(layer.weight.dims, scaledTaps(taps, times, over));
 }
 
 function scaledAlong(tensor: Tensor, axis: number, factor: (channel: number) => number): Tensor {

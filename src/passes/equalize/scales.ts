@@ -4,7 +4,10 @@ import { factsOf } from '../support/facts.ts';
 import type { ChannelLayer, Channels } from './channels.ts';
 import { importanceOf } from './importance.ts';
 import type { Site } from './sites.ts';
-import { largestTaps, tapsOf } from './taps.ts';
+import type { TapSizes } from './taps.ts';
+import { tapSizesOf } from './taps.ts';
+import type { DivisorOf, Reader } from './weightNoise.ts';
+import { largestUnder, weightNoise } from './weightNoise.ts';
 
 /** What will be quantized, and how. */
 export interface QuantizedForm {
@@ -28,19 +31,6 @@ interface Source {
   readonly high: Float64Array;
   /** Output energy per unit of noise energy on all elements of a channel. */
   readonly gain: Float64Array;
-}
-
-interface Reader {
-  readonly layer: ChannelLayer;
-  readonly largest: Float32Array;
-  readonly outputs: number;
-  readonly inputs: number;
-  readonly offsets: Int32Array;
-  /** Per output: output energy per unit of noise energy on all its elements. */
-  readonly gain: Float64Array;
-  /** Energy of each input channel, times the taps that read it. */
-  readonly energy: Float64Array;
-  readonly perChannel: boolean;
 }
 
 /** A value that a Clip makes, and the largest numbers seen of its channels, when it was observed. */
@@ -101,7 +91,13 @@ function familiesOf(
 ): readonly Family[] {
   const { sites, layers } = channels;
   const facts = factsOf(model);
-  const importance = importanceOf(model, channels);
+  const known = new Map<ChannelLayer, TapSizes>();
+  const sizesOf = (layer: ChannelLayer): TapSizes => {
+    const sizes = known.get(layer) ?? tapSizesOf(layer);
+    known.set(layer, sizes);
+    return sizes;
+  };
+  const importance = importanceOf(model, channels, sizesOf);
   const group = joinValues(channels);
   const families = new Map<ValueId, Family>();
   const blocked = new Set<ValueId>();
@@ -140,19 +136,18 @@ function familiesOf(
     const perChannel = form.perChannel(layer);
     if (perChannel === undefined) continue;
     const seen = moments.get(layer.from.value);
-    const taps = tapsOf(layer);
-    const inputs = taps.inputs;
-    if (seen === undefined || taps.outputs * inputs > largestMatrix) {
+    const { outputs, inputs, largest, count, offsetOf } = sizesOf(layer);
+    if (seen === undefined || outputs * inputs > largestMatrix) {
       blocked.add(group(layer.from.value));
       continue;
     }
-    const perOutput = taps.values.length / taps.outputs / inputs;
+    const perOutput = count / outputs / inputs;
     const reader: Reader = {
       layer,
-      largest: largestTaps(taps),
-      outputs: taps.outputs,
+      largest,
+      outputs,
       inputs,
-      offsets: Int32Array.from({ length: taps.outputs }, (_, output) => taps.offsetOf(output)),
+      offsets: Int32Array.from({ length: outputs }, (_, output) => offsetOf(output)),
       gain: gainOf(layer.to),
       energy: seen.variance.map((variance) => variance * perOutput),
       perChannel,
@@ -190,30 +185,45 @@ function choose(family: Family, channels: Channels, form: QuantizedForm, byRoot:
   const ranges = relativeRanges(family, channels);
   const weights = relativeWeights(family, channels);
   const limits = limitsOf(family, channels);
-  let best = family.roots.map(() => 1);
-  let least = noiseOf(family, channels, form, byRoot);
-  for (const alpha of alphas) {
-    for (const beta of betas) {
-      if (alpha === 0 && beta === 0) continue;
-      const trial = family.roots.map((root) => {
+  const { sites } = channels;
+  const trials = alphas.flatMap((alpha) =>
+    betas.map((beta) =>
+      family.roots.map((root) => {
         const range = Math.max(ranges.get(root) ?? 1, 1 / mostStretch);
         const weight = Math.max(weights.get(root) ?? 1, 1 / mostStretch);
+        // With exponents of zero, nothing is done.
         const wanted = range ** alpha / weight ** beta;
         const limit = limits.get(root);
         return limit === undefined ? wanted : limit >= 1 ? 1 : Math.max(limit, Math.min(1, wanted));
-      });
-      family.roots.forEach((root, i) => {
-        byRoot[root] = trial[i] as number;
-      });
-      const noise = noiseOf(family, channels, form, byRoot);
-      if (noise >= least) continue;
-      least = noise;
-      best = trial;
-    }
-  }
-  family.roots.forEach((root, i) => {
-    byRoot[root] = best[i] as number;
+      }),
+    ),
+  );
+  const use = (trial: readonly number[]) =>
+    family.roots.forEach((root, i) => {
+      byRoot[root] = trial[i] ?? 1;
+    });
+  const divisor: DivisorOf = (site, channel) => byRoot[sites.rootOf(site.first + channel)] as number;
+  const divisorsOf = ({ from }: ChannelLayer) =>
+    Float32Array.from({ length: from.count }, (_, i) => divisor(from, i));
+  const reaches = family.readers.map((reader) => {
+    const divisors = trials.map((trial) => {
+      use(trial);
+      return divisorsOf(reader.layer);
+    });
+    return largestUnder(reader, divisors);
   });
+  const noises = trials.map((trial, index) => {
+    use(trial);
+    return family.readers.reduce(
+      (sum, reader, r) => {
+        const reach = reaches[r]?.[index] as Float32Array;
+        return sum + form.roundingNoise * weightNoise(reader, divisor, reach, form.top);
+      },
+      activationNoise(family, form, divisor),
+    );
+  });
+  // The first of the least: doing nothing comes first.
+  use(trials[noises.indexOf(Math.min(...noises))] ?? []);
 }
 
 /** Largest magnitude of each channel over the largest of its value, the largest over all values. */
@@ -266,9 +276,8 @@ function limitsOf({ bounded }: Family, { sites }: Channels): ReadonlyMap<number,
   return limits;
 }
 
-/** Expected noise energy at the outputs from this family's activations and from the weights that read them. */
-function noiseOf(family: Family, { sites }: Channels, form: QuantizedForm, byRoot: Float64Array): number {
-  const divisor = (site: Site, channel: number) => byRoot[sites.rootOf(site.first + channel)] as number;
+/** Expected noise energy at the outputs from this family's activations. */
+function activationNoise(family: Family, form: QuantizedForm, divisor: DivisorOf): number {
   let noise = 0;
   for (const { site, room, low, high, gain } of family.sources) {
     let min = 0;
@@ -281,40 +290,6 @@ function noiseOf(family: Family, { sites }: Channels, form: QuantizedForm, byRoo
       spread += by * by * (gain[i] as number);
     }
     noise += (((room * (max - min)) / form.levels) ** 2 / 12) * spread;
-  }
-  for (const reader of family.readers) noise += form.roundingNoise * weightNoise(reader, divisor, form.top);
-  return noise;
-}
-
-function weightNoise(
-  { layer, largest, outputs, inputs, offsets, gain, energy, perChannel }: Reader,
-  divisor: (site: Site, channel: number) => number,
-  top: number,
-): number {
-  const by = Float64Array.from({ length: layer.from.count }, (_, i) => divisor(layer.from, i));
-  const steps = new Float64Array(outputs);
-  const seen = new Float64Array(outputs);
-  let widest = 0;
-  for (let output = 0; output < outputs; output += 1) {
-    const offset = offsets[output] as number;
-    let reach = 0;
-    for (let i = 0, at = output * inputs; i < inputs; i += 1, at += 1) {
-      const size = (largest[at] as number) * (by[offset + i] as number);
-      if (size > reach) reach = size;
-    }
-    // Outputs of one group see the same.
-    if (output > 0 && offsets[output - 1] === offset) seen[output] = seen[output - 1] as number;
-    else
-      for (let i = 0; i < inputs; i += 1)
-        seen[output] =
-          (seen[output] as number) + (energy[offset + i] as number) / (by[offset + i] as number) ** 2;
-    steps[output] = reach / top;
-    widest = Math.max(widest, reach / top / divisor(layer.to, output));
-  }
-  let noise = 0;
-  for (let output = 0; output < outputs; output += 1) {
-    const step = perChannel ? (steps[output] as number) : widest * divisor(layer.to, output);
-    noise += ((step * step) / 12) * (seen[output] as number) * (gain[output] as number);
   }
   return noise;
 }
