@@ -8,6 +8,7 @@ import type { EngineMethods } from './method.ts';
 import { mixedPrecision } from '../mixed/mixed.ts';
 import { findNode } from '../nodeDetails.ts';
 import { recipeText } from '../recipeFiles.ts';
+import { saidOfModel } from '../saidOfModel.ts';
 import type { ModelStore } from '../store.ts';
 
 export function mixedMethods(store: ModelStore): Pick<EngineMethods, 'mixed'> {
@@ -19,7 +20,7 @@ export function mixedMethods(store: ModelStore): Pick<EngineMethods, 'mixed'> {
       const profile = device === undefined ? undefined : deviceNamed(device);
       const asked = { ...request, ...(profile && { device: profile }) };
       const { report, made } = await withBindingHint(held.model, request.bind, () =>
-        mixedPrecision(store, held, asked, job),
+        saidOfModel(held.path, () => mixedPrecision(store, held, asked, job)),
       );
       const title = `${path.basename(held.path)}, mixed precision`;
       if (made !== undefined && out !== undefined) await writeModelFile(made.model, out);

@@ -27,6 +27,7 @@ import { deviceNamed } from '../deviceFiles.ts';
 import type { EngineMethods } from './method.ts';
 import { recipeText } from '../recipeFiles.ts';
 import { findNode } from '../nodeDetails.ts';
+import { saidOfModel } from '../saidOfModel.ts';
 import { sensitivityReport } from '../sensitivity/report.ts';
 import { applyStep } from '../steps.ts';
 import type { Held, ModelStore } from '../store.ts';
@@ -80,7 +81,7 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
       checkBindings(request.bind, [held.model]);
       for (const layer of request.layers ?? []) findNode(held.model, layer);
       const report = await withBindingHint(held.model, request.bind, () =>
-        sensitivityReport(store, held, request, job),
+        saidOfModel(held.path, () => sensitivityReport(store, held, request, job)),
       );
       if (csv !== undefined) await writeText(csv, sensitivityCsv(report));
       if (nodeData !== undefined) await writeText(nodeData, nodeDataOf(held, report));

@@ -343,8 +343,12 @@ describe('what goes wrong on the way', () => {
 
   it.runIf(hasShared)('a run that free dimensions of 1 break names them', async () => {
     const silero = path.join(shared, 'models/onnx/silero_vad_16k_op15.onnx');
-    const { stderr } = await runKerf(cli, ['sensitivity', silero]);
-    expect(stderr).toContain('free dimensions are 1 unless bound: sequence');
+    for (const scheme of ['int8', 'prune50']) {
+      const { stderr } = await runKerf(cli, ['sensitivity', silero, '--scheme', scheme]);
+      expect(stderr).toContain('free dimensions are 1 unless bound: sequence');
+      expect(stderr).toContain(`kerf: ${silero}: `);
+      expect(stderr).not.toContain('kerf-sensitivity');
+    }
     const bound = await runKerf(cli, ['sensitivity', silero, '--bind', 'sequence=1']);
     expect(bound.stderr).not.toContain('unless bound');
   });
