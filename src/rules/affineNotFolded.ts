@@ -1,7 +1,7 @@
 import { affineChains } from '../passes/fuse/foldAffine.ts';
 import type { Rule } from './rule.ts';
 import { viewOf } from './places.ts';
-import { count, onLayers } from './support.ts';
+import { foldFix, onLayers } from './support.ts';
 
 export const affineNotFolded: Rule = {
   id: 'affine-not-folded',
@@ -21,12 +21,11 @@ tensor, and an operator that quantized kernels do not fuse.
       // Batch normalizations are reported by name.
       .filter((node) => node.op !== 'BatchNormalization')
       .map((node) => node.id);
-    const title = `Fold ${count(layers.length, 'constant operation')}: ${count(layers.length, 'layer')} less, same result`;
     return onLayers(
       affineNotFolded,
       layers,
       (where) => `This arithmetic can be folded into the layer before it${where}.`,
-      [{ pass: 'fuse', options: {}, title }],
+      [foldFix(layers, 'constant operation')],
     );
   },
 };

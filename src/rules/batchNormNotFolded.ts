@@ -2,7 +2,7 @@ import { indexOf } from '../ir/walk.ts';
 import type { Graph, Node } from '../ir/model.ts';
 import type { Tensor } from '../ir/tensor.ts';
 import type { Rule } from './rule.ts';
-import { count, onLayers } from './support.ts';
+import { foldFix, onLayers } from './support.ts';
 
 const foldable = new Set(['Conv', 'ConvTranspose', 'Gemm']);
 
@@ -19,12 +19,11 @@ can be folded into the weights and disappears, with the same result up to roundi
   check({ model }) {
     const graph = model.graphs[0];
     const layers = graph.nodes.filter((node) => isFoldable(node, graph)).map((node) => node.id);
-    const title = `Fold ${count(layers.length, 'batch normalization')}: ${count(layers.length, 'layer')} less, same result`;
     return onLayers(
       batchNormNotFolded,
       layers,
       (where) => `Batch normalization can be folded into the layer before it${where}.`,
-      [{ pass: 'fuse', options: {}, title }],
+      [foldFix(layers, 'batch normalization')],
     );
   },
 };

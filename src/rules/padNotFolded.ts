@@ -2,7 +2,7 @@ import { GraphEditor } from '../ir/edit.ts';
 import { foldPads } from '../passes/fuse/pads.ts';
 import type { Rule } from './rule.ts';
 import { viewOf } from './places.ts';
-import { count, onLayers } from './support.ts';
+import { foldFix, onLayers } from './support.ts';
 
 export const padNotFolded: Rule = {
   id: 'pad-not-folded',
@@ -22,9 +22,8 @@ copies the whole tensor, and quantized kernels do not fuse across it.
     foldPads(graph, facts, editor, () => true);
     const kept = new Set(editor.finish().nodes.map((node) => node.id));
     const gone = graph.nodes.filter((node) => !kept.has(node.id)).map((node) => node.id);
-    const title = `Fold ${count(gone.length, 'padding')}: ${count(gone.length, 'layer')} less, same result`;
     return onLayers(padNotFolded, gone, (where) => `The convolution behind can pad by itself${where}.`, [
-      { pass: 'fuse', options: {}, title },
+      foldFix(gone, 'padding'),
     ]);
   },
 };

@@ -34,6 +34,12 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
+/** Folds these layers into their neighbours. */
+export function foldFix(layers: readonly NodeId[], noun: string): Fix {
+  const title = `Fold ${count(layers.length, noun)}: ${count(layers.length, 'layer')} less, same result`;
+  return { pass: 'fuse', options: {}, title };
+}
+
 /** One finding for a thing that was seen on several layers; none when it was seen on none. */
 export function onLayers(
   rule: Pick<Rule, 'id' | 'severity'>,
