@@ -66,13 +66,17 @@ function dequantizedBy(model: Model, node: Node): RealWeight | undefined {
   const along = dims[axis] ?? 1;
   const blocks = Math.ceil(along / block);
   const wide = sizeOf(scales) === 1 ? 0 : intAttribute(node, 'block_size', 0) > 0 ? 2 : 1;
-  const data = readFloats(codes).map((code, at) => {
-    const place = Math.floor(at / inner) % along;
-    const outer = Math.floor(at / (inner * along));
-    const blocked = (outer * blocks + Math.floor(place / block)) * inner + (at % inner);
-    const which = wide === 0 ? 0 : wide === 1 ? place : blocked;
-    return (code - (zero?.[which] ?? 0)) * (scale[which] as number);
-  });
+  const data = readFloats(codes).slice();
+  const outers = inner * along === 0 ? 0 : data.length / (inner * along);
+  // All that one scale stands for lies together, or one apart per block: a division for each weight took most of the time.
+  for (let outer = 0, at = 0; outer < outers; outer += 1)
+    for (let place = 0; place < along; place += 1) {
+      const first = (outer * blocks + Math.floor(place / block)) * inner;
+      for (let inside = 0; inside < inner; inside += 1, at += 1) {
+        const which = wide === 0 ? 0 : wide === 1 ? place : first + inside;
+        data[at] = ((data[at] as number) - (zero?.[which] ?? 0)) * (scale[which] as number);
+      }
+    }
   return { dims, data };
 }
 
@@ -84,8 +88,12 @@ function dequantized(
   const inner = tensor.dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
   const along = tensor.dims[axis] ?? 1;
   const single = scale.length === 1;
-  return readFloats(tensor).map((code, at) => {
-    const which = single ? 0 : Math.floor(at / inner) % along;
-    return (code - (zeroPoint[which] ?? zeroPoint[0] ?? 0)) * (scale[which] as number);
-  });
+  const data = readFloats(tensor).slice();
+  for (let at = 0, row = 0; at < data.length; row += 1) {
+    const which = single ? 0 : row % along;
+    const zero = zeroPoint[which] ?? zeroPoint[0] ?? 0;
+    for (const end = Math.min(data.length, at + inner); at < end; at += 1)
+      data[at] = ((data[at] as number) - zero) * (scale[which] as number);
+  }
+  return data;
 }
