@@ -1,6 +1,7 @@
 import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node } from '../../ir/model.ts';
 import type { Dim, ValueType } from '../../ir/types.ts';
+import { branchCost } from '../branches.ts';
 import { axisOf, combine, join } from '../dims.ts';
 import { known, scalarOf, shapeOf, tensorTypeOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
@@ -59,21 +60,11 @@ function inferIf(context: OpContext): readonly Known[] {
 }
 
 function ifCost(context: CostContext): OpCost {
-  const [yes, no] = ['then_branch', 'else_branch'].map((name) => {
+  const [yes = unknownCost, no = unknownCost] = ['then_branch', 'else_branch'].map((name) => {
     const body = bodyOf(context.node, name);
-    return body === undefined ? unknownCost : context.bodyCost(body);
-  }) as [OpCost, OpCost];
-  const taken = takenBranch(context);
-  if (taken !== undefined) return { ...(taken ? yes : no), formula: `the ${taken ? 'then' : 'else'} branch` };
-  return {
-    macs: larger(yes.macs, no.macs),
-    otherOps: larger(yes.otherOps, no.otherOps),
-    formula: 'the more expensive branch',
-  };
-}
-
-function larger(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined || b === undefined ? undefined : Math.max(a, b);
+    return body && context.bodyCost(body);
+  });
+  return branchCost(yes, no, takenBranch(context));
 }
 
 /** Rounds after which loop-carried shapes that still change are given up as unknown. */

@@ -95,34 +95,15 @@ function inferTile(context: OpContext): readonly Known[] {
   ];
 }
 
-function inferDepthToSpace(context: OpContext): readonly Known[] {
+/** Blocks of space and channels take each other's place; both are whole multiples. */
+function inferBlocks(context: OpContext, toSpace: boolean): readonly Known[] {
   const x = context.shape(0);
   const block = intAttribute(context.node, 'blocksize', 1);
   if (x?.length !== 4) return [known(dtypeAt(context, 0), x)];
   const [n = null, c = null, h = null, w = null] = x;
-  return [
-    known(dtypeAt(context, 0), [
-      n,
-      combine(c, '/', block * block),
-      combine(h, '*', block),
-      combine(w, '*', block),
-    ]),
-  ];
-}
-
-function inferSpaceToDepth(context: OpContext): readonly Known[] {
-  const x = context.shape(0);
-  const block = intAttribute(context.node, 'blocksize', 1);
-  if (x?.length !== 4) return [known(dtypeAt(context, 0), x)];
-  const [n = null, c = null, h = null, w = null] = x;
-  return [
-    known(dtypeAt(context, 0), [
-      n,
-      combine(c, '*', block * block),
-      combine(h, '/', block),
-      combine(w, '/', block),
-    ]),
-  ];
+  const [deep, wide] = toSpace ? (['/', '*'] as const) : (['*', '/'] as const);
+  const shape = [n, combine(c, deep, block * block), combine(h, wide, block), combine(w, wide, block)];
+  return [known(dtypeAt(context, 0), shape)];
 }
 
 function sameShape(context: OpContext): readonly Known[] {
@@ -192,8 +173,8 @@ export const movementOperators: readonly Operator[] = [
   onnx('Pad', 'movement', inferPad, { settings: [2] }),
   onnx('Pad', 'movement', inferPad, { settings: [2], domain: contribDomain }),
   onnx('Tile', 'movement', inferTile),
-  onnx('DepthToSpace', 'movement', inferDepthToSpace),
-  onnx('SpaceToDepth', 'movement', inferSpaceToDepth),
+  onnx('DepthToSpace', 'movement', (context) => inferBlocks(context, true)),
+  onnx('SpaceToDepth', 'movement', (context) => inferBlocks(context, false)),
   onnx('ReverseSequence', 'movement', sameShape),
   onnx('Trilu', 'movement', sameShape),
   onnx('Trilu', 'movement', sameShape, { domain: contribDomain }),

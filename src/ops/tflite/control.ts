@@ -1,5 +1,6 @@
 import { intAttribute } from '../../ir/attribute.ts';
 import type { Graph } from '../../ir/model.ts';
+import { branchCost } from '../branches.ts';
 import { join } from '../dims.ts';
 import { scalarOf, shapeOf } from '../known.ts';
 import type { CostContext, Known, OpContext, OpCost, Operator } from '../operator.ts';
@@ -25,28 +26,15 @@ function inferIf(context: OpContext): readonly Known[] {
   });
 }
 
-/** The more expensive branch, unless the condition is known. */
 function ifCost(context: CostContext): OpCost {
   const condition = scalarOf(context.input(0));
   const [yes = unknownCost, no = unknownCost] = ['then_subgraph_index', 'else_subgraph_index'].map(
     (option) => {
       const body = bodyOf(context, option);
-      return body === undefined ? unknownCost : context.bodyCost(body);
+      return body && context.bodyCost(body);
     },
   );
-  if (condition !== undefined) {
-    const taken = condition !== 0;
-    return { ...(taken ? yes : no), formula: `the ${taken ? 'then' : 'else'} branch` };
-  }
-  return {
-    macs: larger(yes.macs, no.macs),
-    otherOps: larger(yes.otherOps, no.otherOps),
-    formula: 'the more expensive branch',
-  };
-}
-
-function larger(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined || b === undefined ? undefined : Math.max(a, b);
+  return branchCost(yes, no, condition === undefined ? undefined : condition !== 0);
 }
 
 /** Loop-carried values keep their declared types; both subgraphs are inferred so that their layers have types. */
