@@ -82,6 +82,7 @@ const fields: Fields = {
     leastOutputs: positive,
     depthwise: positive,
     rows: positive,
+    'folding?': object({ lanes: positive, products: positive }),
   }),
   'channels?': object({ outputs: positive, inputs: positive, 'start?': positive, 'narrow?': positive }),
   'notes?': listOf(text),

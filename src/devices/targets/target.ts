@@ -85,6 +85,8 @@ export interface TargetRules {
     readonly depthwise: number;
     /** Channels from which a product with one scale per channel needs no repetition over a row. */
     readonly rows: number;
+    /** Filters that the kernel computes at once, and how many times the products may become so that more of them are there. */
+    readonly folding?: { readonly lanes: number; readonly products: number };
   };
   /** Channels that float kernels compute at once; the last block is filled up, so part of one costs as much as all. */
   readonly channels?: ChannelBlocks;

@@ -44,9 +44,10 @@ function isInteger(graph: Graph, kernel: Node, outputs: readonly ValueId[]): boo
   return outputs.some((id) => makesCodes(producer.get(id), graph));
 }
 
+/** A quantizer, or an operator on the codes of one, as far as codes are only moved. */
 function makesCodes(node: Node | undefined, graph: Graph): boolean {
-  if (node?.op === 'QuantizeLinear') return true;
-  // Operators that stand on codes already in the model: their input is what a QuantizeLinear gave.
-  const source = indexOf(graph).producer.get(node?.inputs[0] ?? '');
-  return source?.op === 'QuantizeLinear';
+  const { producer } = indexOf(graph);
+  let at = node;
+  while (at !== undefined && !converters.has(at.op)) at = producer.get(at.inputs[0] ?? '');
+  return at?.op === 'QuantizeLinear';
 }

@@ -5,7 +5,8 @@ import type { Encoding } from '../support/quantization.ts';
 import { activationEncoding, quantizeConstant, rangeOf } from '../support/quantization.ts';
 import type { Emitter } from './emitter.ts';
 import { qdq, storeEncoding } from './emitter.ts';
-import type { OnCodes } from './kernelForms.ts';
+import { foldedInput } from './foldEmit.ts';
+import type { Folding, OnCodes } from './kernelForms.ts';
 import type { NodePlan } from './onnxPlan.ts';
 
 /** Replaces one of `inputs` by what an operator makes of its codes; gives the nodes that do it. */
@@ -31,6 +32,28 @@ export function changedCodes(
   return [
     qdq(editor, op, op === 'Tile' ? [source, amounts] : [source, amounts, zeroPoint], changed, changed),
     qdq(editor, 'DequantizeLinear', [changed, scale, zeroPoint], result, changed),
+  ];
+}
+
+/** Replaces the input of a convolution by its codes with folded columns; gives the nodes that do it. */
+export function foldedCodes(
+  { editor, codes, parameters, plan, current }: Emitter,
+  { node }: NodePlan,
+  folding: Folding,
+  inputs: (ValueId | null)[],
+): readonly Node[] {
+  const id = node.inputs[0] as ValueId;
+  const source = codes.get(id) as ValueId;
+  const encoding = parameters.get(plan.values.get(id)?.root ?? id) as readonly [ValueId, ValueId];
+  const folded = editor.freshValue(`${source}_fold`);
+  const result = editor.freshValue(`${folded}_dq`);
+  inputs[0] = result;
+  const [made] = (current.get(node.id) ?? node).outputs as readonly [ValueId];
+  // Its shape is another one now.
+  editor.setValue({ id: made, name: made });
+  return [
+    ...foldedInput(editor, folding, source, folded),
+    qdq(editor, 'DequantizeLinear', [folded, ...encoding], result, folded),
   ];
 }
 

@@ -3,6 +3,7 @@ import type { GraphEditor } from '../../ir/edit.ts';
 import type { Attribute, Graph, Node, NodeId, ValueId } from '../../ir/model.ts';
 import { floatTensor, intTensor } from '../../ir/numbers.ts';
 import type { Encoding } from '../support/quantization.ts';
+import type { Folding } from './kernelForms.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
 
 /** What is being written. */
@@ -15,6 +16,8 @@ export interface Emitter {
   readonly encodings: ReadonlyMap<ValueId, Encoding>;
   readonly rules: TargetRules;
   readonly perChannel: boolean;
+  /** Results that are made several columns at once. */
+  readonly foldings: ReadonlyMap<ValueId, Folding>;
   /** Scales of weights that were rounded to them, by layer. */
   readonly scales: ReadonlyMap<NodeId, Float32Array>;
   /** The state of nodes that were replaced so far. */

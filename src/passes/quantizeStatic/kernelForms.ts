@@ -1,5 +1,5 @@
 import type { TargetRules } from '../../devices/targets/target.ts';
-import { intAttribute, intsAttribute } from '../../ir/attribute.ts';
+import { intAttribute, intsAttribute, stringAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node } from '../../ir/model.ts';
 import type { Facts } from '../support/facts.ts';
 
@@ -51,6 +51,64 @@ export function tiledInput(
     }
   }
   return {};
+}
+
+/**
+ * Columns of a map that lie beside each other in memory, channels last, as channels of one: the same bytes under another
+ * shape. `columns` of the input meet filters that give `results` columns of the output at once.
+ */
+export interface Folding {
+  readonly columns: number;
+  readonly results: number;
+  /** Columns and channels as they were. */
+  readonly widths: readonly [input: number, output: number];
+  readonly channels: readonly [input: number, output: number];
+  /** Rows of a window. */
+  readonly rows: number;
+  /** Columns between the windows of two results, and between the weights of a window. */
+  readonly stride: number;
+  readonly dilation: number;
+  /** Columns of padding before the first. */
+  readonly before: number;
+  /** The first and the last group that a group of results reads, seen from its own. */
+  readonly reach: readonly [first: number, last: number];
+}
+
+/**
+ * Convolutions of few channels leave most of the direct kernel idle: it takes four input channels per step and 64 filters at
+ * once, and every place of the window costs its own start. Folded, a step reads neighbouring columns, at the price of products
+ * with zeros; the target says how many times the products may become.
+ */
+export function foldedColumns({ graph, facts, rules }: Around, node: Node): Folding | undefined {
+  const { layout } = rules;
+  const dims = graph.values.get(node.inputs[1] ?? '')?.constant?.dims ?? [];
+  const [filters = 0, channels = 0, rows = 0, width = 0] = dims;
+  const input = facts.typeOf(node.inputs[0])?.shape?.[3];
+  const output = facts.typeOf(node.outputs[0])?.shape?.[3];
+  const folding = layout?.folding;
+  if (layout === undefined || folding === undefined || node.op !== 'Conv' || dims.length !== 4)
+    return undefined;
+  if (channels >= layout.inputs) return undefined;
+  if (typeof input !== 'number' || typeof output !== 'number' || intAttribute(node, 'group', 1) !== 1)
+    return undefined;
+  if (stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET') return undefined;
+  const stride = intsAttribute(node, 'strides')?.[1] ?? 1;
+  const dilation = intsAttribute(node, 'dilations')?.[1] ?? 1;
+  const before = intsAttribute(node, 'pads')?.[1] ?? 0;
+  // The fewest columns that are whole strides and fill whole steps.
+  let columns = stride;
+  while ((columns * channels) % layout.inputs !== 0) columns += stride;
+  const results = columns / stride;
+  if (input % columns !== 0 || output * stride !== input || results * filters < layout.leastOutputs)
+    return undefined;
+  const last = stride * (results - 1) - before + dilation * (width - 1);
+  const reach = [Math.floor(-before / columns), Math.floor(last / columns)] as const;
+  const steps = ((reach[1] - reach[0] + 1) * columns * channels) / layout.inputs;
+  const blocks = (count: number) => Math.ceil(count / folding.lanes);
+  if (steps * blocks(results * filters) > folding.products * results * width * blocks(filters))
+    return undefined;
+  const sizes = { widths: [input, output], channels: [channels, filters] } as const;
+  return { columns, results, ...sizes, rows, stride, dilation, before, reach };
 }
 
 /**

@@ -7,9 +7,10 @@ import { indexOf } from '../../ir/walk.ts';
 import { readableConstant } from '../support/constants.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { quantizeConstant, rangeOf } from '../support/quantization.ts';
-import { changedCodes, hardSigmoid } from './codesEmit.ts';
+import { changedCodes, foldedCodes, hardSigmoid } from './codesEmit.ts';
 import type { Emitter } from './emitter.ts';
 import { qdq, storeEncoding, update } from './emitter.ts';
+import { foldedAttributes, unfolded } from './foldEmit.ts';
 import type { NodePlan, OnnxPlan } from './onnxPlan.ts';
 import { activationType } from './onnxPlan.ts';
 import { targetEncoding } from './targetEncoding.ts';
@@ -32,6 +33,11 @@ export function emitOnnx(
     encodings,
     rules,
     perChannel,
+    foldings: new Map(
+      [...plan.nodes.values()].flatMap(({ folding, results }) =>
+        results.flatMap((id) => (folding === undefined ? [] : [[id, folding] as const])),
+      ),
+    ),
     scales,
     codes: new Map(),
     current: new Map(),
@@ -65,6 +71,7 @@ function insertPair(emitter: Emitter, id: ValueId, number: number): ValueId {
   const { editor, graph, plan, current } = emitter;
   const valuePlan = plan.values.get(id);
   const maker = indexOf(graph).producer.get(id);
+  const folding = emitter.foldings.get(id);
   const [scale, zeroPoint] = parametersOf(emitter, valuePlan?.root ?? id, number);
   // Exporters make long names, and each of these is stored several times, so new ones are numbered.
   const base = `q${number}`;
@@ -75,15 +82,17 @@ function insertPair(emitter: Emitter, id: ValueId, number: number): ValueId {
   if (valuePlan?.required === true && maker !== undefined) {
     source = editor.freshValue(`${base}_float`);
     const made = current.get(maker.id) ?? maker;
-    const type = graph.values.get(id)?.type;
+    const type = folding === undefined ? graph.values.get(id)?.type : undefined;
     editor.setValue({ id: source, name: source, ...(type && { type }) });
     const outputs = made.outputs.map((output) => (output === id ? source : output));
     update(emitter, { ...made, outputs });
   } else {
     result = editor.freshValue(`${base}_dq`);
   }
+  const written = folding === undefined ? codes : editor.freshValue(`${base}_folded`);
   const pair = [
-    qdq(editor, 'QuantizeLinear', [source, scale, zeroPoint], codes, base),
+    qdq(editor, 'QuantizeLinear', [source, scale, zeroPoint], written, base),
+    ...(folding === undefined ? [] : unfolded(editor, folding, written, codes)),
     qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result, base),
   ];
   if (maker === undefined) editor.insertFirst(pair);
@@ -103,7 +112,7 @@ function parametersOf(emitter: Emitter, root: ValueId, number: number): readonly
 }
 
 function rewire(emitter: Emitter, plan: NodePlan, dequantized: ReadonlyMap<ValueId, ValueId>): void {
-  const { node, weight, activations, constants, onCodes } = plan;
+  const { node, weight, activations, constants, onCodes, folding } = plan;
   const { editor, graph } = emitter;
   const now = emitter.current.get(node.id) ?? node;
   const inputs = [...now.inputs];
@@ -130,6 +139,8 @@ function rewire(emitter: Emitter, plan: NodePlan, dequantized: ReadonlyMap<Value
     before.push(qdq(editor, 'DequantizeLinear', [codes, scale, zeroPoint], result, id));
     inputs[index] = result;
   }
+  if (folding !== undefined) before.push(...foldedCodes(emitter, plan, folding, inputs));
   if (weight !== undefined) before.push(...weightNodes(emitter, plan, weight, inputs));
-  update(emitter, { ...now, inputs }, before);
+  const attributes = folding === undefined ? now.attributes : foldedAttributes(now, folding);
+  update(emitter, { ...now, inputs, attributes }, before);
 }

@@ -10,8 +10,8 @@ import type { Facts } from '../support/facts.ts';
 import { isOnnxOp } from '../support/graph.ts';
 import type { Carrier } from './carrier.ts';
 import { carrierOf, upperBound } from './carrier.ts';
-import type { OnCodes } from './kernelForms.ts';
-import { paddedInput, shiftedWeight, tiledInput } from './kernelForms.ts';
+import type { Folding, OnCodes } from './kernelForms.ts';
+import { foldedColumns, paddedInput, shiftedWeight, tiledInput } from './kernelForms.ts';
 
 /** How a value is encoded. */
 export interface ValuePlan {
@@ -39,6 +39,8 @@ export interface NodePlan {
   readonly results: readonly ValueId[];
   /** What is done to the codes of one input on the way to this node alone, for the sake of a faster kernel. */
   readonly onCodes?: OnCodes;
+  /** How columns of the codes are read, and made, together. */
+  readonly folding?: Folding;
   /** The zero point of the weight's codes; without one, 0. */
   readonly weightZero?: number;
 }
@@ -144,7 +146,9 @@ function planWeighted(planner: Planner, node: Node, weight: WeightRole): void {
   if (required && !planner.values.has(carrier.value) && !planner.encodable(carrier.value)) return;
   if (!encodeInput(planner, input)) return;
   const results = required ? [carrier.value] : [];
-  const forms = { ...paddedInput(planner, node), ...shiftedWeight(planner, node) };
+  const folding = required ? foldedColumns(planner, node) : undefined;
+  const few = folding === undefined ? paddedInput(planner, node) : { folding };
+  const forms = { ...few, ...shiftedWeight(planner, node) };
   planner.nodes.set(node.id, { node, weight, activations: [0], constants: [], results, ...forms });
   if (!required) return;
   absorb(planner, carrier);

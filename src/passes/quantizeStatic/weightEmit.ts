@@ -9,6 +9,7 @@ import type { Encoding } from '../support/quantization.ts';
 import { quantizeBias, quantizeWeight, smallestScales } from '../support/quantization.ts';
 import type { Emitter, StoredWeight } from './emitter.ts';
 import { qdq } from './emitter.ts';
+import { foldedFilters, repeated } from './foldEmit.ts';
 import type { NodePlan } from './onnxPlan.ts';
 
 /** Replaces weight and bias among `inputs` by dequantized constants; gives the nodes that do it. */
@@ -25,8 +26,9 @@ export function weightNodes(
   const root = emitter.plan.values.get(activation)?.root ?? activation;
   const inputScale = (encodings.get(root) as Encoding).scale;
   const biasId = role.bias === undefined ? null : (node.inputs[role.bias] ?? null);
-  const bias = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
-  const stored = storeWeight(emitter, plan, role, bias && smallestScales(bias, inputScale));
+  const own = biasId === null ? undefined : readFloats(readableConstant(graph, biasId) as Tensor);
+  const bias = own && repeated(own, plan.folding?.results ?? 1);
+  const stored = storeWeight(emitter, plan, role, own && smallestScales(own, inputScale));
   const result = editor.freshValue(`${id}_dq`);
   const axis = stored.scales.length > 1 ? new Map([['axis', attr.int(role.outputAxis)]]) : undefined;
   const nodes = [qdq(editor, 'DequantizeLinear', stored.ids, result, id, axis)];
@@ -49,7 +51,7 @@ export function weightNodes(
 /** A weight read by several layers is stored once, unless a bias needs larger scales than its codes have. */
 function storeWeight(
   emitter: Emitter,
-  { node, onCodes, weightZero = 0 }: NodePlan,
+  { node, onCodes, folding, weightZero = 0 }: NodePlan,
   role: WeightRole,
   atLeast: Float64Array | undefined,
 ): StoredWeight {
@@ -58,19 +60,21 @@ function storeWeight(
   const perChannel = emitter.perChannel && rules.weights.perChannel.includes(node.op);
   const largest = 2 ** ((rules.weights.bits ?? 8) - 1) - 1;
   const channels = onCodes?.op === 'Pad' ? onCodes.to : undefined;
-  const key = `${id}|${perChannel ? role.outputAxis : ''}|${channels}|${weightZero}`;
+  const key = `${id}|${perChannel ? role.outputAxis : ''}|${channels}|${weightZero}|${JSON.stringify(folding)}`;
   const known = weights.get(key);
   if (known !== undefined && !(atLeast?.some((least, c) => least > scaleOf(known, c)) ?? false)) return known;
   const own = readableConstant(graph, id) as Tensor;
   const tensor = channels === undefined ? own : withChannels(own, channels);
   const floor = perChannel || atLeast === undefined ? atLeast : [Math.max(...atLeast)];
-  const { tensor: codes, scales } = quantizeWeight(
+  const plain = quantizeWeight(
     tensor,
     perChannel ? role.outputAxis : undefined,
     floor,
     largest,
     emitter.scales.get(node.id),
   );
+  const codes = folding === undefined ? plain.tensor : foldedFilters(plain.tensor, folding);
+  const scales = repeated(plain.scales, folding?.results ?? 1);
   const dims = perChannel ? [scales.length] : [];
   const zeros = Array.from({ length: scales.length }, () => weightZero);
   const stored: StoredWeight = {

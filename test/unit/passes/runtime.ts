@@ -29,14 +29,17 @@ export function openOnnx(model: OnnxModel): Promise<ort.InferenceSession> {
 }
 
 /** The graph that ONNX Runtime makes of a model: what really became an integer kernel. */
-export async function optimizedOnnx(model: OnnxModel): Promise<Model> {
+export async function optimizedOnnx(
+  model: OnnxModel,
+  graphOptimizationLevel: 'extended' | 'all' = 'extended',
+): Promise<Model> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-passes-'));
   const file = path.join(folder, 'optimized.onnx');
   const bytes = Buffer.concat(encodeOnnx(model).map((part) => part.read()));
   const session = await ort.InferenceSession.create(bytes, {
     logSeverityLevel: 3,
     optimizedModelFilePath: file,
-    graphOptimizationLevel: 'extended',
+    graphOptimizationLevel,
   });
   await session.release();
   const optimized = readModelFile(file).model;
