@@ -1,6 +1,8 @@
 import { availableParallelism, tmpdir } from 'node:os';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SharedWeights } from '../../formats/io/models.ts';
+import { writeSharedWeights } from '../../formats/io/models.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, NodeId } from '../../ir/model.ts';
 import type { Effort } from '../../optimize/sensitivity/effort.ts';
@@ -81,6 +83,7 @@ class Measurement implements Collected {
   readonly #folder: string;
   readonly #reference = new Map<string, Tensors>();
   readonly #wanted = new Map<string, ReadonlyMap<number, readonly (Scores | undefined)[]>>();
+  #weights: SharedWeights | undefined;
   #whole: Whole | undefined;
   #tallies = new Tallies(0, undefined);
   #inferences = 0;
@@ -95,7 +98,10 @@ class Measurement implements Collected {
 
   async run(): Promise<Measured> {
     const { base, data: options, effort, layers } = this.#job;
-    const whole = await openWhole(base, { runner: this.#first, folder: this.#folder }, options);
+    if (base.dialect === 'onnx')
+      this.#weights = await writeSharedWeights(base, join(this.#folder, 'weights.data'));
+    const opening = { runner: this.#first, folder: this.#folder, weights: this.#weights };
+    const whole = await openWhole(base, opening, options);
     const { rows, data, samples } = whole;
     this.#whole = whole;
     this.#tallies = new Tallies(samples, data.labels);
@@ -164,7 +170,7 @@ class Measurement implements Collected {
     }
     const reference = this.#runReference(chunk);
     const runs = runners.map(async (runner, at) => {
-      const opening = { runner, folder: this.#folder, anyBatch };
+      const opening = { runner, folder: this.#folder, anyBatch, weights: this.#weights };
       try {
         await runLane(this.#job, { segments: lanes[at] ?? [], chunk, opening, reference }, this);
       } catch (error) {

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeModelFile } from '../../formats/io/models.ts';
+import type { SharedWeights } from '../../formats/io/models.ts';
+import { writeScratchModel } from '../../formats/io/models.ts';
 import type { Model, Node, ValueId } from '../../ir/model.ts';
 import { submodel } from '../../optimize/sensitivity/submodel.ts';
 import type { Runner, Session } from '../../runtime/runner.ts';
@@ -18,6 +19,8 @@ export interface Opening {
   readonly runner: Runner;
   readonly folder: string;
   readonly anyBatch: boolean;
+  /** The weights of the original, in a file that parts refer to (ONNX). */
+  readonly weights: SharedWeights | undefined;
 }
 
 /**
@@ -32,13 +35,13 @@ let lastPart = 0;
 export async function openPart(
   model: Model,
   ends: { readonly inputs: readonly ValueId[]; readonly outputs: readonly ValueId[] },
-  { runner, folder, anyBatch }: Opening,
+  { runner, folder, anyBatch, weights }: Opening,
 ): Promise<Part | undefined> {
   const part = submodel(model, new Set(ends.inputs), [...new Set(ends.outputs)], anyBatch);
   if (part.outputs.length === 0) return undefined;
   lastPart += 1;
   const file = join(folder, `part${lastPart}.${model.dialect}`);
-  await writeModelFile(part.model, file);
+  await writeScratchModel(part.model, file, weights);
   const session = await runner.open(file, { threads });
   return {
     session,

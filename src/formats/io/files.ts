@@ -175,6 +175,11 @@ export async function writeParts(file: string, parts: readonly Bytes[]): Promise
   }
 }
 
+/** Writes a file that nobody keeps: in place, and without waiting for the disk. */
+export function writeScratch(file: string, parts: readonly Bytes[]): Promise<number> {
+  return reporting(file, () => writeInto(file, 'w', parts));
+}
+
 /** What the system refuses names the file that was asked for. */
 async function reporting<T>(file: string, action: () => Promise<T>): Promise<T> {
   try {

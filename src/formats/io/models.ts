@@ -5,6 +5,7 @@ import { memoryBytes, missingBytes } from '../../ir/bytes.ts';
 import type { Damage } from '../../ir/errors.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Model, OnnxModel } from '../../ir/model.ts';
+import type { Tensor } from '../../ir/tensor.ts';
 import { encodeModel } from '../encode.ts';
 import type { ExternalReference, TensorLeftover } from '../onnx/origin.ts';
 import { readOnnx } from '../onnx/read.ts';
@@ -12,7 +13,7 @@ import type { ExternalResolver } from '../onnx/readTensor.ts';
 import { encodeOnnx } from '../onnx/write.ts';
 import { sniff } from '../sniff.ts';
 import { readTflite } from '../tflite/read.ts';
-import { FileBytes, openFile, writeParts } from './files.ts';
+import { FileBytes, openFile, writeParts, writeScratch } from './files.ts';
 
 interface ReadModel {
   readonly model: Model;
@@ -165,12 +166,19 @@ function sizeOfFiles(all: readonly Bytes[]): number {
   return [...paths].reduce((sum, each) => sum + (each === '' ? 0 : fs.statSync(each).size), 0);
 }
 
-/** Moves every sizeable tensor to one external file, 4096-aligned as the ONNX external-data page asks. */
+/** Moves every sizeable tensor to one external file. */
 async function writeWithData(model: OnnxModel, file: string): Promise<{ fileBytes: number }> {
-  const location = `${path.basename(file)}.data`;
+  const { place, parts } = externalLayout(`${path.basename(file)}.data`);
+  const encoded = encodeOnnx(model, place);
+  const dataBytes = await writeParts(path.join(path.dirname(file), `${path.basename(file)}.data`), parts);
+  return { fileBytes: dataBytes + (await writeParts(file, encoded)) };
+}
+
+/** Lays tensors one after another into an external file, 4096-aligned as the ONNX external-data page asks. */
+function externalLayout(location: string) {
   const parts: Bytes[] = [];
   let offset = 0;
-  const place = (tensor: { data: Bytes; dtype: string }): ExternalReference | undefined => {
+  const place = (tensor: Tensor): ExternalReference | undefined => {
     const length = tensor.data.length;
     if (length < smallestExternal || tensor.data.missing !== undefined || tensor.dtype === 'string')
       return undefined;
@@ -181,7 +189,29 @@ async function writeWithData(model: OnnxModel, file: string): Promise<{ fileByte
     offset += padding + length;
     return reference;
   };
-  const encoded = encodeOnnx(model, place);
-  const dataBytes = await writeParts(path.join(path.dirname(file), location), parts);
-  return { fileBytes: dataBytes + (await writeParts(file, encoded)) };
+  return { place, parts };
+}
+
+/** Where the tensors of a model lie in a file that other files refer to. */
+export type SharedWeights = (tensor: Tensor) => ExternalReference | undefined;
+
+/** Writes the weights of a model to a file that parts of it, written by `writeScratchModel` beside it, refer to. */
+export async function writeSharedWeights(model: OnnxModel, file: string): Promise<SharedWeights> {
+  const { place, parts } = externalLayout(path.basename(file));
+  const references = new Map<Tensor, ExternalReference>();
+  for (const { constant } of model.graphs[0].values.values()) {
+    const reference = constant && !references.has(constant) ? place(constant) : undefined;
+    if (constant !== undefined && reference !== undefined) references.set(constant, reference);
+  }
+  await writeScratch(file, parts);
+  return (tensor) => references.get(tensor);
+}
+
+/** Writes a model that is loaded once and not kept, without waiting for the disk. */
+export async function writeScratchModel(model: Model, file: string, shared?: SharedWeights): Promise<void> {
+  const parts = model.dialect === 'onnx' ? encodeOnnx(model, shared) : encodeModel(model);
+  const isSelfContained = model.dialect !== 'onnx' || shared !== undefined;
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (isSelfContained && length <= protobufLimit) await writeScratch(file, parts);
+  else await writeModelFile(model, file);
 }
