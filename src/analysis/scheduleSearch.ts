@@ -1,14 +1,9 @@
+import type { ScheduleProblem } from './scheduleProblem.ts';
+
 /** Nodes between two separators, numbered from 0, and the groups they read and make, numbered likewise. */
-export interface Part {
+export interface Part extends Omit<ScheduleProblem, 'initial'> {
   /** Places in the whole order. */
   readonly nodes: readonly number[];
-  readonly reads: readonly (readonly number[])[];
-  readonly makes: readonly (readonly number[])[];
-  readonly successors: readonly (readonly number[])[];
-  readonly inPlace: readonly boolean[];
-  readonly bytes: readonly number[];
-  readonly readers: readonly number[];
-  readonly held: readonly boolean[];
   /** Bytes of groups that are live when the part begins. */
   readonly entering: number;
 }

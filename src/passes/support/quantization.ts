@@ -128,25 +128,24 @@ export function smallestScales(bias: Float32Array, inputScale: number): Float64A
   return Float64Array.from(bias, (value) => Math.abs(value) / (inputScale * largestBias * 0.999));
 }
 
+interface QuantizedBias {
+  readonly tensor: Tensor;
+  readonly scales: Float32Array;
+}
+
 /** Bias in int32 with scale `inputScale * weightScales[c]` and zero point 0. */
 export function quantizeBias(
   bias: Float32Array,
   inputScale: number,
   weightScales: Float32Array,
-): { readonly tensor: Tensor; readonly scales: Float32Array } {
-  const scales = weightScales.map((scale) => scale * inputScale);
-  const codes = new Int32Array(bias.length);
-  for (let c = 0; c < bias.length; c += 1) {
-    const scale = inputScale * (weightScales[weightScales.length === 1 ? 0 : c] as number);
-    const code = roundHalfEven((bias[c] as number) / scale);
-    codes[c] = Math.min(largestBias, Math.max(-largestBias, code));
-  }
-  const tensor: Tensor = {
-    dtype: 'int32',
-    dims: [bias.length],
-    data: memoryBytes(new Uint8Array(codes.buffer)),
+): QuantizedBias {
+  const codes = biasCodes(bias, inputScale, weightScales).map((code) =>
+    Math.min(largestBias, Math.max(-largestBias, code)),
+  );
+  return {
+    tensor: numberTensor('int32', [bias.length], codes),
+    scales: weightScales.map((scale) => scale * inputScale),
   };
-  return { tensor, scales };
 }
 
 /** Bias in int64, as LiteRT's kernels for 16-bit activations take it. */
@@ -154,12 +153,18 @@ export function quantizeWideBias(
   bias: Float32Array,
   inputScale: number,
   weightScales: Float32Array,
-): { readonly tensor: Tensor; readonly scales: Float32Array } {
-  const scales = weightScales.map((scale) => scale * inputScale);
-  const codes = Float64Array.from(bias, (value, c) => {
-    return roundHalfEven(value / (inputScale * (weightScales[weightScales.length === 1 ? 0 : c] as number)));
+): QuantizedBias {
+  return {
+    tensor: numberTensor('int64', [bias.length], biasCodes(bias, inputScale, weightScales)),
+    scales: weightScales.map((scale) => scale * inputScale),
+  };
+}
+
+function biasCodes(bias: Float32Array, inputScale: number, weightScales: Float32Array): Float64Array {
+  return Float64Array.from(bias, (value, c) => {
+    const scale = inputScale * (weightScales[weightScales.length === 1 ? 0 : c] as number);
+    return roundHalfEven(value / scale);
   });
-  return { tensor: numberTensor('int64', [bias.length], codes), scales };
 }
 
 /** The symmetric encoding with zero point 0 that LiteRT wants of 16-bit activations. */
