@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { KerfError } from '../ir/errors.ts';
 import type { ModelDocument } from './document/document.ts';
 import type { Settings } from './settings.ts';
+import { byLikeness } from './support/fileNames.ts';
 
 /** Which dataset a document uses; null is the person's choice of seeded random inputs. */
 interface DataItem extends vscode.QuickPickItem {
@@ -26,20 +27,25 @@ export async function askForDataset(
   document: ModelDocument,
   { allowNone = true }: { allowNone?: boolean } = {},
 ): Promise<string | null> {
-  const path = await pickDataset(settings.data(document.uri), allowNone);
+  const path = await pickDataset(document.fileName, settings.data(document.uri), allowNone);
   if (path === null) declined.add(document.uri.toString());
   await settings.setData(document.uri, path);
   return path;
 }
 
-async function pickDataset(current: string | null, allowNone: boolean): Promise<string | null> {
+async function pickDataset(
+  model: string,
+  current: string | null,
+  allowNone: boolean,
+): Promise<string | null> {
   const none: DataItem = {
     action: 'none',
     label: vscode.l10n.t('No data'),
     description: vscode.l10n.t('seeded random inputs; every number says so'),
   };
   const browse: DataItem = { action: 'browse', label: vscode.l10n.t('Browse…') };
-  const found = (await findDatasets()).map(
+  const likely = byLikeness(await findDatasets(), model, (uri) => basename(uri.path));
+  const found = likely.map(
     (uri): DataItem => ({
       action: 'file',
       path: uri.fsPath,
@@ -49,7 +55,7 @@ async function pickDataset(current: string | null, allowNone: boolean): Promise<
     }),
   );
   const items = [...found, ...(allowNone ? [none] : []), browse];
-  const title = vscode.l10n.t('Dataset');
+  const title = vscode.l10n.t('Dataset for {0}', model);
   const placeHolder = vscode.l10n.t('Samples that calibrate and evaluate the model');
   const picked = await vscode.window.showQuickPick(items, { title, placeHolder });
   if (picked === undefined) throw new KerfError('cancelled', 'no dataset was chosen');
@@ -63,7 +69,7 @@ async function findDatasets(): Promise<readonly vscode.Uri[]> {
   const arrays = await vscode.workspace.findFiles('**/*.npz', exclude, 100);
   const texts = await vscode.workspace.findFiles('**/*.json', exclude, 200);
   const datasets = await Promise.all(texts.map(async (uri) => ((await isDataset(uri)) ? [uri] : [])));
-  return [...arrays, ...datasets.flat()].sort((a, b) => a.path.localeCompare(b.path));
+  return [...arrays, ...datasets.flat()];
 }
 
 const largestDatasetFile = 65_536;

@@ -47,9 +47,13 @@ export async function exportPicture(app: App, graph: GraphPane, kind: 'png' | 's
 }
 
 async function save(app: App, name: string, content: Uint8Array, note: string): Promise<void> {
-  const written = await app.run('Export', 'saveFile', { name, content });
-  if (written !== undefined && written !== null)
-    app.say(`Wrote ${written.file}, ${bytes(content.length)}${note}.`);
+  try {
+    // No job: there is nothing to wait for but the person who says where.
+    const written = await app.host.call('saveFile', { name, content });
+    if (written !== null) app.say(`Wrote ${written.file}, ${bytes(content.length)}${note}.`);
+  } catch (error) {
+    app.say(`Export: ${(error as Error).message}`, { error: true });
+  }
 }
 
 /** The graph JSON that Model Explorer opens, with the costs as attributes. */

@@ -217,7 +217,7 @@ async function evaluate(app: App, answers: HTMLElement): Promise<void> {
   if (report.reference !== undefined) {
     const { agreement, sqnrDb, cosine } = report.reference;
     rows.push(['Agreement with the original', percent(agreement)]);
-    rows.push(['Signal to noise', sqnrDb === null ? 'identical outputs' : `${digits(sqnrDb)} dB`]);
+    rows.push(['SQNR', sqnrDb === null ? 'identical outputs' : `${digits(sqnrDb)} dB`]);
     rows.push(['Cosine', digits(cosine)]);
   }
   answers.replaceChildren(section('Answers', { open: true }, facts(rows)));

@@ -141,10 +141,7 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
       cell(candidate.latencyMs, baseline.latencyMs, time),
       cell(candidate.ramBytes, baseline.ramBytes, bytes),
       h('td', {
-        text:
-          candidate.fits.flash === candidate.fits.ram
-            ? candidate.fits.flash
-            : `flash ${candidate.fits.flash}, RAM ${candidate.fits.ram}`,
+        text: fitWords(candidate.fits),
       }),
       cell(candidate.measuredMs, baseline.measuredMs, time),
       cell(candidate.compressedBytes, baseline.compressedBytes, bytes),
@@ -176,6 +173,13 @@ function candidateTable(app: App, report: OptimizeReport): HTMLElement {
       h('tbody', {}, row(baseline, undefined), ...candidates.map((candidate, i) => row(candidate, i))),
     ),
   );
+}
+
+/** A board with storage instead of flash has no limit to fit into. */
+function fitWords({ flash, ram }: Candidate['fits']): string {
+  if (flash === ram) return flash;
+  if (flash === 'unknown') return `RAM ${ram}`;
+  return ram === 'unknown' ? `flash ${flash}` : `flash ${flash}, RAM ${ram}`;
 }
 
 /** What judged the candidates, where it is not what the line above names anyway. */

@@ -8,7 +8,7 @@ import { withProgress } from '../support/cancel.ts';
 import { viewType } from '../contributions.ts';
 import { askForDataset } from '../dataset.ts';
 import type { ModelDocument } from '../document/document.ts';
-import { formatBytes, formatChange, formatPercent } from '../support/format.ts';
+import { formatBytes, formatChange, formatMs, formatPercent } from '../support/format.ts';
 import { pick, pickDevice } from './quickForms.ts';
 import { candidateLine } from '../reports/reports.ts';
 import type { Services } from '../services.ts';
@@ -80,9 +80,8 @@ function known(devices: readonly DeviceProfile[], id: string): DeviceProfile {
 async function pickCandidate(report: OptimizeReport, device: DeviceProfile): Promise<number | null> {
   const items = report.candidates.map((candidate, index) => {
     const star = report.pareto.includes(index) ? '$(star-full) ' : '';
-    const chosen = index === report.chosen ? ` — ${vscode.l10n.t('recommended')}` : '';
     return {
-      label: `${star}${candidate.title}${chosen}`,
+      label: `${star}${candidate.title}`,
       ...candidateLine(candidate, report.baseline),
       index,
     };
@@ -91,11 +90,18 @@ async function pickCandidate(report: OptimizeReport, device: DeviceProfile): Pro
   // The recommended one first: Enter takes it.
   usable.sort((a, b) => Number(b.index === report.chosen) - Number(a.index === report.chosen));
   if (usable.length === 0) return null;
-  const picked = await pick(usable, {
+  const heading = (label: string) => ({ label, kind: vscode.QuickPickItemKind.Separator, index: null });
+  const [first, ...others] = usable;
+  const sorted =
+    first === undefined || first.index !== report.chosen
+      ? usable
+      : [heading(vscode.l10n.t('recommended')), first, heading(vscode.l10n.t('other candidates')), ...others];
+  const picked = await pick<(typeof usable)[number] | ReturnType<typeof heading>>(sorted, {
     title: vscode.l10n.t('{0}: which model to write?', device.name),
     placeHolder: vscode.l10n.t(
-      'Now {0}. Data: {1}. Stars mark what no other candidate beats.',
+      'Now {0}, {1} here. Data: {2}. Stars: no other is better in all.',
       formatBytes(report.baseline.fileBytes),
+      formatMs(report.baseline.measuredMs),
       basename(report.data),
     ),
     ignoreFocusOut: true,

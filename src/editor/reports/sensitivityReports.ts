@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { MixedReport, SensitivityReport } from '../../engine/protocol.ts';
 import { formatBytes, formatChange, formatMs, formatPercent } from '../support/format.ts';
 import { lineChart } from './frontierChart.ts';
@@ -6,7 +7,7 @@ import { bullets, cell, table } from './reportParts.ts';
 /** Results as Markdown, for VS Code's own preview. No `vscode` import. */
 
 function decibels(value: number | null | undefined): string {
-  return value === undefined ? '' : value === null ? 'identical' : `${value.toFixed(1)} dB`;
+  return value === undefined ? '' : value === null ? 'identical' : `${value.toFixed(1)}\u{a0}dB`;
 }
 
 /** One row per layer, most sensitive first; columns that no layer has a number for are left out. */
@@ -16,23 +17,21 @@ export function sensitivityReport(name: string, report: SensitivityReport): stri
   const columns: readonly (readonly [string, (layer: Layer) => string])[] = [
     ['Layer', (layer) => cell(layer.name === '' ? layer.id : layer.name)],
     ['Operator', ({ op }) => op],
-    ['Signal to noise', ({ sqnrDb }) => decibels(sqnrDb)],
+    ['SQNR', ({ sqnrDb }) => decibels(sqnrDb)],
     ['Agreement', ({ agreement }) => (agreement === undefined ? '' : formatPercent(agreement))],
     ['Accuracy', ({ top1 }) => (top1 === undefined ? '' : formatPercent(top1))],
     ['Weights alone', ({ weights }) => decibels(weights?.sqnrDb)],
     ['Activations alone', ({ activations }) => decibels(activations?.sqnrDb)],
-    ['Of the weights', ({ weightSqnrDb }) => decibels(weightSqnrDb)],
+    ['Weights, without data', ({ weightSqnrDb }) => decibels(weightSqnrDb)],
   ];
   const shown = columns.filter(([, read]) => layers.some((layer) => read(layer) !== ''));
   const rows = layers.map((layer) => `| ${shown.map(([, read]) => read(layer)).join(' | ')} |`);
   const share =
-    naiveInferences === 0
-      ? ''
-      : `, ${formatPercent(inferences / naiveInferences)} of running every changed model on every sample`;
+    naiveInferences === 0 ? '' : `, ${formatPercent(inferences / naiveInferences)} of layers × samples`;
   return [
     `# Sensitivity of ${name} to ${report.scheme}`,
     '',
-    `One layer at a time is changed; ${report.metric}, on ${cell(report.data)}. The work of ${String(Math.round(inferences))} inferences${share}, in ${seconds.toFixed(1)} s.`,
+    `Each layer is changed alone. SQNR: ${report.metric}. Data: ${cell(basename(report.data))}. The work of ${Math.round(inferences).toLocaleString('en-US')} inferences${share}, ${seconds.toFixed(1)} s.`,
     '',
     ...curve(report),
     ...table(
@@ -49,7 +48,7 @@ function curve({ cumulative, scheme }: SensitivityReport): readonly string[] {
     return y === null ? [] : [{ x: layers, y, marked: measured !== undefined }];
   });
   if (points.length < 2) return [];
-  const titles = { x: `layers under ${scheme} together, least sensitive first`, y: 'signal to noise, dB' };
+  const titles = { x: `layers under ${scheme} together, least sensitive first`, y: 'SQNR, dB' };
   return [lineChart(points, titles, { x: String, y: (value) => value.toFixed(0) }), ''];
 }
 
@@ -57,7 +56,7 @@ function curve({ cumulative, scheme }: SensitivityReport): readonly string[] {
 function smallestText(frontier: MixedReport['frontier']): string {
   const [smallest] = [...frontier].sort((a, b) => a.fileBytes - b.fileBytes);
   if (smallest === undefined) return '';
-  return ` The smallest of them takes ${formatBytes(smallest.fileBytes)}, at ${decibels(smallest.predictedSqnrDb)} predicted signal to noise. Allow more, or more schemes.`;
+  return ` The smallest of them takes ${formatBytes(smallest.fileBytes)}, at ${decibels(smallest.predictedSqnrDb)} predicted SQNR. Allow more, or more schemes.`;
 }
 
 /** The frontier as a chart and a table, then what each layer takes. */
@@ -68,7 +67,7 @@ export function mixedReport(name: string, report: MixedReport): string {
       ? []
       : [{ x: fileBytes, y: predictedSqnrDb, marked: fileBytes === chosen?.fileBytes }],
   );
-  const titles = { x: 'size', y: 'predicted signal to noise, dB' };
+  const titles = { x: 'size', y: 'predicted SQNR, dB' };
   const format = { x: formatBytes, y: (value: number) => value.toFixed(0) };
   const rows = frontier.map(({ fileBytes, latencyMs, predictedSqnrDb, counts }) => {
     const mark = fileBytes === chosen?.fileBytes ? '**chosen**' : '';
@@ -87,9 +86,9 @@ export function mixedReport(name: string, report: MixedReport): string {
     `# Mixed precision of ${name}`,
     '',
     ...(measured === null || chosen === null
-      ? [`No plan meets the budget.${smallestText(frontier)}`]
+      ? [`No assignment of schemes to layers meets the budget.${smallestText(frontier)}`]
       : [
-          `${formatBytes(original.fileBytes)} → ${formatBytes(measured.fileBytes)} (${formatChange(original.fileBytes, measured.fileBytes)}), signal to noise ${decibels(measured.sqnrDb)} measured, ${decibels(chosen.predictedSqnrDb)} predicted; ${scoreText(report)}.`,
+          `${formatBytes(original.fileBytes)} → ${formatBytes(measured.fileBytes)} (${formatChange(original.fileBytes, measured.fileBytes)}), SQNR ${decibels(measured.sqnrDb)} measured, ${decibels(chosen.predictedSqnrDb)} predicted; ${scoreText(report)}.`,
         ]),
     '',
     ...(points.length < 2 ? [] : [lineChart(points, titles, format), '']),

@@ -65,7 +65,7 @@ export function unreadableFile(store: ModelStore, uri: vscode.Uri, error: unknow
 /** A panel keeps its document for life: the model gets another one in the same place. */
 async function openInstead(uri: vscode.Uri, panels: ReadonlySet<vscode.WebviewPanel>): Promise<void> {
   const places = [...panels].map(({ viewColumn, active }) => ({ viewColumn, active }));
-  for (const panel of [...panels]) panel.dispose();
+  for (const panel of panels) panel.dispose();
   for (const { viewColumn, active } of places) {
     const where = { preview: false, preserveFocus: !active, ...(viewColumn !== undefined && { viewColumn }) };
     await vscode.commands.executeCommand('vscode.openWith', uri, viewType, where);

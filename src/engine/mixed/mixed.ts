@@ -200,7 +200,7 @@ class Trials {
   /** Undefined where a step refuses; the reason is noted. */
   async attempt(point: FrontierPoint): Promise<Trial | undefined> {
     this.#count += 1;
-    await this.#job.step(Math.min(1, this.#count / mostTrials), `checking plan ${this.#count}`);
+    await this.#job.step(Math.min(1, this.#count / mostTrials), `measuring candidate ${this.#count}`);
     try {
       let held = this.#held;
       for (const step of this.recipeOf(point))
@@ -208,7 +208,7 @@ class Trials {
       return { held, check: await this.#check(held) };
     } catch (error) {
       if (!KerfError.is(error) || error.reason === 'cancelled') throw error;
-      this.notes.push(`a plan could not be built: ${error.message}`);
+      this.notes.push(`a candidate could not be built: ${error.message}`);
       return undefined;
     }
   }

@@ -9,7 +9,7 @@ const sensitivity: SensitivityReport = {
   step: { pass: 'quantize-static' },
   method: 'measured',
   metric: 'signal to noise',
-  data: 'digits.npz',
+  data: '/models/digits.npz',
   layers: [
     { id: 'a', name: 'a|b', op: 'Conv', ...figures, weights: { ...figures, sqnrDb: 41 } },
     { id: 'c', name: 'c', op: 'Gemm', ...figures, sqnrDb: null },
@@ -29,8 +29,10 @@ const sensitivity: SensitivityReport = {
 describe('sensitivity as Markdown', () => {
   it('has a row per layer and no columns without numbers', () => {
     const text = sensitivityReport('m.onnx', sensitivity);
-    expect(text).toMatch(/\| a\\\|b \| Conv \| 30\.0 dB \| 98\S* % \| 41\.0 dB \|/);
+    expect(text).toMatch(/\| a\\\|b \| Conv \| 30\.0\u{a0}dB \| 98\S* % \| 41\.0\u{a0}dB \|/u);
     expect(text).toMatch(/\| c \| Gemm \| identical \| 98\S* % \|  \|/);
+    expect(text).toContain('| Layer | Operator | SQNR | Agreement | Weights alone |');
+    expect(text).toContain('Data: digits.npz. The work of 40 inferences, 31.3 % of layers × samples, 1.5 s.');
     expect(text).not.toContain('Accuracy');
     expect(text).toMatch(/31\.[23]\d* %/);
     expect(text).toContain('- d: refused');
@@ -76,7 +78,7 @@ describe('mixed precision as Markdown', () => {
 
   it('says when nothing fits', () => {
     expect(mixedReport('m.onnx', { ...report, chosen: null, measured: null })).toContain(
-      'No plan meets the budget.',
+      'No assignment of schemes to layers meets the budget.',
     );
   });
 });

@@ -8,6 +8,7 @@ import {
   formatMs,
   formatPercent,
 } from '../../../src/editor/support/format.ts';
+import { byLikeness } from '../../../src/editor/support/fileNames.ts';
 import { checkOption, optionPrompt } from '../../../src/editor/commands/passOptions.ts';
 import { parseQuantity } from '../../../src/editor/support/quantity.ts';
 import { sliced } from '../../../src/editor/page/sliced.ts';
@@ -148,5 +149,18 @@ describe('what is posted to a page', () => {
     expect(sent.column.buffer.byteLength).toBe(40);
     expect(sent.deep.view.buffer.byteLength).toBe(4);
     expect(sent.whole).toHaveLength(3);
+  });
+});
+
+describe('datasets', () => {
+  it('that are called like the model come first', () => {
+    const files = ['cifar.npz', 'digits-test.npz', 'a.json', 'digits-calibration.npz', 'digital.npz'];
+    expect(byLikeness(files, 'digits.onnx', (name) => name)).toEqual([
+      'digits-calibration.npz',
+      'digits-test.npz',
+      'digital.npz',
+      'a.json',
+      'cifar.npz',
+    ]);
   });
 });
