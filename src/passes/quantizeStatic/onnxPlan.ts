@@ -12,6 +12,8 @@ import type { Carrier } from './carrier.ts';
 import { carrierOf, upperBound } from './carrier.ts';
 import type { Folding, OnCodes } from './kernelForms.ts';
 import { foldedColumns, paddedInput, shiftedWeight, tiledInput } from './kernelForms.ts';
+import type { Planning } from './planning.ts';
+import { planning } from './planning.ts';
 
 /** How a value is encoded. */
 export interface ValuePlan {
@@ -50,17 +52,11 @@ export interface OnnxPlan {
   readonly values: ReadonlyMap<ValueId, ValuePlan>;
 }
 
-interface Planner {
-  readonly rules: TargetRules;
+interface Planner extends Planning<OnnxModel> {
   /** Nodes that the runtime merges into the layer before. */
   readonly absorbed: Set<NodeId>;
-  readonly model: OnnxModel;
-  readonly graph: Graph;
-  readonly facts: Facts;
   readonly values: Map<ValueId, ValuePlan>;
   readonly nodes: Map<NodeId, NodePlan>;
-  /** Whether a value's range is known or may be asked for. */
-  readonly encodable: (id: ValueId) => boolean;
 }
 
 /**
@@ -74,18 +70,9 @@ export function planOnnx(
   allowed: (node: Node) => boolean,
   encodable: (id: ValueId) => boolean,
 ): OnnxPlan {
-  const graph = model.graphs[0];
-  const planner: Planner = {
-    model,
-    graph,
-    facts,
-    rules,
-    encodable,
-    values: new Map(),
-    nodes: new Map(),
-    absorbed: new Set(),
-  };
-  for (const node of graph.nodes) {
+  const base = planning(model, facts, rules, encodable);
+  const planner: Planner = { ...base, values: new Map(), nodes: new Map(), absorbed: new Set() };
+  for (const node of base.graph.nodes) {
     if (!allowed(node) || !isBuiltin(node) || planner.absorbed.has(node.id)) continue;
     if (facts.dtypeOf(node.outputs[0]) === 'float32') planNode(planner, node);
   }

@@ -10,6 +10,8 @@ import { readableConstant } from '../support/constants.ts';
 import type { Facts } from '../support/facts.ts';
 import { rangeOf } from '../support/quantization.ts';
 import { cellKind, cellRefusal } from './cells.ts';
+import type { Planning } from './planning.ts';
+import { planning } from './planning.ts';
 
 /** Values of one group share scale and zero point. */
 export interface Group {
@@ -46,16 +48,11 @@ export function groupRoot(group: Group): Group {
   return root;
 }
 
-interface Planner {
-  readonly model: TfliteModel;
-  readonly graph: Graph;
-  readonly facts: Facts;
-  readonly rules: TargetRules;
+interface Planner extends Planning<TfliteModel> {
   readonly groups: Map<ValueId, Group>;
   readonly nodes: Map<NodeId, TfliteNodePlan>;
   readonly made: Set<ValueId>;
   readonly feeds: ReadonlySet<ValueId>;
-  readonly encodable: (id: ValueId) => boolean;
   readonly reach: ((node: Node) => number | undefined) | undefined;
 }
 
@@ -71,17 +68,14 @@ export function planTflite(
   encodable: (id: ValueId) => boolean,
   reach?: (node: Node) => number | undefined,
 ): TflitePlan {
-  const graph = model.graphs[0];
+  const base = planning(model, facts, rules, encodable);
+  const { graph } = base;
   const planner: Planner = {
-    model,
-    graph,
-    facts,
-    rules,
+    ...base,
     groups: new Map(),
     nodes: new Map(),
     made: new Set(),
     feeds: new Set(feedsOf(graph).map((value) => value.id)),
-    encodable,
     reach,
   };
   for (const node of graph.nodes) if (node.domain === '' && allowed(node)) planNode(planner, node);
