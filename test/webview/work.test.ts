@@ -166,7 +166,7 @@ describe('work', () => {
     await page.waitForFunction(() => window.fakeHost.calls.some((call) => call.method === 'copy'));
     const [{ text }] = (await calls('copy')) as [{ text: string }];
     expect(text.split('\n')).toHaveLength(2);
-    expect(text.split('\n')[1]).toBe('fc/Gemm,52,Gemm,fc/Gemm,1×10,float32,640,2560,640,40,,,,0');
+    expect(text.split('\n')[1]).toBe('fc/Gemm,52,Gemm,fc/Gemm,1×10,float32,,,640,2560,640,40,,0');
   });
 
   it('the table groups its layers, with totals, and folds the groups', async () => {
