@@ -85,12 +85,14 @@ describe('the loop on the sample', () => {
     expect(fs.readFileSync(out('a.onnx')).equals(fs.readFileSync(out('b.onnx')))).toBe(true);
   });
 
-  it('optimises for a device and writes the chosen model', async () => {
+  it('optimises for a device as the README does, and writes the chosen model', async () => {
     const report = await json(
       'optimize',
       digits,
       '--device',
-      'pi4',
+      'stm32h743',
+      '--max-drop',
+      '0.25',
       '--data',
       calibration,
       '-o',
@@ -100,6 +102,8 @@ describe('the loop on the sample', () => {
     const chosen = report.candidates[report.chosen];
     expect(fs.statSync(out('best.onnx')).size).toBe(chosen.fileBytes);
     expect(chosen.fileBytes * 3).toBeLessThan(report.baseline.fileBytes);
+    const accuracyOf = async (file: string) => (await json('eval', file, '--data', test)).top1;
+    expect(await accuracyOf(out('best.onnx'))).toBeGreaterThan((await accuracyOf(digits)) - 0.005);
   });
 
   it('converts to TFLite and back', async () => {
