@@ -17,7 +17,7 @@ export const binarize: Pass = {
   calibration: 'optional',
   mayBeSlower: true,
   options: quantizeWeights.options.filter(({ name }) =>
-    ['rounding', 'ends', 'conv', 'smallest'].includes(name),
+    ['rounding', 'ends', 'conv', 'packed', 'smallest'].includes(name),
   ),
   ...(quantizeWeights.appliesTo && { appliesTo: quantizeWeights.appliesTo }),
   run: runBinarize,

@@ -1,5 +1,6 @@
 import { attr, floatAttribute, intAttribute } from '../../ir/attribute.ts';
 import { GraphEditor } from '../../ir/edit.ts';
+import type { DType } from '../../ir/dtype.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Graph, Node, OnnxModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
@@ -13,7 +14,7 @@ import type { Facts } from '../support/facts.ts';
 import { factsOf } from '../support/facts.ts';
 import { bodyNotes } from '../support/bodies.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf, soleReader } from '../support/graph.ts';
-import { blockedOpset, raisedOpset, raiseOpset } from '../support/opset.ts';
+import { blockedOpset, raisedOpset, raiseOpset, twoBitOpset } from '../support/opset.ts';
 import { prepared } from '../support/prepare.ts';
 import type { DataAware } from '../support/dataRounding.ts';
 import { roundedByData } from '../support/dataRounding.ts';
@@ -50,7 +51,12 @@ export async function quantizeWeightsOnnx(
   const raised = raiseOpset(ready.model, needed);
   if ('refusal' in raised) throw new KerfError('unsupported', `opset ${needed} is needed: ${raised.refusal}`);
   const { chosen, remarks } = chooseLayers(raised.model, options, context);
-  const data = await roundedByData(raised.model, chosen, dataRounding(options), context);
+  const data = await roundedByData(
+    raised.model,
+    chosen,
+    dataRounding(options, () => options.packed),
+    context,
+  );
   const start = data.model;
   const graph = start.graphs[0];
   const emitter: Emitter = { graph, editor: new GraphEditor(graph, start), options, data, stored: new Map() };
@@ -64,7 +70,7 @@ export async function quantizeWeightsOnnx(
     `weights of ${done} ${done === 1 ? 'layer' : 'layers'} in ${options.type === 'float8' ? 'float8e4m3fn' : `${options.bits} bits`}, activations in float`,
   );
   notes.push(
-    ...(options.bits < 4 ? [storageNote(options.bits)] : []),
+    ...storageNotes(options),
     options.type === 'float8'
       ? 'ONNX Runtime on a CPU has no float8 kernels and unpacks the weights at every run; int8 is more accurate and faster there'
       : 'fast for one row at a time; for many rows at once, slower than float on ONNX Runtime',
@@ -81,8 +87,22 @@ export async function quantizeWeightsOnnx(
   );
 }
 
-function neededOpset(model: OnnxModel, { type, bits, block }: WeightOptions) {
+/** How codes are stored, where that is not what their bits say. */
+function storageNotes({ bits, packed, type }: WeightOptions): string[] {
+  if (!packed || type === 'float8') return bits < 4 ? [storageNote(bits)] : [];
+  if (bits > 2)
+    return [
+      `packed is for weights of 2 bits or 1, which these are not`,
+      ...(bits < 4 ? [storageNote(bits)] : []),
+    ];
+  return [
+    `stored in two bits each (opset ${twoBitOpset}), which ONNX Runtime 1.30 reads and older runtimes do not`,
+  ];
+}
+
+function neededOpset(model: OnnxModel, { type, bits, block, packed }: WeightOptions) {
   if (type === 'float8') return opsetOf(model) >= float8Opset ? raisedOpset : blockedOpset;
+  if (packed && bits <= 2) return twoBitOpset;
   return bits < 8 || block > 0 ? blockedOpset : raisedOpset;
 }
 
@@ -101,6 +121,9 @@ function chooseLayers(model: OnnxModel, options: WeightOptions, context: PassCon
     else chosen.push(node);
   }
   const remarks: string[] = [];
+  const whole = options.block === 0 ? 0 : chosen.filter((node) => node.op === 'Conv').length;
+  if (whole > 0)
+    remarks.push(`${whole} Conv have one scale per output channel: blocks are for MatMul and Gemm`);
   if (convolutions > 0) {
     remarks.push(`${convolutions} Conv left float: unpacking weights at every run is slower (option conv)`);
   }
@@ -144,7 +167,8 @@ function emitMatrix(emitter: Emitter, node: Node, weight: Tensor): void {
   const id = node.inputs[1] as ValueId;
   const stored = once(emitter, `${id}|${turned}`, id, () => {
     const rounded = emitter.data.rounded.get(node.id);
-    if (rounded !== undefined) return storedCodes({ ...rounded, outputsFirst: false }, block, bits);
+    if (rounded !== undefined)
+      return storedCodes({ ...rounded, outputsFirst: false }, block, codeType(bits, emitter.options.packed));
     const matrix = turned ? transposed(weight, [1, 0]) : weight;
     const dims = matrix.dims as readonly [number, number];
     return encoded(emitter, matrix, block === 0 ? byChannel(dims, 1) : byBlock(dims, block), bits);
@@ -158,21 +182,23 @@ function emitConv(emitter: Emitter, node: Node, weight: Tensor): void {
   const bits = emitter.data.bitsOf(node.id);
   const stored = once(emitter, `${id}|conv`, id, () => {
     const rounded = emitter.data.rounded.get(node.id);
-    if (rounded !== undefined) return storedCodes({ ...rounded, outputsFirst: true }, 0, bits);
+    if (rounded !== undefined)
+      return storedCodes({ ...rounded, outputsFirst: true }, 0, codeType(bits, emitter.options.packed));
     return encoded(emitter, weight, byChannel(weight.dims, 0), bits);
   });
   emitDequantized(emitter, node, stored, 0, 0);
 }
 
 function encoded({ options }: Emitter, tensor: Tensor, grouping: Grouping, bits: WeightBits): WeightCodes {
-  return options.type === 'float8' ? encodeFloat8(tensor, grouping) : encodeWeight(tensor, grouping, bits);
+  if (options.type === 'float8') return encodeFloat8(tensor, grouping);
+  return encodeWeight(tensor, grouping, bits, options.packed);
 }
 
 /** Codes of a rounded layer as the operator stores them: a matrix inputs first. */
 function storedCodes(
   { layer, codes, scales, outputsFirst }: RoundedLayer & { readonly outputsFirst: boolean },
   block: number,
-  bits: WeightBits,
+  dtype: DType,
 ): WeightCodes {
   const { outputs, inputs, weight } = layer;
   const dims = outputsFirst ? weight.dims : [inputs, outputs];
@@ -180,7 +206,7 @@ function storedCodes(
   const blocks = scales.length / outputs;
   const grid = storedOrder({ outputs, inputs: blocks, outputsFirst: false }, scales);
   return {
-    codes: numberTensor(codeType(bits), dims, ordered),
+    codes: numberTensor(dtype, dims, ordered),
     scales: floatTensor(block === 0 ? [outputs] : [blocks, outputs], Float32Array.from(grid)),
   };
 }

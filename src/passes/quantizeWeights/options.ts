@@ -1,3 +1,4 @@
+import type { Node } from '../../ir/model.ts';
 import type { DataRounding, Rounding } from '../support/dataRounding.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
 import { levelsOf } from '../support/weightCodes.ts';
@@ -16,21 +17,22 @@ export interface WeightOptions {
   readonly ends: boolean;
   readonly smallest: number;
   readonly biasCorrection: boolean;
-  /** TFLite: signs in two bits each. */
+  /** Codes of at most 2 bits in two bits each, where the runtime reads that. */
   readonly packed: boolean;
 }
 
 /**
  * Convolutions have one scale per output channel: a depthwise one would have little to share. `blockOf` says which other
- * layers take blocks.
+ * layers take blocks, `isPacked` whose codes of at most 2 bits are stored in two.
  */
 export function dataRounding(
   options: WeightOptions,
+  isPacked: (node: Node) => boolean,
   blockOf: (inputs: number, width: WeightBits) => number = () => options.block,
 ): DataRounding {
   const { bits, rounding, ends, biasCorrection } = options;
   const planOf: DataRounding['planOf'] = (layer, width) => ({
-    levels: levelsOf(width),
+    levels: levelsOf(width, isPacked(layer.node)),
     block: layer.kind === 'conv' ? 0 : blockOf(layer.inputs, width),
   });
   return { bits, rounding, ends, biasCorrection, planOf };

@@ -72,7 +72,7 @@ export const quantizeWeights: Pass = {
     },
     {
       name: 'packed',
-      title: 'Store 1-bit weights in 2 bits instead of 4 (TFLite, FULLY_CONNECTED; slower)',
+      title: 'Store weights of 2 bits or 1 in two bits instead of four (TFLite: FULLY_CONNECTED, slower)',
       type: 'boolean',
       default: false,
     },

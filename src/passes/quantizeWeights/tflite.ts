@@ -2,7 +2,7 @@ import { blockwise } from '../../formats/tflite/extra.ts';
 import { GraphEditor } from '../../ir/edit.ts';
 import type { Node, NodeId, TfliteModel, ValueId } from '../../ir/model.ts';
 import { withMainGraph } from '../../ir/model.ts';
-import { intTensor, numberTensor, readFloats, readIntegers, sizeOf } from '../../ir/numbers.ts';
+import { numberTensor, readFloats, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { operatorOf } from '../../ops/registry.ts';
@@ -44,7 +44,11 @@ export async function quantizeWeightsTflite(
   const data = await roundedByData(
     model,
     chosen,
-    dataRounding(options, (inputs, width) => blockFor(options, inputs, width)),
+    dataRounding(
+      options,
+      (node) => isPacked(options, node),
+      (inputs, width) => blockFor(options, inputs, width),
+    ),
     context,
   );
   const graph = data.model.graphs[0];
@@ -63,18 +67,15 @@ export async function quantizeWeightsTflite(
       const tensor = readableConstant(graph, weight) as Tensor;
       const block = blockOf(options, node, tensor, data.bitsOf(id));
       if (block > 0) blocked.add(id);
-      const made = encoded(tensor, role.outputAxis, block, data.bitsOf(id), data.rounded.get(id));
+      const form = { axis: role.outputAxis, block, bits: data.bitsOf(id), twoBits: isPacked(options, node) };
+      const made = encoded(tensor, form, data.rounded.get(id));
       let quantization = symmetric(made.scales, role.outputAxis);
       if (block > 0) {
         const dims = [tensor.dims[0] as number, made.scales.length / (tensor.dims[0] as number)];
         const scales = numberTensor('float16', dims, made.scales);
         quantization = blockwise(editor.addConstant(`${weight}_scales`, scales), block);
       }
-      const kept =
-        options.packed && options.bits === 1 && node.op === 'FULLY_CONNECTED' && block === 0
-          ? inTwoBits(made.codes)
-          : made.codes;
-      codes = editor.addConstant(`${weight}_${kept.dtype}`, kept, quantization);
+      codes = editor.addConstant(`${weight}_${made.codes.dtype}`, made.codes, quantization);
       stored.set(weight, codes);
     }
     const inputs = node.inputs.map((input, at) => (at === role.input ? (codes as ValueId) : input));
@@ -87,7 +88,7 @@ export async function quantizeWeightsTflite(
     );
   const notes = [
     `weights of ${chosen.length} ${chosen.length === 1 ? 'layer' : 'layers'} in ${options.bits} bits; the kernels quantize their float input to 8 bits as they run`,
-    ...(options.bits < 4 && !(options.packed && options.bits === 1) ? [storageNote(options.bits)] : []),
+    ...storageNotes(options, chosen),
     ...data.notes,
     ...remarks,
     'TensorFlow Lite Micro has no such kernels, and runtimes before 2025 may refuse them',
@@ -142,9 +143,20 @@ function weightRole(model: TfliteModel, node: Node) {
   return operatorOf(model, node)?.weights?.(node, model)[0];
 }
 
-/** Signs take two bits where the kernel reads them; codes of eight bits stay. */
-function inTwoBits(codes: Tensor): Tensor {
-  return codes.dtype === 'int8' ? codes : intTensor('int2', codes.dims, readIntegers(codes));
+/** Whether codes of at most 2 bits are stored in two: where the kernel reads that, which it does not in blocks. */
+function isPacked({ packed, bits, block }: WeightOptions, { op }: Node): boolean {
+  return packed && bits <= 2 && block === 0 && op === 'FULLY_CONNECTED';
+}
+
+function storageNotes(options: WeightOptions, chosen: readonly Node[]): string[] {
+  const { bits, packed } = options;
+  const others = chosen.filter((node) => !isPacked(options, node)).length;
+  const notes = bits < 4 && others > 0 ? [storageNote(bits)] : [];
+  if (packed && others > 0)
+    notes.push(
+      `${others} layers are not packed: LiteRT reads two bits in FULLY_CONNECTED with one scale per output channel, for weights of 2 bits or 1`,
+    );
+  return notes;
 }
 
 /** Elements that share a scale, where LiteRT has such a kernel; 0 for one scale per output channel. */
@@ -166,16 +178,20 @@ function alongRows([rows = 1, columns = 1]: readonly number[], block: number): G
 /** TFLite keeps scales beside the tensor, so they are made at once. */
 function encoded(
   tensor: Tensor,
-  axis: number,
-  block: number,
-  bits: WeightBits,
+  form: {
+    readonly axis: number;
+    readonly block: number;
+    readonly bits: WeightBits;
+    readonly twoBits: boolean;
+  },
   rounded: RoundedLayer | undefined,
 ): { codes: Tensor; scales: Float32Array } {
+  const { axis, block, bits, twoBits } = form;
   if (rounded === undefined) {
     const grouping = block > 0 ? alongRows(tensor.dims, block) : byChannel(tensor.dims, axis);
-    const { codes, scales } = encodeWeight(tensor, grouping, bits);
+    const { codes, scales } = encodeWeight(tensor, grouping, bits, twoBits);
     return { codes, scales: readFloats(scales) };
   }
-  const codes = numberTensor(codeType(bits), tensor.dims, storedOrder(rounded.layer, rounded.codes));
+  const codes = numberTensor(codeType(bits, twoBits), tensor.dims, storedOrder(rounded.layer, rounded.codes));
   return { codes, scales: rounded.scales };
 }

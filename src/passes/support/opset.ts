@@ -21,6 +21,9 @@ export const raisedOpset = 13;
 /** The first version with int4 and blocks of weights in DequantizeLinear. */
 export const blockedOpset = 21;
 
+/** The first version with int2 in DequantizeLinear. */
+export const twoBitOpset = 25;
+
 /** The model under a later opset, or the reason in one line why it stays where it is. */
 type Raised = { readonly model: OnnxModel } | { readonly refusal: string };
 
@@ -34,19 +37,19 @@ interface Context {
 type Rewrite = (node: Node, context: Context) => Node | string;
 
 /**
- * Raises the default domain to opset 13, or on to 21; a model already there is returned as it is
+ * Raises the default domain to opset 13, or on to 21 or 25; a model already there is returned as it is
  * (onnx/docs/Changelog.md).
  */
 export function raiseOpset(
   model: OnnxModel,
-  to: typeof raisedOpset | typeof blockedOpset = raisedOpset,
+  to: typeof raisedOpset | typeof blockedOpset | typeof twoBitOpset = raisedOpset,
 ): Raised {
   const from = opsetOf(model);
   if (from >= to) return { model };
   if (from < 7) return { refusal: `opset ${from} is older than 7, where broadcasting worked differently` };
   const first = from < raisedOpset ? rewritten(model, rewrites, raisedOpset) : { model };
   if ('refusal' in first || to === raisedOpset) return first;
-  return rewritten(first.model, laterRewrites, blockedOpset);
+  return rewritten(first.model, laterRewrites, to);
 }
 
 function rewritten(model: OnnxModel, table: Rewrites, to: number): Raised {
@@ -75,7 +78,11 @@ function rewritten(model: OnnxModel, table: Rewrites, to: number): Raised {
 }
 
 /** IR version that came with an opset (onnx/docs/Versioning.md). */
-const oldestIrVersion: Readonly<Record<number, number>> = { [raisedOpset]: 7, [blockedOpset]: 10 };
+const oldestIrVersion: Readonly<Record<number, number>> = {
+  [raisedOpset]: 7,
+  [blockedOpset]: 10,
+  [twoBitOpset]: 13,
+};
 
 /** Moves the integer attribute `name` to input `index`; an absent attribute stays an absent input. */
 function axesToInput(name: string, index: number): Rewrite {
@@ -206,7 +213,7 @@ const unsupported: Rewrite = () => 'there is no rewrite to a later opset';
 
 type Rewrites = Readonly<Record<string, { readonly since: number; readonly rewrite: Rewrite }>>;
 
-/** Operators whose form changed at `since`; all others mean the same from opset 13 to 21. */
+/** Operators whose form changed at `since`; all others mean the same from opset 13 to 25. */
 const laterRewrites: Rewrites = {
   ReduceMean: { since: 18, rewrite: axesToInput('axes', 1) },
   ReduceMax: { since: 18, rewrite: axesToInput('axes', 1) },

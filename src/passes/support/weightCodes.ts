@@ -15,9 +15,15 @@ export type WeightBits = 1 | 2 | 3 | 4 | 8;
 
 /**
  * Sets of at most 2 to the power of `bits` evenly spaced codes that int8 (8 bits) or int4 (fewer) can store. Below 4
- * bits every code counts: odd numbers are symmetric without a zero, and two sets that have one are not symmetric.
+ * bits every code counts: odd numbers are symmetric without a zero, and two sets that have one are not symmetric. With
+ * `twoBits`, those of 2 bits are what int2 can store.
  */
-export function levelsOf(bits: WeightBits): readonly Levels[] {
+export function levelsOf(bits: WeightBits, twoBits = false): readonly Levels[] {
+  if (twoBits && bits === 2)
+    return [
+      { low: -2, step: 1, high: 1 },
+      { low: -1, step: 2, high: 1 },
+    ];
   switch (bits) {
     case 8:
       return [{ low: -127, step: 1, high: 127 }];
@@ -61,13 +67,13 @@ export function int4Levels(bits: number): readonly Levels[] {
   ];
 }
 
-/** The type in which codes of so many bits are stored. */
-export function codeType(bits: WeightBits): 'int8' | 'int4' {
-  return bits === 8 ? 'int8' : 'int4';
+/** The type in which codes of so many bits are stored; `twoBits`: in two bits each where they fit. */
+export function codeType(bits: WeightBits, twoBits = false): 'int8' | 'int4' | 'int2' {
+  return bits === 8 ? 'int8' : twoBits && bits <= 2 ? 'int2' : 'int4';
 }
 
 export interface WeightCodes {
-  /** int8 or int4; large ones are made when somebody reads them. */
+  /** int8, int4 or int2; large ones are made when somebody reads them. */
   readonly codes: Tensor;
   /** float32 of the grouping's dimensions; made with the codes. */
   readonly scales: Tensor;
@@ -76,24 +82,26 @@ export interface WeightCodes {
 /**
  * Codes with one scale per group, without calibration data. At 8 bits the largest magnitude of a group is its largest
  * code; below, each group takes the set of codes and the share of its largest magnitude that leave the least squared
- * error. A group of zeros gets the scale 1.
+ * error. A group of zeros gets the scale 1. `twoBits` stores codes of at most 2 bits in two.
  */
 export function encodeWeight(
   tensor: Tensor,
   grouping: Grouping,
   bits: WeightBits,
+  twoBits = false,
   vectors: VectorCodes = { matrixCodes, rowCodes },
 ): WeightCodes {
-  const dtype = codeType(bits);
+  const dtype = codeType(bits, twoBits);
   const groups = grouping.dims.reduce((product, dim) => product * dim, 1);
   const count = tensor.dims.reduce((product, dim) => product * dim, 1);
   const length = byteSize(dtype, count) as number;
   let scales: Uint8Array | undefined;
   const make = () => {
     const made =
-      vectorCodes(tensor, grouping, bits, vectors) ?? plainCodes(tensor, grouping, bits, levelsOf(bits));
+      vectorCodes(tensor, grouping, bits, vectors) ??
+      plainCodes(tensor, grouping, bits, levelsOf(bits, twoBits));
     scales = new Uint8Array(made.scales.buffer);
-    return made.bytes;
+    return dtype === 'int2' ? halvedAgain(made.bytes, length) : made.bytes;
   };
   const codes = lazily(length, make);
   const scaleBytes = lazily(4 * groups, () => {
@@ -109,6 +117,15 @@ export function encodeWeight(
   function lazily(size: number, bytes: () => Uint8Array): Bytes {
     return tensor.data.length > eagerBytes ? madeBytes(size, bytes) : memoryBytes(bytes());
   }
+}
+
+/** The lower two bits of codes of four, four to a byte. */
+function halvedAgain(pairs: Uint8Array, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const lower = (pair: number) => (pair & 3) | ((pair >> 2) & 12);
+  for (let i = 0; i < length; i += 1)
+    bytes[i] = lower(pairs[2 * i] as number) | (lower(pairs[2 * i + 1] ?? 0) << 4);
+  return bytes;
 }
 
 /** Ways that take several elements at once. */

@@ -36,9 +36,9 @@ function bothWays(tensor: Tensor, grouping: Grouping, bits: WeightBits) {
     };
   };
   const vectors = { matrixCodes: noting(matrixCodes), rowCodes: noting(rowCodes) };
-  const made = encodeWeight(tensor, grouping, bits, vectors);
+  const made = encodeWeight(tensor, grouping, bits, false, vectors);
   const nothing = () => undefined;
-  const plain = encodeWeight(tensor, grouping, bits, { matrixCodes: nothing, rowCodes: nothing });
+  const plain = encodeWeight(tensor, grouping, bits, false, { matrixCodes: nothing, rowCodes: nothing });
   // Codes first: they make the scales of large tensors.
   const bytes = [made, plain].map(({ codes, scales }) => [codes.data.read(), scales.data.read()] as const);
   return { used, bytes };

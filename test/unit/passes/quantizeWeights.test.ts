@@ -13,6 +13,7 @@ import { hasShared, modelFiles, samples, shared } from '../support/models.ts';
 import { useSourceRunner } from '../support/runner.ts';
 import { top1 } from './accuracy.ts';
 import { OnnxBuilder, operatorsOf, runPass } from './build.ts';
+import { calibratorFor } from './calibrate.ts';
 import { onnxFeeds, optimizedOnnx, random, runOnnx, sqnrDb } from './runtime.ts';
 import { runTflite } from './tflite.ts';
 
@@ -74,6 +75,50 @@ describe('quantize-weights of ONNX', () => {
       expect(Math.abs(fileBytes(model) - saved - fileBytes(after))).toBeLessThan(700);
     },
   );
+
+  it.each([
+    ['1', '0'],
+    ['1', '32'],
+    ['2', '0'],
+    ['2', '64'],
+  ])('%s bits packed, block %s: two bits each, joined into MatMulNBits', async (bits, block) => {
+    const model = dense(128);
+    const options = { bits, block, ends: false };
+    const wide = await runPass('quantize-weights', model, { options });
+    const packed = await runPass('quantize-weights', model, { options: { ...options, packed: true } });
+    const stored = [...packed.model.graphs[0].values.values()].flatMap(({ constant }) =>
+      constant?.dtype.startsWith('int') ? [constant.dtype] : [],
+    );
+    expect(stored).toEqual(['int2', 'int2', 'int2']);
+    expect(packed.model.opsets.get('')).toBe(25);
+    expect(packed.notes.join()).toContain('two bits each (opset 25)');
+    const codes = 128 * 96 + 96 * 64 + 64 * 40;
+    expect(Math.abs(fileBytes(wide.model) - codes / 4 - fileBytes(packed.model))).toBeLessThan(100);
+    expect(operatorsOf(await optimizedOnnx(packed.model))).toBe('MatMulNBits:3 Relu:1');
+    // Signs are the same; of two bits, int2 knows one set of codes where int4 holds three.
+    if (bits === '1') expect(await noiseOf(wide.model, packed.model)).toBeGreaterThan(50);
+    const noise = await noiseOf(model, packed.model);
+    console.info(`bits ${bits} packed, block ${block}: ${noise.toFixed(1)} dB`);
+    expect(noise).toBeGreaterThan(1.5);
+  });
+
+  it('packs convolutions and what is rounded by data, and says when it does not pack', async () => {
+    const g = new OnnxBuilder(3);
+    g.input('x', ['N', 16, 5, 5]);
+    g.node('Conv', ['x', g.floats('w', [32, 16, 3, 3]), g.floats('b', [32])], 'y');
+    const model = g.output('y').model(13);
+    const options = { bits: '2', packed: true, conv: true, ends: false, rounding: 'optimized' };
+    const calibrator = calibratorFor(model, undefined, 32);
+    const { model: after } = await runPass('quantize-weights', model, { options, calibrator });
+    const types = [...after.graphs[0].values.values()].map(({ constant }) => constant?.dtype);
+    expect(types).toContain('int2');
+    expect(await noiseOf(model, after)).toBeGreaterThan(3);
+    const { notes } = await runPass('quantize-weights', dense(), { options: { bits: '4', packed: true } });
+    expect(notes.join()).toContain('packed is for weights of 2 bits or 1');
+    const blocks = { bits: '4', block: '32', conv: true };
+    const whole = await runPass('quantize-weights', model, { options: blocks });
+    expect(whole.notes.join()).toContain('1 Conv have one scale per output channel');
+  });
 
   it('keeps its form through simplify', async () => {
     const options = { bits: '4', block: '32' };

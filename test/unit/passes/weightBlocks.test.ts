@@ -128,4 +128,16 @@ describe('blocks of weights in TFLite', () => {
     expect(types.filter((type) => type === 'int2')).toHaveLength(2);
     expect(await runTflite(packed.model)).toEqual(await runTflite(wide.model));
   });
+
+  it('codes of two bits run, and notes tell what is not packed', async () => {
+    const model = dense();
+    const packed = await quantized({ bits: '2', ends: false, packed: true }, 32);
+    const types = [...packed.model.graphs[0].values.values()].map(({ constant }) => constant?.dtype);
+    expect(types.filter((type) => type === 'int2')).toHaveLength(2);
+    const noise = sqnrDb(await runTflite(model), await runTflite(packed.model));
+    console.info(`2 bits packed: ${noise.toFixed(1)} dB`);
+    expect(noise).toBeGreaterThan(2.5);
+    const { notes } = await quantized({ packed: true });
+    expect(notes.join()).toContain('2 layers are not packed');
+  });
 });
