@@ -37,6 +37,12 @@ export function decodeNumbers(dtype: DType, bytes: Uint8Array, count: number): F
 
 /** Like `decodeNumbers`, in float32. */
 export function decodeFloats(dtype: DType, bytes: Uint8Array, count: number): Float32Array {
+  // Whole bytes are converted at once: weights of quantized layers are large, and a call for each takes many times as long.
+  const isByte = (dtype === 'int8' || dtype === 'uint8') && bytes.length >= count;
+  if (isByte) {
+    const codes = bytes.subarray(0, count);
+    return new Float32Array(dtype === 'int8' ? new Int8Array(codes.buffer, codes.byteOffset, count) : codes);
+  }
   return Float32Array.from(decodeNumbers(dtype, bytes, count));
 }
 

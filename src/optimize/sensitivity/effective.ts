@@ -51,6 +51,12 @@ function realConstant(model: Model, id: string | null | undefined): RealWeight |
   return maker.op === 'DequantizeLinear' ? dequantizedBy(model, maker) : undefined;
 }
 
+/** Elements in memory that may be written to; floats are handed out as they are stored. */
+function ownFloats(tensor: Tensor): Float32Array {
+  const floats = readFloats(tensor);
+  return tensor.dtype === 'float32' ? floats.slice() : floats;
+}
+
 /** DequantizeLinear of constants (ONNX operators, version 21): per tensor, along an axis, or in blocks of it. */
 function dequantizedBy(model: Model, node: Node): RealWeight | undefined {
   const [graph] = model.graphs;
@@ -66,7 +72,7 @@ function dequantizedBy(model: Model, node: Node): RealWeight | undefined {
   const along = dims[axis] ?? 1;
   const blocks = Math.ceil(along / block);
   const wide = sizeOf(scales) === 1 ? 0 : intAttribute(node, 'block_size', 0) > 0 ? 2 : 1;
-  const data = readFloats(codes).slice();
+  const data = ownFloats(codes);
   const outers = inner * along === 0 ? 0 : data.length / (inner * along);
   // All that one scale stands for lies together, or one apart per block: a division for each weight took most of the time.
   for (let outer = 0, at = 0; outer < outers; outer += 1)
@@ -88,7 +94,7 @@ function dequantized(
   const inner = tensor.dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
   const along = tensor.dims[axis] ?? 1;
   const single = scale.length === 1;
-  const data = readFloats(tensor).slice();
+  const data = ownFloats(tensor);
   for (let at = 0, row = 0; at < data.length; row += 1) {
     const which = single ? 0 : row % along;
     const zero = zeroPoint[which] ?? zeroPoint[0] ?? 0;
