@@ -7,8 +7,8 @@ import { decode } from './decode.ts';
 import type { BufferSlot, GraphExtra, ModelExtra, Report } from './extra.ts';
 import { slotOfData } from './extra.ts';
 import { Names } from './names.ts';
-import { readOperator } from './read-operator.ts';
-import { readTensors } from './read-tensor.ts';
+import { readOperator } from './readOperator.ts';
+import { readTensors } from './readTensor.ts';
 import { blobOf, integersOf, rowsOf, scalarOf, textOf, type Row } from './row.ts';
 
 const sources = new WeakMap<TfliteModel, Bytes>();

@@ -1,4 +1,4 @@
-import { builtinOptions, builtinOptions2 } from './option-tables.ts';
+import { builtinOptions, builtinOptions2 } from './optionTables.ts';
 import { enums as enumLines, structureTables, unions as unionLines } from './tables.ts';
 
 export type ScalarType =

@@ -2,8 +2,8 @@ import { intAttribute } from '../../ir/attribute.ts';
 import type { Graph, Node, TfliteModel, Value, ValueId } from '../../ir/model.ts';
 import { indexOf } from '../../ir/walk.ts';
 import { nodeExtra, tensorExtra } from './extra.ts';
-import type { Signature } from './version-conditions.ts';
-import { versionRules } from './version-rules.ts';
+import type { Signature } from './versionConditions.ts';
+import { versionRules } from './versionRules.ts';
 
 /** The version that a builtin operator needs for the types it is used with; 1 for custom operators. */
 export function operatorVersion(node: Node, model: TfliteModel): number {

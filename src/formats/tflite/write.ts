@@ -6,9 +6,9 @@ import { graphExtra, modelExtra } from './extra.ts';
 import { sourceOf } from './read.ts';
 import { cell, integersOf, row, rowsOf, textOf, withCells, type Cell, type Row } from './row.ts';
 import { moveZip } from './zip.ts';
-import { type BufferPlan, planBuffers } from './write-buffers.ts';
-import { type CodePlan, planCodes, writeOperator } from './write-operator.ts';
-import { type IndexOf, writeTensor } from './write-tensor.ts';
+import { type BufferPlan, planBuffers } from './writeBuffers.ts';
+import { type CodePlan, planCodes, writeOperator } from './writeOperator.ts';
+import { type IndexOf, writeTensor } from './writeTensor.ts';
 
 /**
  * The file of a model as parts to be written one after another. A model that is still the value it was read as gives

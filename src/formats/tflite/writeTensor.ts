@@ -4,7 +4,7 @@ import type { TensorType } from '../../ir/types.ts';
 import { quantizationDetails, valueExtra } from './extra.ts';
 import { cell, integersOf, row, rowOf, withCells, type Cell, type Row } from './row.ts';
 import { tensorTypeCode } from './types.ts';
-import { type BufferPlan, storedForm } from './write-buffers.ts';
+import { type BufferPlan, storedForm } from './writeBuffers.ts';
 
 export type IndexOf = (id: ValueId) => number;
 

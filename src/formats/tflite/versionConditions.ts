@@ -38,7 +38,7 @@ export const both =
   (...conditions: When[]): When =>
   (s) =>
     conditions.every((each) => each(s));
-export const any =
+export const either =
   (...conditions: When[]): When =>
   (s) =>
     conditions.some((each) => each(s));
@@ -70,3 +70,13 @@ export function rescales(s: Signature): boolean {
   const [a, b, out] = [s.scale('input', 0), s.scale('input', 1), s.scale('output', 0)];
   return a !== 0 && b !== 0 && out !== 0 && (a * b) / out >= 1;
 }
+
+export const int8Only: Rules = [[2, x('int8')]];
+export const int8And16: Rules = [
+  [3, x('int16')],
+  [2, x('int8')],
+];
+export const pooling: Rules = [
+  [3, int16],
+  [2, x('int8')],
+];

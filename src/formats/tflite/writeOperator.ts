@@ -2,12 +2,12 @@ import type { Attribute, Node, TfliteModel, ValueId } from '../../ir/model.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { nodeExtra } from './extra.ts';
 import { builtinCode, customCode, optionsTableOf } from './opcodes.ts';
-import { operatorCode } from './read-operator.ts';
+import { operatorCode } from './readOperator.ts';
 import { cell, choiceOf, row, withCells, type Cell, type Choice, type Row } from './row.ts';
 import type { Field } from './schema.ts';
 import { membersOf, tableOf } from './schema.ts';
 import { versionToWrite } from './versions.ts';
-import type { IndexOf } from './write-tensor.ts';
+import type { IndexOf } from './writeTensor.ts';
 
 /** The operator codes of the file to be written; each is listed once. */
 export interface CodePlan {
