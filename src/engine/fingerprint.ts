@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { openFile } from '../formats/io/files.ts';
+import { openFile } from '../formats/io/openFile.ts';
 import { forEachPiece } from '../ir/bytes.ts';
 import type { Fingerprint } from '../optimize/recipe.ts';
 import { headBytes } from '../optimize/recipe.ts';

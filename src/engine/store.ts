@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { encodeModel } from '../formats/encode.ts';
-import type { FileBytes } from '../formats/io/files.ts';
+import type { FileBytes } from '../formats/io/openFile.ts';
 import { readModelFile, writeModelFile } from '../formats/io/models.ts';
 import type { Damage } from '../ir/errors.ts';
 import { KerfError } from '../ir/errors.ts';

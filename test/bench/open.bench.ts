@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { analyse } from '../../src/analysis/analyse.ts';
 import { graphView } from '../../src/engine/graphView.ts';
-import { writeParts } from '../../src/formats/io/files.ts';
+import { writeParts } from '../../src/formats/io/writeParts.ts';
 import { readModelFile } from '../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../src/formats/onnx/write.ts';
 import { memoryBytes } from '../../src/ir/bytes.ts';

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { writeParts } from '../../src/formats/io/files.ts';
+import { writeParts } from '../../src/formats/io/writeParts.ts';
 import { encodeOnnx } from '../../src/formats/onnx/write.ts';
 import type { OnnxModel } from '../../src/ir/model.ts';
 import { floatTensor } from '../../src/ir/numbers.ts';

@@ -1,7 +1,7 @@
 import { analyse } from '../../analysis/analyse.ts';
 import { compareModels } from '../../analysis/compare.ts';
 import { writeModelFile } from '../../formats/io/models.ts';
-import { writeParts } from '../../formats/io/files.ts';
+import { writeParts } from '../../formats/io/writeParts.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Dialect } from '../../ir/model.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { writeParts } from '../../formats/io/files.ts';
+import { writeParts } from '../../formats/io/writeParts.ts';
 import { writeModelFile } from '../../formats/io/models.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { checkBindings, withBindingHint } from '../bindings.ts';

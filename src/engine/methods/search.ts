@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { analyse } from '../../analysis/analyse.ts';
 import { encodeModel } from '../../formats/encode.ts';
-import { writeParts } from '../../formats/io/files.ts';
+import { writeParts } from '../../formats/io/writeParts.ts';
 import { writeModelFile } from '../../formats/io/models.ts';
 import { memoryBytes } from '../../ir/bytes.ts';
 import { KerfError } from '../../ir/errors.ts';

@@ -1,5 +1,5 @@
 import { surveyWeights } from '../../analysis/weightSurvey.ts';
-import { writeParts } from '../../formats/io/files.ts';
+import { writeParts } from '../../formats/io/writeParts.ts';
 import { KerfError } from '../../ir/errors.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { graphsOf } from '../../ir/walk.ts';

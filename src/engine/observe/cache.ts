@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { writeParts } from '../../formats/io/files.ts';
+import { writeParts } from '../../formats/io/writeParts.ts';
 import { allBytesOf } from '../../formats/io/models.ts';
 import { forEachPiece, memoryBytes } from '../../ir/bytes.ts';
 import type { Model, NodeId, ValueId } from '../../ir/model.ts';

@@ -6,7 +6,7 @@ import type { Counted, CountTask } from '../../analysis/weightCount.ts';
 import type { Printed } from '../../analysis/weightSummary.ts';
 import type { CountingLane } from '../../analysis/weightSurvey.ts';
 import { counted } from '../../analysis/weightSurvey.ts';
-import { FileBytes } from '../../formats/io/files.ts';
+import { FileBytes } from '../../formats/io/openFile.ts';
 import type { WireError } from '../protocol.ts';
 import { fromWire } from '../wireError.ts';
 

@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { counted } from '../../analysis/weightSurvey.ts';
-import type { FileBytes } from '../../formats/io/files.ts';
-import { openFile } from '../../formats/io/files.ts';
+import type { FileBytes } from '../../formats/io/openFile.ts';
+import { openFile } from '../../formats/io/openFile.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { wireError } from '../wireError.ts';
 import type { CountAnswer, CountRequest } from './countPool.ts';

@@ -13,7 +13,8 @@ import type { ExternalResolver } from '../onnx/readTensor.ts';
 import { encodeOnnx } from '../onnx/write.ts';
 import { sniff } from '../sniff.ts';
 import { readTflite } from '../tflite/read.ts';
-import { FileBytes, openFile, writeParts, writeScratch } from './files.ts';
+import { FileBytes, openFile } from './openFile.ts';
+import { writeParts, writeScratch } from './writeParts.ts';
 
 interface ReadModel {
   readonly model: Model;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import type { ModelDocument } from '../../../src/editor/document/document.ts';
 import type { Services } from '../../../src/editor/services.ts';
-import { writeParts } from '../../../src/formats/io/files.ts';
+import { writeParts } from '../../../src/formats/io/writeParts.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import { encodeOnnx } from '../../../src/formats/onnx/write.ts';
 import type { Bytes } from '../../../src/ir/bytes.ts';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { tensorStatistics } from '../../../src/analysis/statistics.ts';
 import type { WeightStatistics } from '../../../src/analysis/weightSurvey.ts';
 import { surveyWeights } from '../../../src/analysis/weightSurvey.ts';
-import { openFile } from '../../../src/formats/io/files.ts';
+import { openFile } from '../../../src/formats/io/openFile.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { DType } from '../../../src/ir/dtype.ts';
 import { KerfError } from '../../../src/ir/errors.ts';

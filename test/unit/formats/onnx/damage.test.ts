@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openFile } from '../../../../src/formats/io/files.ts';
+import { openFile } from '../../../../src/formats/io/openFile.ts';
 import { readOnnx } from '../../../../src/formats/onnx/read.ts';
 import { WireWriter } from '../../../../src/formats/onnx/wireWriter.ts';
 import { sniff } from '../../../../src/formats/sniff.ts';

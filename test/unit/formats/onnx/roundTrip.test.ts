@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openFile } from '../../../../src/formats/io/files.ts';
+import { openFile } from '../../../../src/formats/io/openFile.ts';
 import { readOnnx } from '../../../../src/formats/onnx/read.ts';
 import { encodeOnnx } from '../../../../src/formats/onnx/write.ts';
 import { concatBytes, memoryBytes, missingBytes } from '../../../../src/ir/bytes.ts';

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { writeParts } from '../../../../src/formats/io/files.ts';
+import { writeParts } from '../../../../src/formats/io/writeParts.ts';
 import { memoryBytes } from '../../../../src/ir/bytes.ts';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kerf-files-'));
