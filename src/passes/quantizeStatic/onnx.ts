@@ -67,7 +67,6 @@ export async function quantizeOnnx(
     perChannel,
     bits: options.weights.bits,
     activations: activationType(rules),
-    symmetric: rules.activations.symmetric === true,
     few: fewSamples,
     ...(moments && { rounded: moments }),
   });
