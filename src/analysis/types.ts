@@ -1,8 +1,7 @@
 import type { Graph, Model, Node, Value, ValueId } from '../ir/model.ts';
-import type { Dim, Shape, TensorType, ValueType } from '../ir/types.ts';
+import type { Shape, ValueType } from '../ir/types.ts';
 import { indexOf } from '../ir/walk.ts';
-import { soundDim } from '../ops/dims.ts';
-import { knownConstant, shapeOf, tensorTypeOf } from '../ops/known.ts';
+import { knownConstant, shapeOf } from '../ops/known.ts';
 import type { CostContext, Known, OpCost } from '../ops/operator.ts';
 import { operatorOf, sameDomain } from '../ops/registry.ts';
 import type { Bound } from './bind.ts';
@@ -11,6 +10,7 @@ import { executionOrder } from './order.ts';
 import { type InferredOutputs, inferences } from './remembered.ts';
 import type { Scope } from './scope.ts';
 import { addBody, CallMemory, lookUp, newScope, withNested } from './scope.ts';
+import { sane, settle } from './settle.ts';
 
 const nothing: Known = {};
 const noOpsets: ReadonlyMap<string, number> = new Map();
@@ -140,13 +140,6 @@ function existsBefore(value: Value, graph: Graph, model: Model): boolean {
   );
 }
 
-/** Sizes that damage made negative or fractional are unknown. */
-function sane(inferred: Known): Known {
-  const type = tensorTypeOf(inferred);
-  if (type?.shape === undefined || type.shape.every((dim) => soundDim(dim) === dim)) return inferred;
-  return { type: { ...type, shape: type.shape.map(soundDim) } };
-}
-
 function exhausted(scope: Scope, run: Run): boolean {
   return scope.depth > 0 && run.nestedSteps > mostNestedSteps;
 }
@@ -194,33 +187,6 @@ function declareInputs(scope: Scope, inputs: readonly Known[], run: Run): void {
     const given = inputs[index] ?? nothing;
     const settled = settle(given, scope.graph.values.get(id)?.type, run.bound);
     if (settled.type !== undefined) scope.known.set(id, settled);
-  });
-}
-
-/** Inference wins over the file's declaration, which edits may have outdated; the declaration fills the gaps. */
-function settle(inferred: Known, declared: ValueType | undefined, bound: Bound): Known {
-  if (declared === undefined) return inferred;
-  if (inferred.type === undefined) return { type: bound.apply(declared) };
-  const type = tensorTypeOf(inferred);
-  if (type === undefined || (type.shape !== undefined && complete(type.shape))) return inferred;
-  const other = bound.apply(declared);
-  if (other.kind !== type.kind) return inferred;
-  const shape = fillGaps(type, other as TensorType);
-  if (shape === type.shape || shape === undefined) return inferred;
-  const filled: ValueType = { ...type, shape };
-  return inferred.content === undefined ? { type: filled } : { type: filled, content: inferred.content };
-}
-
-function complete(shape: Shape): boolean {
-  return shape.every((dim) => typeof dim === 'number');
-}
-
-function fillGaps(type: TensorType, declared: TensorType): Shape | undefined {
-  if (type.shape === undefined) return declared.shape;
-  if (declared.shape?.length !== type.shape.length) return type.shape;
-  return type.shape.map((dim, axis): Dim => {
-    const other = declared.shape?.[axis] ?? null;
-    return dim === null || (typeof dim === 'string' && typeof other === 'number') ? other : dim;
   });
 }
 
