@@ -10,6 +10,7 @@ import type { ValueAxis } from '../../passes/pass.ts';
 import type { Facts } from '../../passes/support/facts.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import { opsetOf } from '../../passes/support/graph.ts';
+import type { Joined } from './joined.ts';
 
 interface Extremes {
   readonly min?: ValueId;
@@ -23,6 +24,8 @@ export interface RangeModel {
   readonly outputs: ReadonlyMap<ValueId, Extremes>;
   /** The same for vectors with an element per index of an axis. */
   readonly channels: ReadonlyMap<ValueId, Extremes>;
+  /** Outputs that stand for several of these vectors. */
+  readonly joined: readonly Joined[];
 }
 
 interface RangeSurroundings {
@@ -76,6 +79,8 @@ export function withRangeOutputs(
     const list = editor.addConstant('kerf_axes', intTensor('int64', [along.length], along));
     return add(op, [from, list], keep, name);
   };
+  /** Maxima of feature maps, which are taken over the samples together. */
+  const pools: { readonly pooled: ValueId; readonly name: ValueId; readonly length: number }[] = [];
   const extremes = (id: ValueId, axis?: number): Extremes => {
     const isFloat = facts.dtypeOf(id) === 'float32' || (model.opsets.get('') ?? 0) < firstCast;
     const wide = isFloat ? id : add('Cast', [id], { to: attr.int(1) }, 'float');
@@ -84,17 +89,43 @@ export function withRangeOutputs(
     const positive = isPositive(graph, id);
     const isMap = isFloat && rank === 4 && (axis === undefined || axis === 1);
     const from = positive && isMap ? add('GlobalMaxPool', [wide], {}, 'pooled') : wide;
+    const length = facts.typeOf(id)?.shape?.[1];
+    if (from !== wide && axis !== undefined && typeof length === 'number') {
+      const name = `${from}_all`;
+      pools.push({ pooled: from, name, length });
+      return { max: name };
+    }
     const max = reduce('ReduceMax', from, along);
     return positive ? { max } : { min: reduce('ReduceMin', wide, along), max };
   };
   for (const id of values) outputs.set(id, extremes(id));
   for (const { value, axis } of axes) channels.set(value, extremes(value, axis));
+  const joined: Joined[] = [];
+  if (pools.length > 0) {
+    const all = add(
+      'Concat',
+      pools.map(({ pooled }) => pooled),
+      { axis: attr.int(1) },
+      'pools',
+    );
+    joined.push({
+      output: reduce('ReduceMax', all, [0, 2, 3]),
+      parts: pools.map(({ name, length }) => [name, length]),
+    });
+  }
   const last = graph.nodes.at(-1);
   if (last === undefined) editor.insertFirst(added);
   else editor.insertAfter(last.id, added);
-  const extremesOf = ({ min, max }: Extremes) => (min === undefined ? [max] : [min, max]);
-  editor.setOutputs([...kept, ...[...outputs.values(), ...channels.values()].flatMap(extremesOf)]);
-  return { model: withMainGraph(model, editor.finish()), outputs, channels };
+  const inside = new Set(pools.map(({ name }) => name));
+  const own = [...outputs.values(), ...channels.values()].flatMap(({ min, max }) =>
+    min === undefined ? [max] : [min, max],
+  );
+  editor.setOutputs([
+    ...kept,
+    ...own.filter((name) => !inside.has(name)),
+    ...joined.map(({ output }) => output),
+  ]);
+  return { model: withMainGraph(model, editor.finish()), outputs, channels, joined };
 }
 
 /** What a Relu or a Clip from zero gives. */

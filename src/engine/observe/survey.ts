@@ -2,9 +2,10 @@ import type { OnnxModel, ValueId } from '../../ir/model.ts';
 import type { ChannelMoments, Survey, SurveyPlan } from '../../passes/pass.ts';
 import { factsOf } from '../../passes/support/facts.ts';
 import type { DenseLayer } from '../../passes/support/denseLayer.ts';
-import type { WatchedChannels } from './channels.ts';
+import type { ChannelModel, WatchedChannels } from './channels.ts';
 import { addChannelSums, addExtremes, momentsOf, watchedChannels, withChannelOutputs } from './channels.ts';
-import type { ColumnNames } from './columnOutputs.ts';
+import type { ColumnModel, ColumnNames } from './columnOutputs.ts';
+import { withJoinedOutputs } from './joined.ts';
 import { withColumnOutputs } from './columnOutputs.ts';
 import type { Watched } from './moments.ts';
 import { addSums, groupsOf, momentsSeen, watchedLayers } from './moments.ts';
@@ -81,9 +82,15 @@ interface Watching {
 
 function extremesOf(model: OnnxModel, { merged, values, channels }: Extremes, kept: Kept = {}): Watching {
   const watching = withRangeOutputs(model, values, channels, kept);
+  const lengths = new Map<ValueId, number>();
+  for (const { value, axis, dims } of channels)
+    for (const name of Object.values(watching.channels.get(value) ?? {}))
+      if ((dims[axis] ?? -1) >= 0) lengths.set(name, dims[axis] as number);
+  const { model: own, split } = withJoinedOutputs(watching.model, 'float32', lengths, watching.joined);
   return {
-    model: watching.model,
-    visit(tensors) {
+    model: own,
+    visit(joined) {
+      const tensors = split(joined);
       const read = (name: ValueId) => numbersOf(tensors, name);
       for (const [id, { min, max }] of watching.outputs)
         merged.add(id, {
@@ -119,15 +126,50 @@ function sumsAmong(
   const own = extremes?.channels ?? [];
   const kept = columns.model.graphs[0].outputs;
   const sums = withChannelOutputs(columns.model, own, ['sum', 'squares'], kept, positionsPerMap);
-  const surroundings = { kept: sums.model.graphs[0].outputs, facts: factsOf(model) };
-  const whole = extremes && extremesOf(sums.model, extremes, surroundings);
+  const numbers = withJoinedOutputs(sums.model, 'float32', sumLengths(own, sums));
+  const shapes = withJoinedOutputs(numbers.model, 'int64', shapeLengths(group, columns, own, sums));
+  const surroundings = { kept: shapes.model.graphs[0].outputs, facts: factsOf(model) };
+  const whole = extremes && extremesOf(shapes.model, extremes, surroundings);
   return {
-    model: whole?.model ?? sums.model,
-    visit(tensors, ...run) {
+    model: whole?.model ?? shapes.model,
+    visit(joined, ...run) {
+      const tensors = shapes.split(numbers.split(joined));
       for (const { layer, sum } of group)
         addSums(sum, tensors, columns.outputs.get(layer.node.id) as ColumnNames);
       addChannelSums(own, sums, tensors);
-      whole?.visit(tensors, ...run);
+      whole?.visit(joined, ...run);
     },
   };
+}
+
+/** Numbers in the sums of channels, where known. */
+function sumLengths(
+  channels: readonly WatchedChannels[],
+  { outputs }: ChannelModel,
+): ReadonlyMap<ValueId, number> {
+  return new Map(
+    channels.flatMap(({ axis, dims }, index) => {
+      const count = dims[axis] ?? -1;
+      return count < 0 ? [] : Object.values(outputs[index]?.of ?? {}).map((id) => [id, count] as const);
+    }),
+  );
+}
+
+function shapeLengths(
+  group: readonly Watched[],
+  columns: ColumnModel,
+  channels: readonly WatchedChannels[],
+  sums: ChannelModel,
+): ReadonlyMap<ValueId, number> {
+  const lengths = new Map<ValueId, number>();
+  for (const { layer } of group) {
+    const names = columns.outputs.get(layer.node.id);
+    // Groups, elements, vectors.
+    if (names !== undefined) lengths.set(names.shape, 3);
+  }
+  for (const [index, { dims }] of channels.entries()) {
+    const shape = sums.outputs[index]?.shape;
+    if (shape !== undefined) lengths.set(shape, dims.length);
+  }
+  return lengths;
 }

@@ -85,14 +85,23 @@ export interface TapSizes extends Pick<Taps, 'outputs' | 'inputs' | 'offsetOf'> 
   /** The largest magnitude. */
   readonly largest: Float32Array;
   /** Sum of squares. */
-  readonly squares: Float64Array;
+  readonly squares: Float32Array;
 }
 
 export function tapSizesOf(layer: ChannelLayer): TapSizes {
   const { values, outputs, inputs, offsetOf, order } = tapsOf(layer);
   const { around, outer, times, inner, length, swapped } = order;
   const largest = new Float32Array(outputs * inputs);
-  const squares = new Float64Array(outputs * inputs);
+  const squares = new Float32Array(outputs * inputs);
+  const sizes = { outputs, inputs, offsetOf, count: values.length, largest, squares };
+  if (!swapped && values.length === largest.length) {
+    for (let i = 0; i < values.length; i += 1) {
+      const value = values[i] as number;
+      largest[i] = Math.abs(value);
+      squares[i] = value * value;
+    }
+    return sizes;
+  }
   const [perOuter, perInner] = swapped ? [1, inputs] : [inputs, 1];
   let at = 0;
   for (let n = 0; n < around; n += 1)
@@ -103,14 +112,13 @@ export function tapSizesOf(layer: ChannelLayer): TapSizes {
           let sum = squares[place] as number;
           for (const end = at + length; at < end; at += 1) {
             const value = values[at] as number;
-            const size = value < 0 ? -value : value;
-            if (size > most) most = size;
+            most = Math.max(most, Math.abs(value));
             sum += value * value;
           }
           largest[place] = most;
           squares[place] = sum;
         }
-  return { outputs, inputs, offsetOf, count: values.length, largest, squares };
+  return sizes;
 }
 
 /** The values times a factor for each input and over a divisor for each output, in their order. */
