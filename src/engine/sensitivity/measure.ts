@@ -31,6 +31,8 @@ export interface MeasureJob {
   readonly effort?: Effort;
   /** Changes of a layer. */
   readonly kinds: number;
+  /** Processes that share the work; by its size when it is not said. */
+  readonly processes?: 1 | 2;
   readonly signal: AbortSignal;
   progress(fraction: number, message: string): Promise<void>;
 }
@@ -69,7 +71,8 @@ export async function measureChanges(job: MeasureJob): Promise<Measured> {
 }
 
 /** Sessions have one thread, so two processes halve the time where there are two processors. */
-function inParallel({ plan, layers, data, effort, kinds }: MeasureJob): boolean {
+function inParallel({ plan, layers, data, effort, kinds, processes }: MeasureJob): boolean {
+  if (processes !== undefined) return processes === 2;
   if (availableParallelism() < 2 || plan.weightBytes > worthTwo.weightBytes) return false;
   const costs = [...layers.keys()].map((id) => plan.costOfLayer(id) * kinds);
   const samples = firstSamples(costs, data.samples, effort);
@@ -98,8 +101,12 @@ class Measurement implements Collected {
 
   async run(): Promise<Measured> {
     const { base, data: options, effort, layers } = this.#job;
-    if (base.dialect === 'onnx')
-      this.#weights = await writeSharedWeights(base, join(this.#folder, 'weights.data'));
+    // Processes start while the weights are written.
+    const [weights] = await Promise.all([
+      base.dialect === 'onnx' ? writeSharedWeights(base, join(this.#folder, 'weights.data')) : undefined,
+      ...this.#runners.map((runner) => runner.forget()),
+    ]);
+    this.#weights = weights;
     const opening = { runner: this.#first, folder: this.#folder, weights: this.#weights };
     const whole = await openWhole(base, opening, options);
     const { rows, data, samples } = whole;
@@ -113,7 +120,8 @@ class Measurement implements Collected {
     };
     let taken = 0;
     while (next !== undefined) {
-      const batches = order.slice(taken, taken + Math.ceil(next.samples / rows));
+      // Models that keep a state see the samples in their order.
+      const batches = order.slice(taken, taken + Math.ceil(next.samples / rows)).sort((a, b) => a - b);
       taken += batches.length;
       await this.#measureOn(batches.map(batchOf(rows)), next.ids);
       next = this.#next(taken * rows);

@@ -73,7 +73,7 @@ function weightBytesOf(model: Model): number {
   return sum;
 }
 
-/** Two parts of a list, in its order, whose weights come nearest to each other; the second may be empty. */
+/** Two parts of a list, in its order, whose weights come nearest to each other; one where nothing is left for the second. */
 export function inTwo<T>(items: readonly T[], weightOf: (item: T) => number): readonly (readonly T[])[] {
   const weights = items.map(weightOf);
   const whole = weights.reduce((sum, weight) => sum + weight, 0);
@@ -84,8 +84,8 @@ export function inTwo<T>(items: readonly T[], weightOf: (item: T) => number): re
     const off = Math.abs(whole - 2 * before);
     if (off < best.off) best = { at: index + 1, off };
   }
-  const parts = [items.slice(0, best.at), items.slice(best.at)];
-  return parts.filter((part) => part.length > 0);
+  const [front, back] = [items.slice(0, best.at), items.slice(best.at)];
+  return back.length === 0 ? [front] : [front, back];
 }
 
 function bytesOf(model: Model): (values: readonly ValueId[]) => number {

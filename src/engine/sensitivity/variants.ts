@@ -16,6 +16,8 @@ export interface VariantOptions {
   readonly samples: number;
   readonly exact?: boolean;
   readonly apart?: boolean;
+  /** See `MeasureJob`. */
+  readonly processes?: 1 | 2;
   /** Sees every changed model once. */
   onChange?(id: NodeId, changed: Model): void;
 }
@@ -104,8 +106,9 @@ export function measureTogether(
   return measureChanges({ base: subject.model, plan, layers, kinds: sets.size, ...settingsOf(options, job) });
 }
 
-function settingsOf({ data, bind, samples }: VariantOptions, job: JobContext) {
+function settingsOf({ data, bind, samples, processes }: VariantOptions, job: JobContext) {
   return {
+    ...(processes !== undefined && { processes }),
     data: { seed: defaultSeed, samples, ...(data !== undefined && { data }), ...(bind && { bind }) },
     signal: job.signal,
     progress: (fraction: number, id: string) => job.step(fraction, `measuring ${id}`),
