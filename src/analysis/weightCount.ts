@@ -1,4 +1,5 @@
 import type { Bytes } from '../ir/bytes.ts';
+import { fillFrom } from '../ir/bytes.ts';
 import type { DType } from '../ir/dtype.ts';
 import { bitsOf } from '../ir/dtype.ts';
 import { decodeFloats } from '../ir/numbers.ts';
@@ -77,8 +78,7 @@ export function joined(runs: readonly Counted[]): Counted {
 /** Fills the start of the window with a piece. */
 function pieceOf(data: Bytes, window: Uint8Array, offset: number, size: number): Uint8Array {
   const piece = window.subarray(0, size);
-  if (data.readInto === undefined) piece.set(data.read(offset, size));
-  else data.readInto(window, offset, size);
+  fillFrom(piece, data, offset);
   return piece;
 }
 

@@ -67,6 +67,23 @@ export function missingBytes(length: number, reason: string): Bytes {
   return new MissingBytes(length, reason);
 }
 
+/** Bytes of which any range can be made on its own. */
+export function computedBytes(whole: number, make: (offset: number, length: number) => Uint8Array): Bytes {
+  return {
+    length: whole,
+    read: (offset = 0, length = whole - offset) =>
+      make(offset, Math.max(0, Math.min(length, whole - offset))),
+    slice: (from, length) =>
+      computedBytes(Math.min(length, whole - from), (offset, count) => make(from + offset, count)),
+  };
+}
+
+/** Fills memory with the bytes from `offset` on. */
+export function fillFrom(target: Uint8Array, source: Bytes, offset: number): void {
+  if (source.readInto === undefined) target.set(source.read(offset, target.length));
+  else source.readInto(target, offset, target.length);
+}
+
 /** Calls `visit` with successive pieces of at most `pieceLength` bytes; memory stays bounded by one piece. */
 export function forEachPiece(
   bytes: Bytes,
@@ -78,15 +95,12 @@ export function forEachPiece(
   }
 }
 
-/** Of a part that is copied at a time: few calls, little memory. */
-const copyPieceBytes = 8 * 1024 * 1024;
-
 /** Parts one after another in memory. */
 export function concatBytes(parts: readonly Bytes[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
-    forEachPiece(part, copyPieceBytes, (piece, offset) => whole.set(piece, at + offset));
+    fillFrom(whole.subarray(at, at + part.length), part, 0);
     at += part.length;
   }
   return whole;

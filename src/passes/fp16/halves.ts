@@ -1,11 +1,10 @@
 import type { Bytes } from '../../ir/bytes.ts';
-import { memoryBytes } from '../../ir/bytes.ts';
+import { computedBytes, fillFrom, memoryBytes } from '../../ir/bytes.ts';
 import { sizeOf, toBfloat, toHalf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import type { WasmModule } from '../../ir/wasm/module.ts';
 import { wasmModule } from '../../ir/wasm/module.ts';
 import { eagerBytes } from '../support/constants.ts';
-import { computedBytes, fillFrom } from '../support/pieces.ts';
 import { halfKernels, stepBytes } from './halfKernels.ts';
 
 export type HalfType = 'float16' | 'bfloat16';

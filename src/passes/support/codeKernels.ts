@@ -286,7 +286,7 @@ const pack = kernel({
 });
 
 /** Functions over float32 matrices in memory, whose rows are `rowBytes` long; pairs (from, to) are places in bytes. */
-export const codeKernels = [largest, trial, errors, choose, codes, pack] as const;
+const codeKernels = [largest, trial, errors, choose, codes, pack] as const;
 
 /** The functions in a memory of at least so many bytes. */
 export const codesModule = growingModule(codeKernels);

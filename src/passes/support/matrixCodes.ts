@@ -1,3 +1,4 @@
+import { fillFrom } from '../../ir/bytes.ts';
 import type { Tensor } from '../../ir/tensor.ts';
 import { codesModule, columnStep, trialsTogether } from './codeKernels.ts';
 import type { Levels } from './roundingRow.ts';
@@ -134,11 +135,8 @@ function windowsOf({ from, to }: Rows, most: number): readonly Rows[] {
 function readRows(space: Space, { data }: Tensor, { from, to }: Rows, step: number): number {
   const { memory, window, rowBytes } = space;
   const count = Math.ceil((to - from) / step);
-  const put = (row: number, place: number, length: number) => {
-    const target = new Uint8Array(memory, window + place, length);
-    if (data.readInto === undefined) target.set(data.read(row * rowBytes, length));
-    else data.readInto(target, row * rowBytes, length);
-  };
+  const put = (row: number, place: number, length: number) =>
+    fillFrom(new Uint8Array(memory, window + place, length), data, row * rowBytes);
   if (step === 1) put(from, 0, count * rowBytes);
   else for (let k = 0; k < count; k += 1) put(from + k * step, k * rowBytes, rowBytes);
   return count;

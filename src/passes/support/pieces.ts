@@ -1,5 +1,4 @@
-import type { Bytes } from '../../ir/bytes.ts';
-import { memoryBytes } from '../../ir/bytes.ts';
+import { computedBytes, fillFrom, memoryBytes } from '../../ir/bytes.ts';
 import { bitsOf } from '../../ir/dtype.ts';
 import { decodeFloats, encodeNumbers, sizeOf } from '../../ir/numbers.ts';
 import type { Tensor } from '../../ir/tensor.ts';
@@ -7,23 +6,6 @@ import { eagerBytes } from './constants.ts';
 
 /** Elements that lie in memory at once. */
 const windowSize = 1 << 16;
-
-/** Bytes of which any range can be made on its own. */
-export function computedBytes(whole: number, make: (offset: number, length: number) => Uint8Array): Bytes {
-  return {
-    length: whole,
-    read: (offset = 0, length = whole - offset) =>
-      make(offset, Math.max(0, Math.min(length, whole - offset))),
-    slice: (from, length) =>
-      computedBytes(Math.min(length, whole - from), (offset, count) => make(from + offset, count)),
-  };
-}
-
-/** Fills memory with the bytes from `offset` on. */
-export function fillFrom(target: Uint8Array, source: Bytes, offset: number): void {
-  if (source.readInto === undefined) target.set(source.read(offset, target.length));
-  else source.readInto(target, offset, target.length);
-}
 
 /** The elements of a float tensor from the first on, piece by piece; a piece is overwritten by the next one. */
 export function eachPiece(tensor: Tensor, visit: (floats: Float32Array, first: number) => void): void {

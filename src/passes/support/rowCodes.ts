@@ -1,9 +1,7 @@
+import { fillFrom } from '../../ir/bytes.ts';
 import type { Tensor } from '../../ir/tensor.ts';
-import type { WasmModule } from '../../ir/wasm/module.ts';
-import { wasmModule } from '../../ir/wasm/module.ts';
-import { codeKernels, columnStep } from './codeKernels.ts';
+import { codesModule, columnStep } from './codeKernels.ts';
 import type { MadeCodes } from './matrixCodes.ts';
-import { fillFrom } from './pieces.ts';
 import type { Levels } from './roundingRow.ts';
 
 /** How the rows of a float32 tensor are stored, each with a scale of its own. */
@@ -17,11 +15,6 @@ export interface RowChoice {
   /** The scale of a row of this largest magnitude. */
   scaleOf(row: Float32Array, largest: number): number;
 }
-
-type Kernels = WasmModule<(typeof codeKernels)[number]['name']>;
-
-/** The largest that was needed so far. */
-let widest: Kernels | undefined;
 
 const windowBytes = 1 << 19;
 const stepBytes = 4 * columnStep;
@@ -39,11 +32,9 @@ export function rowCodes(tensor: Tensor, choice: RowChoice): MadeCodes | undefin
   const codes = window + windowRows * rowBytes + stepBytes;
   const pairs = codes + windowRows * columns + stepBytes;
   const end = pairs + windowRows * columns;
-  // A memory has 4 GiB at most.
-  if (end > 2 ** 31) return undefined;
-  if (widest === undefined || widest.memory.byteLength < end) widest = wasmModule(end, codeKernels);
-  if (widest === undefined) return undefined;
-  const { call, memory } = widest;
+  const module = codesModule(end);
+  if (module === undefined) return undefined;
+  const { call, memory } = module;
   const sizes = new Float32Array(memory, largest, columnStep);
   const scaleLanes = new Float32Array(memory, scale, columnStep);
   const whole = Math.floor(columns / columnStep) * stepBytes;

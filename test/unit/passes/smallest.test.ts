@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { changedTensor, computedBytes, eachPiece } from '../../../src/passes/support/pieces.ts';
+import { computedBytes } from '../../../src/ir/bytes.ts';
+import { changedTensor, eachPiece } from '../../../src/passes/support/pieces.ts';
 import { floatTensor, numberTensor, readFloats } from '../../../src/ir/numbers.ts';
 import type { Tensor } from '../../../src/ir/tensor.ts';
 import type { Cut, Scope } from '../../../src/passes/pruneMagnitude/smallest.ts';
