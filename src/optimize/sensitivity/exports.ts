@@ -18,6 +18,7 @@ const columns: readonly Column[] = [
   ['localSqnrDb', ({ localSqnrDb }) => localSqnrDb],
   ['weightsAloneSqnrDb', ({ weights }) => weights?.sqnrDb],
   ['activationsAloneSqnrDb', ({ activations }) => activations?.sqnrDb],
+  ['sqnrErrorDb', ({ sqnrErrorDb }) => sqnrErrorDb],
 ];
 
 /** RFC 4180, one row per layer; cells are empty where a number is unknown or infinite. */
