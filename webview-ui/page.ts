@@ -107,7 +107,11 @@ async function greet(app: App): Promise<void> {
 
 function takeState(app: App, state: NonNullable<ReturnType<App['document']['get']>>): void {
   const former = app.document.get();
-  if (former !== undefined && former.model !== state.model) app.measured.set(undefined);
+  if (former !== undefined && former.model !== state.model) {
+    app.measured.set(undefined);
+    // What was said was about another model; who changed it speaks next.
+    app.say('');
+  }
   app.document.set(state);
   for (const part of [
     app.graph,

@@ -2,7 +2,6 @@ import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { DeviceProfile } from '../devices/profile.ts';
 import type { PassInfo, RuleInfo } from '../engine/protocol.ts';
-import type { Dialect } from '../ir/model.ts';
 import type { EngineService } from './engineService.ts';
 
 /** What the engine declares: passes, rules and devices. Menus, forms and tools are made from these lists. */
@@ -64,9 +63,4 @@ async function listDevices(engine: EngineService): Promise<readonly DeviceProfil
   const files = await vscode.workspace.findFiles('**/*.device.json', '**/node_modules/**', 200);
   const folders = [...new Set(files.map((file) => dirname(file.fsPath)))];
   return (await engine.call('devices', { folders })).devices;
-}
-
-/** Passes that can work on a model of this format. */
-export function passesFor(passes: readonly PassInfo[], format: Dialect): readonly PassInfo[] {
-  return passes.filter((pass) => pass.dialects.includes(format));
 }

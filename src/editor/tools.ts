@@ -4,7 +4,7 @@ import { KerfError } from '../ir/errors.ts';
 import type { OptionValues } from '../passes/pass.ts';
 import { applyPass, benchmark, compareWithOriginal, optimize, writeCandidate } from './commands/actions.ts';
 import { callOptions } from './support/cancel.ts';
-import { passesFor } from './catalog.ts';
+import { passesFor } from './support/passes.ts';
 import { toolNames } from './contributions.ts';
 import type { ModelDocument } from './document/document.ts';
 import { describe } from './support/errorText.ts';

@@ -5,6 +5,8 @@ export type PassOption = {
   readonly name: string;
   readonly title: string;
   readonly unit?: string;
+  /** Formats it means something for; the others ignore it. All of them when absent. */
+  readonly dialects?: readonly Dialect[];
 } & (
   | {
       readonly type: 'number' | 'integer';

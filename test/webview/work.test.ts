@@ -24,6 +24,14 @@ describe('work', () => {
     await page.waitForFunction(() => document.querySelector('.steps .undone') === null);
   });
 
+  it('what was said goes with the model it was about', async () => {
+    page = await open();
+    await press('Quantize to int8: about', '.details');
+    await expect.poll(() => page.locator('.status-words').textContent()).toContain('→');
+    await page.evaluate(() => window.fakeHost.apply('fp16'));
+    await page.locator('.status').waitFor({ state: 'hidden' });
+  });
+
   it('the compressed size stands beside the stored one, and nobody waits for it', async () => {
     page = await open();
     await page.waitForFunction(() =>

@@ -1,7 +1,7 @@
 import type { BenchReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { bytes, digits, percent, time } from '../format.ts';
+import { bytes, digits, fileName, percent, time } from '../format.ts';
 import { button, checkbox } from '../ui/controls.ts';
 import { textField } from '../ui/textField.ts';
 import { beforeAfter, empty, facts, link } from './parts.ts';
@@ -79,7 +79,7 @@ function reportView(app: App, report: BenchReport): readonly HTMLElement[] {
   ) => [title, before === undefined ? format(after) : beforeAfter(before, after, format, 'less')] as const;
   const head = h('p', {
     class: 'muted',
-    text: `${report.runtime}, ${report.provider}, ${report.threads} ${report.threads === 1 ? 'thread' : 'threads'}, ${report.runs} runs. Inputs: ${report.inputs}.`,
+    text: `${report.runtime}, ${report.provider}, ${report.threads} ${report.threads === 1 ? 'thread' : 'threads'}, ${report.runs} runs. Inputs: ${fileName(report.inputs)}.`,
   });
   const speed =
     against === undefined

@@ -5,7 +5,7 @@ import { KerfError } from '../../ir/errors.ts';
 import type { Dialect } from '../../ir/model.ts';
 import type { OptionValue, OptionValues, PassOption } from '../../passes/pass.ts';
 import type { Fix } from '../../rules/rule.ts';
-import { passesFor } from '../catalog.ts';
+import { passesFor } from '../support/passes.ts';
 import { formatCapacity } from '../support/format.ts';
 import { checkOption, optionPrompt } from './passOptions.ts';
 

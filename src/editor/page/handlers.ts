@@ -15,6 +15,7 @@ import { stateOf } from './state.ts';
 import type { Services } from '../services.ts';
 import { shippedSizes } from './shippedSizes.ts';
 import { sliced } from './sliced.ts';
+import { withOptionsFor } from '../support/passes.ts';
 import { requireTrust } from '../support/trust.ts';
 
 /** What the page may ask for that is not the engine's business. */
@@ -80,7 +81,10 @@ export function pageHandlers(
     check: async () => ({ findings: await around.findings.of(document) }),
     estimate: (_, call) =>
       document.ask('estimate', { device: settings.device(document.uri) ?? '' }, options(call)),
-    passes: async () => ({ passes: await catalog.passes() }),
+    // Passes of the other format stay: the page says why they are refused.
+    passes: async () => ({
+      passes: (await catalog.passes()).map((pass) => withOptionsFor(pass, document.format)),
+    }),
     devices: async () => ({ devices: await catalog.devices() }),
     async setDevice({ device: id }) {
       await settings.setDevice(id);

@@ -6,6 +6,8 @@ export interface ChartPoint {
 }
 
 const [width, height, margin] = [560, 220, 44];
+/** Below the title of the axis. */
+const top = 30;
 
 /**
  * Points joined by a line, the marked ones as dots with their values. Grey lines and text read on light and on dark
@@ -23,7 +25,7 @@ export function lineChart(
     return high === low ? (from + to) / 2 : from + ((value - low) / (high - low)) * (to - from);
   };
   const x = (value: number) => place(value, xs, margin, width - margin).toFixed(1);
-  const y = (value: number) => place(value, ys, height - margin, margin / 2).toFixed(1);
+  const y = (value: number) => place(value, ys, height - margin, top).toFixed(1);
   const text = (at: string, content: string) =>
     `<text ${at} font-size="11" fill="#808080">${escaped(content)}</text>`;
   const ends = [Math.min(...xs), Math.max(...xs)].map((value, at) =>
@@ -33,7 +35,7 @@ export function lineChart(
     ),
   );
   const levels = [Math.min(...ys), Math.max(...ys)].map((value) =>
-    text(`x="${margin - 4}" y="${y(value)}" text-anchor="end"`, format.y(value)),
+    text(`x="${margin - 6}" y="${y(value)}" dy="4" text-anchor="end"`, format.y(value)),
   );
   const dots = points
     .filter(({ marked }) => marked)

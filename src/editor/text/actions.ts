@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { Finding, Fix } from '../../rules/rule.ts';
-import { passesFor } from '../catalog.ts';
+import { passesFor } from '../support/passes.ts';
 import type { FindingsView } from '../findings/findings.ts';
 import { findingsOf, joinFixes, keyOfFinding, layersOf } from '../findings/findingView.ts';
 import { plainTitle } from '../commands/fixResult.ts';

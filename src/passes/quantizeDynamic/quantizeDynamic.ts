@@ -23,6 +23,7 @@ export const quantizeDynamic: Pass = {
     },
     {
       name: 'perChannelDense',
+      dialects: ['tflite'],
       title: 'Per channel in FULLY_CONNECTED too (TFLite; runtimes before 2025 compute it wrongly)',
       type: 'boolean',
       default: false,

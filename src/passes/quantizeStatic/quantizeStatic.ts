@@ -28,7 +28,7 @@ export const quantizeStatic: Pass = {
       title: 'Bits of weights and activations',
       type: 'choice',
       default: 'w8a8',
-      choices: ['w8a8', 'w8a16', 'w4a8', 'w3a8', 'w2a8', 'w1a8'],
+      choices: ['w8a8', 'w8a16', 'w4a16', 'w4a8', 'w3a8', 'w2a8', 'w1a8'],
     },
     {
       name: 'rounding',
@@ -90,18 +90,20 @@ export const quantizeStatic: Pass = {
     { name: 'perChannel', title: 'One weight scale per output channel', type: 'boolean', default: true },
     {
       name: 'perChannelDense',
+      dialects: ['tflite'],
       title: 'Per channel in FULLY_CONNECTED too (TFLite; not every NPU takes it)',
       type: 'boolean',
       default: false,
     },
     {
       name: 'packed',
-      title: 'Store weights of 4 bits or fewer as int4 (TFLite)',
+      title: 'Store weights of 4 bits or fewer as int4 where the target reads that beside integers',
       type: 'boolean',
       default: false,
     },
     {
       name: 'io',
+      dialects: ['tflite'],
       title: 'Type of the inputs and outputs (TFLite)',
       type: 'choice',
       default: 'int8',
@@ -142,7 +144,8 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
     bySize: options.boolean('bySize'),
   };
   const equalize = options.boolean('equalize');
-  const wide = options.choice('scheme') === 'w8a16';
+  const packed = options.boolean('packed');
+  const wide = options.choice('scheme').endsWith('a16');
   const ranges: RangeChoice = {
     // The options are checked against the list of methods.
     method: options.choice('ranges') as RangeMethod,
@@ -151,7 +154,11 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
   };
   if (model.dialect === 'onnx') {
     const rules = wideRules(targetFor(options.choice('target'), 'onnx'), wide, 'uint16');
-    return quantizeOnnx(model, { rules, perChannel, ranges, weights, equalize }, { ...context, calibrator });
+    return quantizeOnnx(
+      model,
+      { rules, perChannel, ranges, weights, equalize, packed },
+      { ...context, calibrator },
+    );
   }
   const rules = wideRules(targetFor(options.choice('target'), 'tflite'), wide, 'int16');
   return quantizeTflite(
@@ -163,7 +170,7 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
       ranges,
       weights,
       equalize,
-      packed: options.boolean('packed'),
+      packed,
       perChannelDense:
         options.boolean('perChannelDense') && rules.weights.perChannel.includes('FULLY_CONNECTED'),
     },

@@ -54,6 +54,7 @@ export const preprocess: Pass = {
     },
     {
       name: 'layout',
+      dialects: ['onnx'],
       title: 'Channel order of the raw input (ONNX)',
       type: 'choice',
       default: 'same',

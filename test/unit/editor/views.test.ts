@@ -10,8 +10,10 @@ import {
 } from '../../../src/editor/support/format.ts';
 import { byLikeness } from '../../../src/editor/support/fileNames.ts';
 import { checkOption, optionPrompt } from '../../../src/editor/commands/passOptions.ts';
+import { passesFor } from '../../../src/editor/support/passes.ts';
 import { parseQuantity } from '../../../src/editor/support/quantity.ts';
 import { sliced } from '../../../src/editor/page/sliced.ts';
+import type { PassInfo } from '../../../src/engine/protocol.ts';
 import type { InspectReport } from '../../../src/engine/answers.ts';
 import type { Finding } from '../../../src/rules/rule.ts';
 
@@ -162,5 +164,29 @@ describe('datasets', () => {
       'a.json',
       'cifar.npz',
     ]);
+  });
+});
+
+describe('forms of passes', () => {
+  it('ask for nothing that means nothing in the format of the model', () => {
+    const option = { title: 'o', type: 'boolean', default: false } as const;
+    const pass = (id: string, dialects: PassInfo['dialects']): PassInfo => ({
+      id,
+      title: id,
+      summary: id,
+      dialects,
+      exact: true,
+      calibration: 'none',
+      options: [
+        { ...option, name: 'both' },
+        { ...option, name: 'tflite', dialects: ['tflite'] },
+      ],
+    });
+    const names = (format: 'onnx' | 'tflite') =>
+      passesFor([pass('a', ['onnx', 'tflite']), pass('b', ['tflite'])], format).map(({ id, options }) =>
+        [id, ...options.map(({ name }) => name)].join(),
+      );
+    expect(names('onnx')).toEqual(['a,both']);
+    expect(names('tflite')).toEqual(['a,both,tflite', 'b,both,tflite']);
   });
 });
