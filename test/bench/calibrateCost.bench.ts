@@ -16,8 +16,10 @@ import { filledSkeleton } from '../unit/support/skeletons.ts';
 
 /**
  * Prints what calibrating and quantizing costs against the bare inferences of the same samples by the float model at the
- * runtime's own settings, and with one thread, reading and writing the files included in all: `npm run bench -- calibrateCost [NET] [option=value…]`. Processor time, children
- * included, says the same on a busy machine, where time on the clock does not (Linux).
+ * runtime's own settings, and with one thread, reading and writing the files included in all:
+ * `npm run bench -- calibrateCost [NET] [samples=N] [rounds=N] [option=value…]`; without a number of samples, 512 CIFAR pictures, and of
+ * 224 x 224 noise what is taken by default, 32. Processor time, children included, says the same on a busy machine, where time on the
+ * clock does not (Linux).
  */
 
 if (!hasShared) throw new Error(`this needs the models of ${shared}`);
@@ -26,7 +28,11 @@ const cifar = path.join(shared, 'data/cifar10-calib-512.onnx.json');
 const own = ['cifar_resnet_folded', 'cifar_mobilenet_folded', 'cifar_vit_folded'];
 const nets = ['resnet50', 'mobilenet_v2'];
 const wanted = process.argv.slice(2).find((text) => !text.includes('='));
-const options: OptionValues = Object.fromEntries(
+const {
+  samples: given,
+  rounds = 3,
+  ...options
+}: OptionValues = Object.fromEntries(
   process.argv.slice(2).flatMap((text) => {
     const [name = '', value] = text.split('=');
     return value === undefined ? [] : [[name, value === 'true' || (value === 'false' ? false : value)]];
@@ -36,15 +42,15 @@ for (const net of [...own, ...nets].filter((name) => wanted === undefined || nam
   const isOwn = own.includes(net);
   const source = path.join(shared, 'models/own', `${net}.onnx`);
   const file = isOwn ? source : await temporaryFile(filledSkeleton(net));
-  await measure(net, file, isOwn ? cifar : undefined, isOwn ? 512 : 32);
+  await measure(net, file, isOwn ? cifar : undefined, Number(given ?? (isOwn ? 512 : 32)));
 }
 
-/** Best of three, each after the other in turns. */
+/** The best of a few rounds, each after the other in turns. */
 async function measure(net: string, file: string, data: string | undefined, samples: number): Promise<void> {
   const plain: Cost[] = [];
   const single: Cost[] = [];
   const whole: Cost[] = [];
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < Number(rounds); round += 1) {
     plain.push(await timed(() => inferences(file, data, samples, {})));
     single.push(await timed(() => inferences(file, data, samples, { threads: 1 })));
     whole.push(await timed(() => quantize(file, data, samples)));
