@@ -2,7 +2,7 @@ import { stringAttribute } from '../../../ir/attribute.ts';
 import type { ValueId } from '../../../ir/model.ts';
 import { intTensor } from '../../../ir/numbers.ts';
 import type { Emission } from './emission.ts';
-import { codesOf } from './emission.ts';
+import { codesOf } from './values.ts';
 import type { Storage } from './storage.ts';
 
 /** Real numbers that a fused activation lets through. */

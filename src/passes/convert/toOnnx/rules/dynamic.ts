@@ -2,7 +2,7 @@ import { attr } from '../../../../ir/attribute.ts';
 import type { DType } from '../../../../ir/dtype.ts';
 import type { ValueId } from '../../../../ir/model.ts';
 import type { Emission } from '../emission.ts';
-import { quantizationOf } from '../emission.ts';
+import { quantizationOf } from '../values.ts';
 
 const weightTypes = new Set<DType>(['int8', 'int4', 'int2']);
 

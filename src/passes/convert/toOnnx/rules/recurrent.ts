@@ -2,7 +2,7 @@ import { attr, floatAttribute, intAttribute, stringAttribute } from '../../../..
 import type { ValueId } from '../../../../ir/model.ts';
 import { floatTensor } from '../../../../ir/numbers.ts';
 import type { Emission, Rule } from '../emission.ts';
-import { quantizationOf } from '../emission.ts';
+import { quantizationOf } from '../values.ts';
 import { gate as integerGate } from './gates.ts';
 import { rounded } from './rounded.ts';
 import { svdf } from './svdf.ts';

@@ -1,6 +1,6 @@
 import type { ValueId } from '../../../../ir/model.ts';
 import type { Emission } from '../emission.ts';
-import { codesOf, quantizationOf } from '../emission.ts';
+import { codesOf, quantizationOf } from '../values.ts';
 
 /** What is left of a value after it was stored in the codes of the state that input `index` is; itself for floats. */
 export function rounded(emission: Emission, value: ValueId, index: number): ValueId {

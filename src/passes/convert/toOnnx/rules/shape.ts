@@ -1,7 +1,7 @@
 import { attr, intAttribute } from '../../../../ir/attribute.ts';
 import type { Value, ValueId } from '../../../../ir/model.ts';
 import type { Emission, Rule } from '../emission.ts';
-import { quantizationOf } from '../emission.ts';
+import { quantizationOf } from '../values.ts';
 import { channelsFirst, channelsLast } from './convolution.ts';
 
 /** New dimensions are the stored shape of the output. */
