@@ -45,6 +45,7 @@ const fields: Fields = {
     'bits?': positive,
     symmetric: boolean,
     perChannel: listOf(text),
+    'fourBits?': listOf(text),
     'shift?': object({
       zeroPoint: Number.isInteger,
       operators: listOf(text),

@@ -25,6 +25,8 @@ export interface TargetRules {
     readonly symmetric: boolean;
     /** Operators whose weights may have a scale per output channel. */
     readonly perChannel: readonly string[];
+    /** Operators whose weights may be stored in four bits beside integer activations. */
+    readonly fourBits?: readonly string[];
     /** Large layers whose weights get a zero point because that leads to a faster kernel. */
     readonly shift?: WeightShift;
   };

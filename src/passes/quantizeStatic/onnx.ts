@@ -7,13 +7,14 @@ import type { Calibrator, ObservedRange, PassContext, PassResult } from '../pass
 import { readableConstant } from '../support/constants.ts';
 import { factsOf } from '../support/facts.ts';
 import { changedNodes, isOnnxOp, opsetOf, resultOf } from '../support/graph.ts';
-import { raisedOpset, raiseOpset } from '../support/opset.ts';
+import { blockedOpset, raisedOpset, raiseOpset } from '../support/opset.ts';
 import type { RangeChoice } from '../support/observe.ts';
 import { observeRanges } from '../support/observe.ts';
 import { prepared } from '../support/prepare.ts';
 import type { Encoding } from '../support/quantization.ts';
 import { equalizedFor } from './equalizedFor.ts';
 import { fewSamples } from './fastRounding.ts';
+import { inFourBits, readsFourBits, unpackedNotes } from './fourBits.ts';
 import { emitOnnx } from './onnxEmit.ts';
 import type { OnnxPlan } from './onnxPlan.ts';
 import { leftNotes } from './recurrent.ts';
@@ -31,6 +32,8 @@ export interface OnnxStaticOptions {
   readonly ranges: RangeChoice;
   readonly weights: WeightRounding;
   readonly equalize: boolean;
+  /** Codes of four bits or fewer are stored as int4 where the target reads them. */
+  readonly packed: boolean;
 }
 
 /** Quantizes weights and activations of an ONNX model to 8 bits in the QDQ form. */
@@ -46,11 +49,11 @@ export async function quantizeOnnx(
     throw onnxAlreadyQuantized();
   }
   const ready = await prepared(model, context);
-  const raised = raiseOpset(ready.model);
-  if ('refusal' in raised) {
-    throw new KerfError('unsupported', `opset ${raisedOpset} is needed: ${raised.refusal}`);
-  }
   const { rules } = options;
+  const packs = (node: Node) => options.packed && options.weights.bits < 8 && readsFourBits(rules, node);
+  const needed = ready.model.graphs[0].nodes.some(packs) ? blockedOpset : raisedOpset;
+  const raised = raiseOpset(ready.model, needed);
+  if ('refusal' in raised) throw new KerfError('unsupported', `opset ${needed} is needed: ${raised.refusal}`);
   const { model: shaped, notes: forms } = targetForm(raised.model, rules, allowed);
   const first = planOnnx(shaped, factsOf(shaped), rules, allowed, () => true);
   const perChannel = (node: Node) => options.perChannel && rules.weights.perChannel.includes(node.op);
@@ -79,6 +82,7 @@ export async function quantizeOnnx(
     {
       bits: rules.weights.bits ?? 8,
       perChannel,
+      packed: packs,
     },
   );
   const start = rounded.model;
@@ -92,17 +96,20 @@ export async function quantizeOnnx(
   const usable = (id: ValueId) => isUsable(ranges.get(id));
   const plan = planOnnx(start, facts, rules, allowed, usable);
   if (plan.nodes.size === 0) return resultOf(model, model, [], [nothingToDo(start)]);
-  const graph = emitOnnx(
-    start,
-    plan,
-    encodingsOf(plan, ranges, rules),
-    rules,
-    options.perChannel,
-    rounded.scales,
+  const encodings = encodingsOf(plan, ranges, rules);
+  const emitted = emitOnnx(start, plan, encodings, rules, options.perChannel, rounded.scales);
+  const packed = [...plan.nodes.values()].flatMap(({ node }) =>
+    packs(node) && rounded.scales.has(node.id) ? [node.id] : [],
   );
+  const graph = packed.length === 0 ? emitted : inFourBits(start, emitted, new Set(packed));
   const result = inWideDomain(withMainGraph(start, graph));
   const notes = [...ready.notes, ...forms, ...rounded.notes];
-  if (opsetOf(model) < raisedOpset) notes.push(`opset ${opsetOf(model)} raised to ${raisedOpset}`);
+  if (options.packed) notes.push(...unpackedNotes(rules, options.weights.bits));
+  if (packed.length > 0)
+    notes.push(
+      'ONNX Runtime on a CPU has no kernels for 4-bit weights beside integers and computes in float',
+    );
+  if (opsetOf(model) < opsetOf(start)) notes.push(`opset ${opsetOf(model)} raised to ${opsetOf(start)}`);
   notes.push(...planNotes(start, plan, calibrator, allowed));
   notes.push(...leftNotes(start, plan));
   if (activationType(rules) === 'uint16')

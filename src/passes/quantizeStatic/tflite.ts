@@ -18,6 +18,7 @@ import { tfliteNothingFloat } from './alreadyQuantized.ts';
 import { observeStates } from './cellRanges.ts';
 import { equalizedFor } from './equalizedFor.ts';
 import { fewSamples } from './fastRounding.ts';
+import { readsFourBits, unpackedNotes } from './fourBits.ts';
 import { recurrentTflite } from './recurrent.ts';
 import { emitTflite } from './tfliteEmit.ts';
 import type { Group, TflitePlan } from './tflitePlan.ts';
@@ -120,6 +121,7 @@ export async function quantizeTflite(
   const notes = [
     ...ready.notes,
     ...rounded.notes,
+    ...(options.packed ? unpackedNotes(options.rules, options.weights.bits) : []),
     ...planNotes(start, plan, recurrent.hybrid, context.calibrator, codesOf(options.rules), allowed),
     ...recurrent.notes,
   ];
@@ -127,11 +129,9 @@ export async function quantizeTflite(
 }
 
 /** Whether a layer's kernel reads weights of four bits (LiteRT, TensorFlow Lite Micro). */
-function packs({ packed, rules }: TfliteStaticOptions, { op }: Node): boolean {
-  return packed && codesOf(rules) === 'int8' && rules.weights.types.includes('int4') && int4Kernels.has(op);
+function packs({ packed, rules }: TfliteStaticOptions, node: Node): boolean {
+  return packed && codesOf(rules) === 'int8' && readsFourBits(rules, node);
 }
-
-const int4Kernels = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED']);
 
 const converters = new Set(['QUANTIZE', 'DEQUANTIZE']);
 const narrow: ReadonlySet<DType | undefined> = new Set(['int8', 'uint8', 'int16']);
