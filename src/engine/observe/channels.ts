@@ -64,8 +64,8 @@ export function momentsOf({ count, sum, squares, min, max }: Sums): ChannelMomen
 
 function addSums(into: Sums, more: Sums): void {
   into.count += more.count;
-  into.sum = merged(into.sum, more.sum, (x, y) => x + y);
-  into.squares = merged(into.squares, more.squares, (x, y) => x + y);
+  into.sum = sumOf(into.sum, more.sum);
+  into.squares = sumOf(into.squares, more.squares);
   addExtremes({ seen: into }, more.min, more.max);
 }
 
@@ -75,13 +75,19 @@ export function addExtremes(
   min: Float64Array,
   max: Float64Array,
 ): void {
-  seen.min = merged(seen.min, min, Math.min);
-  seen.max = merged(seen.max, max, Math.max);
+  if (seen.min.length === 0) seen.min = min;
+  else if (min.length > 0) widen(seen.min, min, Math.min);
+  if (seen.max.length === 0) seen.max = max;
+  else if (max.length > 0) widen(seen.max, max, Math.max);
 }
 
-function merged(a: Float64Array, b: Float64Array, join: (x: number, y: number) => number): Float64Array {
+function widen(into: Float64Array, more: Float64Array, join: (x: number, y: number) => number): void {
+  for (let c = 0; c < into.length; c += 1) into[c] = join(into[c] as number, more[c] as number);
+}
+
+function sumOf(a: Float64Array, b: Float64Array): Float64Array {
   if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a;
-  return a.map((x, c) => join(x, b[c] as number));
+  return a.map((x, c) => x + (b[c] as number));
 }
 
 const reductions = [

@@ -6,7 +6,7 @@ import { importanceOf } from './importance.ts';
 import type { Site } from './sites.ts';
 import type { TapSizes } from './taps.ts';
 import { tapSizesOf } from './taps.ts';
-import type { DivisorOf, Reader } from './weightNoise.ts';
+import type { DivisorsOf, Reader } from './weightNoise.ts';
 import { largestUnder, weightNoise } from './weightNoise.ts';
 
 /** What will be quantized, and how. */
@@ -185,15 +185,17 @@ function choose(family: Family, channels: Channels, form: QuantizedForm, byRoot:
   const ranges = relativeRanges(family, channels);
   const weights = relativeWeights(family, channels);
   const limits = limitsOf(family, channels);
-  const { sites } = channels;
-  const trials = alphas.flatMap((alpha) =>
-    betas.map((beta) =>
-      family.roots.map((root) => {
-        const range = Math.max(ranges.get(root) ?? 1, 1 / mostStretch);
-        const weight = Math.max(weights.get(root) ?? 1, 1 / mostStretch);
-        // With exponents of zero, nothing is done.
-        const wanted = range ** alpha / weight ** beta;
-        const limit = limits.get(root);
+  const stretch = (known: number | undefined) => Math.max(known ?? 1, 1 / mostStretch);
+  const own = family.roots.map((root) => {
+    const [range, weight] = [stretch(ranges.get(root)), stretch(weights.get(root))];
+    const byRange = alphas.map((alpha) => range ** alpha);
+    return { byRange, byWeight: betas.map((beta) => weight ** beta), limit: limits.get(root) };
+  });
+  // With exponents of zero, nothing is done.
+  const trials = alphas.flatMap((_, a) =>
+    betas.map((__, b) =>
+      own.map(({ byRange, byWeight, limit }) => {
+        const wanted = (byRange[a] as number) / (byWeight[b] as number);
         return limit === undefined ? wanted : limit >= 1 ? 1 : Math.max(limit, Math.min(1, wanted));
       }),
     ),
@@ -202,13 +204,11 @@ function choose(family: Family, channels: Channels, form: QuantizedForm, byRoot:
     family.roots.forEach((root, i) => {
       byRoot[root] = trial[i] ?? 1;
     });
-  const divisor: DivisorOf = (site, channel) => byRoot[sites.rootOf(site.first + channel)] as number;
-  const divisorsOf = ({ from }: ChannelLayer) =>
-    Float32Array.from({ length: from.count }, (_, i) => divisor(from, i));
+  const divisorsOf = divisorsBySite(channels, byRoot);
   const reaches = family.readers.map((reader) => {
     const divisors = trials.map((trial) => {
       use(trial);
-      return divisorsOf(reader.layer);
+      return Float32Array.from(divisorsOf(reader.layer.from));
     });
     return largestUnder(reader, divisors);
   });
@@ -217,13 +217,26 @@ function choose(family: Family, channels: Channels, form: QuantizedForm, byRoot:
     return family.readers.reduce(
       (sum, reader, r) => {
         const reach = reaches[r]?.[index] as Float32Array;
-        return sum + form.roundingNoise * weightNoise(reader, divisor, reach, form.top);
+        return sum + form.roundingNoise * weightNoise(reader, divisorsOf, reach, form.top);
       },
-      activationNoise(family, form, divisor),
+      activationNoise(family, form, divisorsOf),
     );
   });
   // The first of the least: doing nothing comes first.
   use(trials[noises.indexOf(Math.min(...noises))] ?? []);
+}
+
+/** What the channels of a value are divided by, as `byRoot` has it at the time. */
+function divisorsBySite({ sites }: Channels, byRoot: Float64Array): DivisorsOf {
+  const known = new Map<Site, Int32Array>();
+  return (site) => {
+    const roots =
+      known.get(site) ?? Int32Array.from({ length: site.count }, (_, i) => sites.rootOf(site.first + i));
+    known.set(site, roots);
+    const divisors = new Float64Array(site.count);
+    for (let i = 0; i < divisors.length; i += 1) divisors[i] = byRoot[roots[i] as number] as number;
+    return divisors;
+  };
 }
 
 /** Largest magnitude of each channel over the largest of its value, the largest over all values. */
@@ -277,14 +290,15 @@ function limitsOf({ bounded }: Family, { sites }: Channels): ReadonlyMap<number,
 }
 
 /** Expected noise energy at the outputs from this family's activations. */
-function activationNoise(family: Family, form: QuantizedForm, divisor: DivisorOf): number {
+function activationNoise(family: Family, form: QuantizedForm, divisorsOf: DivisorsOf): number {
   let noise = 0;
   for (const { site, room, low, high, gain } of family.sources) {
     let min = 0;
     let max = 0;
     let spread = 0;
+    const divisors = divisorsOf(site);
     for (let i = 0; i < site.count; i += 1) {
-      const by = divisor(site, i);
+      const by = divisors[i] as number;
       min = Math.min(min, (low[i] as number) / by);
       max = Math.max(max, (high[i] as number) / by);
       spread += by * by * (gain[i] as number);

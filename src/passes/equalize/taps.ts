@@ -85,14 +85,14 @@ export interface TapSizes extends Pick<Taps, 'outputs' | 'inputs' | 'offsetOf'> 
   /** The largest magnitude. */
   readonly largest: Float32Array;
   /** Sum of squares. */
-  readonly squares: Float32Array;
+  readonly squares: Float64Array;
 }
 
 export function tapSizesOf(layer: ChannelLayer): TapSizes {
   const { values, outputs, inputs, offsetOf, order } = tapsOf(layer);
   const { around, outer, times, inner, length, swapped } = order;
   const largest = new Float32Array(outputs * inputs);
-  const squares = new Float32Array(outputs * inputs);
+  const squares = new Float64Array(outputs * inputs);
   const sizes = { outputs, inputs, offsetOf, count: values.length, largest, squares };
   if (!swapped && values.length === largest.length) {
     for (let i = 0; i < values.length; i += 1) {

@@ -18,8 +18,8 @@ export interface Reader {
   readonly perChannel: boolean;
 }
 
-/** What each channel of a value is divided by. */
-export type DivisorOf = (site: Site, channel: number) => number;
+/** What the channels of a value are divided by. */
+export type DivisorsOf = (site: Site) => Float64Array;
 
 /** The largest weight of each output after its inputs were divided, for each of several lists of divisors of the input channels. */
 export function largestUnder(
@@ -41,10 +41,11 @@ export function largestUnder(
 /** Expected noise energy at the model's outputs from rounding weights to codes up to `top`; `reach` is the largest weight of each output. */
 export function weightNoise(
   { layer, outputs, inputs, offsets, gain, energy, perChannel }: Reader,
-  divisor: DivisorOf,
+  divisorsOf: DivisorsOf,
   reach: Float32Array,
   top: number,
 ): number {
+  const [before, behind] = [divisorsOf(layer.from), divisorsOf(layer.to)];
   const seen = new Float64Array(outputs);
   let widest = 0;
   for (let output = 0; output < outputs; output += 1) {
@@ -53,12 +54,12 @@ export function weightNoise(
     if (output > 0 && offsets[output - 1] === offset) seen[output] = seen[output - 1] as number;
     else
       for (let i = offset; i < offset + inputs; i += 1)
-        seen[output] = (seen[output] as number) + (energy[i] as number) / divisor(layer.from, i) ** 2;
-    widest = Math.max(widest, (reach[output] as number) / top / divisor(layer.to, output));
+        seen[output] = (seen[output] as number) + (energy[i] as number) / (before[i] as number) ** 2;
+    widest = Math.max(widest, (reach[output] as number) / top / (behind[output] as number));
   }
   let noise = 0;
   for (let output = 0; output < outputs; output += 1) {
-    const step = perChannel ? (reach[output] as number) / top : widest * divisor(layer.to, output);
+    const step = perChannel ? (reach[output] as number) / top : widest * (behind[output] as number);
     noise += ((step * step) / 12) * (seen[output] as number) * (gain[output] as number);
   }
   return noise;
