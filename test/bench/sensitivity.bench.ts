@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,6 +14,7 @@ import { hasShared, shared } from '../unit/support/models.ts';
 import { useSourceRunner } from '../unit/support/runner.ts';
 import { filledSkeleton } from '../unit/support/skeletons.ts';
 import { temporaryFile } from '../unit/passes/calibrate.ts';
+import { decodedMobilenet, enlargedPhotographs, quantizedMobilenet } from './support/trainedMobilenet.ts';
 
 /**
  * Prints what measuring sensitivity costs against running every changed model on every sample, and how alike the two
@@ -37,6 +38,8 @@ const nets: Readonly<Record<string, { readonly file?: string; readonly data?: st
   },
   mobilenet_v2: {},
   resnet50: {},
+  /** With trained weights, on photographs. */
+  mobilenet_v2_trained: {},
 };
 
 const words = process.argv.slice(2);
@@ -53,7 +56,7 @@ for (const name of names.length === 0 ? Object.keys(nets) : names) await measure
 engine.dispose();
 
 async function measure(name: string): Promise<void> {
-  const net = nets[name] ?? { file: name };
+  const net = name === 'mobilenet_v2_trained' ? await trainedMobilenet() : (nets[name] ?? { file: name });
   const file = net.file ?? (await temporaryFile(filledSkeleton(name)));
   const { handle, format } = await engine.call('open', { path: file });
   const data = net.data === undefined ? {} : { data: net.data };
@@ -100,6 +103,21 @@ async function measure(name: string): Promise<void> {
 
 function likenessOf(ours: readonly number[], wanted: readonly number[]): string {
   return `Spearman ${spearman(ours, wanted).toFixed(4)}, largest difference ${largest(ours, wanted).toFixed(2)} dB`;
+}
+
+async function trainedMobilenet(): Promise<{ readonly file: string; readonly data: string }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'kerf-bench-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const converted = path.join(folder, 'converted.onnx');
+  const { handle } = await engine.call('open', { path: quantizedMobilenet });
+  await engine.call('convert', { handle, path: converted });
+  const { model } = readModelFile(converted);
+  if (model.dialect !== 'onnx') throw new Error('the conversion gave no ONNX model');
+  const count = Number(settings['samples'] ?? 64);
+  return {
+    file: await temporaryFile(decodedMobilenet(model)),
+    data: await enlargedPhotographs(folder, Math.max(count, 256)),
+  };
 }
 
 /**
