@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
-import { Ajv } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import { KerfError } from '../../ir/errors.ts';
 import { folderOf, matchingFiles } from './images.ts';
 import { classNumbers, csvLabels, integerLabels } from './labels.ts';
@@ -19,7 +19,13 @@ interface DatasetFile {
   readonly labels?: { readonly array: string } | { readonly csv: string } | { readonly folder: true };
 }
 
-const validate = new Ajv({ allErrors: false, strict: true }).compile<DatasetFile>(schema);
+let compiled: ValidateFunction<DatasetFile> | undefined;
+
+/** Compiled when the first dataset file is read: an engine that opens a model does not wait for it. */
+function validator(): ValidateFunction<DatasetFile> {
+  compiled ??= new Ajv({ allErrors: false, strict: true }).compile<DatasetFile>(schema);
+  return compiled;
+}
 
 /** Reads a dataset file and opens what it names. Throws `KerfError('bad-dataset')`. */
 export function openDatasetFile(file: string, inputs: readonly TensorInfo[]): DatasetParts {
@@ -52,6 +58,7 @@ function readDatasetFile(file: string): DatasetFile {
   } catch (error) {
     throw new KerfError('bad-dataset', (error as Error).message, { file });
   }
+  const validate = validator();
   if (validate(content)) return content;
   const [problem] = validate.errors ?? [];
   const extra = problem?.params['additionalProperty'];
