@@ -7,7 +7,7 @@ import type { Dataset } from '../runtime/data/dataset.ts';
 import { openDataset } from '../runtime/data/dataset.ts';
 import { boundInputs, inputsOf } from '../runtime/modelInputs.ts';
 import { randomDataset } from '../runtime/data/random.ts';
-import type { HostTensor, Runner } from '../runtime/runner.ts';
+import type { HostTensor, Runner, Tensors } from '../runtime/runner.ts';
 import type { JobOptions } from '../runtime/process/session.ts';
 import { withRunner } from '../runtime/process/session.ts';
 import { chunksOf, exposing } from './observe/exposed.ts';
@@ -18,7 +18,7 @@ import { observeCrossMoments, observeMoments } from './observe/moments.ts';
 import type { RunSamples } from './observe/runs.ts';
 import type { Job } from './observe/sampleRuns.ts';
 import { runSamples, threadsFor } from './observe/sampleRuns.ts';
-import { readAhead } from './observe/readAhead.ts';
+import { onceMore, readAhead } from './observe/readAhead.ts';
 import { surveyOnnx } from './observe/survey.ts';
 import { mergedRanges } from './observe/merged.ts';
 import { withRangeOutputs } from './observe/rangeOutputs.ts';
@@ -43,10 +43,11 @@ const randomSamples = 32;
  */
 export function createCalibrator(start: () => Runner, model: Model, options: CalibratorOptions): Calibrator {
   const inputs = boundInputs(inputsOf(model), options.bind);
-  const data =
+  const opened =
     options.data === undefined
       ? randomDataset(inputs, { seed: options.seed, count: options.samples ?? randomSamples })
       : openDataset(options.data, inputs);
+  const data = onceMore(opened);
   const samples = Math.min(options.samples ?? mostSamples, data.samples);
   const job: Job = { start, data, samples, options, ...threadsFor(model, options.bind) };
   const run: RunSamples = (...wanted) => runSamples(job, ...wanted);
@@ -78,7 +79,10 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
       current.dialect === 'onnx' ? survey(job, current, plan) : inTurnSurvey(calibrator, current, plan),
   };
   if (options.cache === undefined) return calibrator;
-  return withCache(calibrator, { folder: options.cache, dataDigest: () => digestOf(data, samples) });
+  return withCache(calibrator, {
+    folder: options.cache,
+    dataDigest: () => digestOf(opened, samples, data.keep),
+  });
 }
 
 /** All runs in one process; the samples are made while it starts and runs. */
@@ -119,12 +123,13 @@ async function inTurnSurvey(calibrator: Calibrator, model: Model, plan: SurveyPl
   };
 }
 
-/** A digest of all that is fed. */
-function digestOf(data: Dataset, samples: number): string {
+/** A digest of all that is fed; `seen` gets the samples on the way. */
+function digestOf(data: Dataset, samples: number, seen: (first: number, feeds: Tensors) => void): string {
   const hash = createHash('sha256');
   const step = data.batch === 'free' ? 1 : data.batch;
   for (let sample = 0; sample < Math.ceil(samples / step); sample += 1) {
     const feeds = data.feeds(sample * step, step);
+    seen(sample * step, feeds);
     for (const [name, { dtype, dims, data: bytes }] of Object.entries(feeds))
       hash.update(`${name} ${dtype} ${dims.join('x')}\n`).update(bytes);
   }

@@ -65,6 +65,30 @@ export function readAhead(data: Dataset, end: number, most = mostBytes): ReadAhe
   };
 }
 
+/** A dataset that need not make again, once, the samples which somebody had to look at before. */
+export interface OnceMore extends Dataset {
+  /** Feeds from sample `first` on, as many as one inference takes (1 when that is free); left out where there are many. */
+  keep(first: number, feeds: Tensors): void;
+}
+
+export function onceMore(data: Dataset, most = mostBytes): OnceMore {
+  const unit = data.batch === 'free' ? 1 : data.batch;
+  const kept = new Map<number, Tensors>();
+  let bytes = 0;
+  return {
+    ...data,
+    keep(first, feeds) {
+      bytes += bytesOf(feeds);
+      if (bytes <= most) kept.set(first, feeds);
+    },
+    feeds(first, count = unit) {
+      const made = count === unit ? kept.get(first) : undefined;
+      if (made !== undefined) kept.delete(first);
+      return made ?? data.feeds(first, count);
+    },
+  };
+}
+
 function bytesOf(tensors: Tensors): number {
   return Object.values(tensors).reduce((sum, { data }) => sum + data.length, 0);
 }

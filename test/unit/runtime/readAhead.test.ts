@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { readAhead } from '../../../src/engine/observe/readAhead.ts';
+import { onceMore, readAhead } from '../../../src/engine/observe/readAhead.ts';
 import type { Dataset } from '../../../src/runtime/data/dataset.ts';
 import { randomDataset } from '../../../src/runtime/data/random.ts';
 
@@ -49,5 +49,19 @@ describe('samples made ahead', () => {
     expect(ahead.data.feeds(0, 2)).toEqual(data.feeds(0, 2));
     expect(() => ahead.data.feeds(2, 2)).toThrow('a broken picture');
     ahead.stop();
+  });
+});
+
+describe('samples looked at before', () => {
+  it('are made once more only after they were given again, or where there is no room', () => {
+    const data = pictures(-1);
+    const feeds = vi.fn(data.feeds);
+    const again = onceMore({ ...data, feeds }, 3 * bytes);
+    for (let first = 0; first < 5; first += 1) again.keep(first, data.feeds(first));
+    for (const first of [0, 1, 2]) expect(again.feeds(first)).toEqual(data.feeds(first, 1));
+    expect(feeds).not.toHaveBeenCalled();
+    for (const first of [0, 3, 4]) expect(again.feeds(first, 1)).toEqual(data.feeds(first, 1));
+    expect(again.feeds(0, 4)).toEqual(data.feeds(0, 4));
+    expect(feeds).toHaveBeenCalledTimes(4);
   });
 });
