@@ -86,10 +86,22 @@ export async function searchRecipes<S>(
     candidates,
     pareto: paretoOf(candidates, device),
     chosen,
-    reason: `${reason}${workshop.remark}${formatRemark(device, ports.modelOf(original))}`,
+    reason: [
+      reason,
+      workshop.remark,
+      dataRemark(options.data),
+      formatRemark(device, ports.modelOf(original)),
+    ].join(''),
     out: null,
   };
   return { report, ...(subject !== undefined && { chosen: subject }) };
+}
+
+/** Labels of noise agree easily, and its ranges are not those of real inputs. */
+function dataRemark(data: string | undefined): string {
+  return data === undefined
+    ? ' Calibrated and scored on made-up inputs, which says little about real ones.'
+    : '';
 }
 
 /** The best recipe is of no use in a file that the device does not load. */

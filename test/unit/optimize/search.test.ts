@@ -227,10 +227,16 @@ describe('search', () => {
       { title: 'Nothing', steps: [{ pass: 'simplify' }] },
     ];
     const { ports } = fakePorts({ scores: { fp16: 0.5 } });
-    const { report } = await searchRecipes<Trail>([], device('pi4'), ports, { plans });
+    const { report } = await searchRecipes<Trail>([], device('pi4'), ports, { plans, data: 'd.npz' });
     expect(report.chosen).toBeNull();
-    expect(report.reason).toBe(
-      'Nothing that qualifies is smaller or faster than the original. Halves: loses 50.00 points, 1 are allowed.',
+    const reason =
+      'Nothing that qualifies is smaller or faster than the original. Halves: loses 50.00 points, 1 are allowed.';
+    expect(report.reason).toBe(reason);
+    const blind = await searchRecipes<Trail>([], device('pi4'), fakePorts({ scores: { fp16: 0.5 } }).ports, {
+      plans,
+    });
+    expect(blind.report.reason).toBe(
+      `${reason} Calibrated and scored on made-up inputs, which says little about real ones.`,
     );
   });
 
