@@ -26,7 +26,7 @@ import {
 /** Moves transposes to where they cancel. */
 export const layout: Pass = {
   id: 'layout',
-  title: 'Clean Up Transposes',
+  title: 'Clean up transposes',
   summary: 'Moves transposes through operators that do not care about the order of axes, until they cancel.',
   dialects: ['onnx', 'tflite'],
   exact: true,

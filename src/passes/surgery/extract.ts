@@ -12,7 +12,7 @@ import { fedInputs, findValue, listOf } from './names.ts';
 /** Cuts a part out as a model of its own: given layers, or all between the named tensors. */
 export const extract: Pass = {
   id: 'extract',
-  title: 'Cut Out a Part',
+  title: 'Cut out a part',
   summary: 'Keeps only the given layers, or what lies between the named tensors, as a model of its own.',
   dialects: ['onnx', 'tflite'],
   exact: false,

@@ -12,7 +12,7 @@ const choices = ['keep', 'float32', 'uint8', 'int8'] as const;
 /** Changes the types in which a model is fed and read. */
 export const ioTypes: Pass = {
   id: 'io-types',
-  title: 'Change Input and Output Types',
+  title: 'Change input and output types',
   summary: 'Feeds images as uint8, reads floats: conversions at the borders of the model, scales kept.',
   dialects: ['onnx', 'tflite'],
   exact: true,

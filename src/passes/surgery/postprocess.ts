@@ -14,7 +14,7 @@ import { endOf } from './names.ts';
 /** Puts what is done to scores after inference into the model. */
 export const postprocess: Pass = {
   id: 'postprocess',
-  title: 'Put Postprocessing into the Model',
+  title: 'Put postprocessing into the model',
   summary: 'Appends softmax, sigmoid or argmax to an output, over its last axis or its channels.',
   dialects: ['onnx', 'tflite'],
   exact: false,

@@ -16,7 +16,7 @@ import { endOf, numbersOf } from './names.ts';
 /** Puts what has to be done to an image before inference into the model. */
 export const preprocess: Pass = {
   id: 'preprocess',
-  title: 'Put Preprocessing into the Model',
+  title: 'Put preprocessing into the model',
   summary:
     'Lets the model take raw images: type, channel order, size, scale, mean and deviation at its input.',
   dialects: ['onnx', 'tflite'],

@@ -13,7 +13,7 @@ import { changedNodes, resultOf } from '../support/graph.ts';
 /** Takes layers out of the graph: their readers get what they read, or the model ends before them. */
 export const removeLayers: Pass = {
   id: 'remove-layers',
-  title: 'Remove or Bypass Layers',
+  title: 'Remove or bypass layers',
   summary:
     'Connects what a layer reads with what reads it when the shapes agree; a layer at the end is cut off.',
   dialects: ['onnx', 'tflite'],

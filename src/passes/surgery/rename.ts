@@ -11,7 +11,7 @@ import { findValue, pairsOf } from './names.ts';
 /** Renames inputs, outputs and other tensors. */
 export const rename: Pass = {
   id: 'rename',
-  title: 'Rename Inputs, Outputs or Tensors',
+  title: 'Rename inputs, outputs or tensors',
   summary: 'Gives tensors other names; in TFLite also their names in the signatures.',
   dialects: ['onnx', 'tflite'],
   exact: true,

@@ -18,7 +18,7 @@ import { fedInputs, pairsOf } from './names.ts';
 /** Binds or frees dimensions of the inputs and lets every shape behind them follow. */
 export const setShape: Pass = {
   id: 'set-shape',
-  title: 'Bind or Free Dimensions, Change Batch',
+  title: 'Bind or free dimensions, change the batch',
   summary: 'Changes the size of inputs; shapes behind them and reshapes that spell out the batch follow.',
   dialects: ['onnx', 'tflite'],
   exact: false,
