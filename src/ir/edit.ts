@@ -111,7 +111,9 @@ export class GraphEditor {
   }
 
   freshValue(base: string): ValueId {
-    return fresh(base, (id) => this.#values.has(id));
+    // Files need not list what layers make.
+    const { producer } = indexOf(this.#graph);
+    return fresh(base, (id) => this.#values.has(id) || producer.has(id));
   }
 
   freshNode(base: string): NodeId {
