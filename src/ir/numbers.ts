@@ -29,6 +29,8 @@ export function decodeNumbers(dtype: DType, bytes: Uint8Array, count: number): F
   if (bytes.length < needed) {
     throw new KerfError('truncated', `${bytes.length} bytes for ${count} elements of ${dtype}`);
   }
+  const codes = wholeBytes(dtype, bytes, count);
+  if (codes !== undefined) return new Float64Array(codes);
   const read = elementReader(dtype, bytes);
   const out = new Float64Array(count);
   for (let i = 0; i < count; i += 1) out[i] = read(i);
@@ -37,13 +39,15 @@ export function decodeNumbers(dtype: DType, bytes: Uint8Array, count: number): F
 
 /** Like `decodeNumbers`, in float32. */
 export function decodeFloats(dtype: DType, bytes: Uint8Array, count: number): Float32Array {
-  // Whole bytes are converted at once: weights of quantized layers are large, and a call for each takes many times as long.
-  const isByte = (dtype === 'int8' || dtype === 'uint8') && bytes.length >= count;
-  if (isByte) {
-    const codes = bytes.subarray(0, count);
-    return new Float32Array(dtype === 'int8' ? new Int8Array(codes.buffer, codes.byteOffset, count) : codes);
-  }
+  const codes = wholeBytes(dtype, bytes, count);
+  if (codes !== undefined) return new Float32Array(codes);
   return Float32Array.from(decodeNumbers(dtype, bytes, count));
+}
+
+/** Elements of a byte each, which typed arrays convert at once: pictures and weights are large, and a call for each is slow. */
+function wholeBytes(dtype: DType, bytes: Uint8Array, count: number): Uint8Array | Int8Array | undefined {
+  if ((dtype !== 'int8' && dtype !== 'uint8') || bytes.length < count) return undefined;
+  return dtype === 'int8' ? new Int8Array(bytes.buffer, bytes.byteOffset, count) : bytes.subarray(0, count);
 }
 
 function elementReader(dtype: DType, bytes: Uint8Array): (index: number) => number {
@@ -126,6 +130,7 @@ export function intTensor(dtype: DType, dims: readonly number[], values: ArrayLi
 export function encodeNumbers(dtype: DType, values: ArrayLike<number>): Uint8Array {
   const size = byteSize(dtype, values.length);
   if (size === undefined) throw new KerfError('unsupported', `cannot write numbers as ${dtype}`);
+  if (dtype === 'float32') return new Uint8Array(new Float32Array(values).buffer);
   const bytes = new Uint8Array(size);
   const write = elementWriter(dtype, bytes);
   for (let i = 0; i < values.length; i += 1) write(i, values[i] as number);

@@ -35,24 +35,33 @@ export function resized({ dims, data }: Sample, [height, width]: readonly [numbe
 export function normalized(sample: Sample, { scale = 1, mean = 0, std = 1 }: InputRecipe): Sample {
   if (scale === 1 && mean === 0 && std === 1) return sample;
   const { dims, data } = sample;
-  const means = channelReader(mean, dims, 'mean');
-  const stds = channelReader(std, dims, 'std');
-  return { dims, data: data.map((value, index) => (value * scale - means(index)) / stds(index)) };
+  const means = perChannel(mean, dims, 'mean');
+  const stds = perChannel(std, dims, 'std');
+  const out = new Float64Array(data.length);
+  // Channels that lie apart change every `inner` numbers; all numbers go through this, so nothing is called for one.
+  const inner = means.inner === 1 ? stds.inner : means.inner;
+  for (let first = 0, block = 0; first < data.length; first += inner, block += 1) {
+    const end = Math.min(data.length, first + inner);
+    for (let index = first; index < end; index += 1) {
+      const ownMean = means.values[(means.inner === 1 ? index : block) % means.values.length] as number;
+      const ownStd = stds.values[(stds.inner === 1 ? index : block) % stds.values.length] as number;
+      out[index] = ((data[index] as number) * scale - ownMean) / ownStd;
+    }
+  }
+  return { dims, data: out };
 }
 
-function channelReader(
+/** Numbers for channels that change every `inner` elements. */
+function perChannel(
   values: number | readonly number[],
   dims: readonly number[],
   what: string,
-): (index: number) => number {
-  if (typeof values === 'number') return () => values;
-  const [only] = values;
-  if (values.length === 1) return () => only as number;
-  if (dims.at(-1) === values.length) return (index) => values[index % values.length] as number;
+): { readonly values: readonly number[]; readonly inner: number } {
+  if (typeof values === 'number') return { values: [values], inner: 1 };
+  if (values.length === 1 || dims.at(-1) === values.length) return { values, inner: 1 };
   if (dims[0] !== values.length)
     throw new RangeError(`${what} has ${values.length} numbers, but the sample is ${dims.join('×')}`);
-  const inner = dims.slice(1).reduce((product, dim) => product * dim, 1);
-  return (index) => values[Math.floor(index / inner)] as number;
+  return { values, inner: dims.slice(1).reduce((product, dim) => product * dim, 1) };
 }
 
 /** Reorders the axes of a sample. */
@@ -63,10 +72,12 @@ export function transposed({ dims, data }: Sample, order: readonly number[]): Sa
   const outStrides = order.map((axis) => strides[axis] as number);
   const out = new Float64Array(data.length);
   const position = outDims.map(() => 0);
+  const row = outDims.at(-1) ?? 1;
+  const step = outStrides.at(-1) ?? 1;
   let source = 0;
-  for (let target = 0; target < out.length; target += 1) {
-    out[target] = data[source] as number;
-    for (let axis = outDims.length - 1; axis >= 0; axis -= 1) {
+  for (let target = 0; target < out.length; target += row) {
+    for (let index = 0; index < row; index += 1) out[target + index] = data[source + index * step] as number;
+    for (let axis = outDims.length - 2; axis >= 0; axis -= 1) {
       position[axis] = (position[axis] as number) + 1;
       source += outStrides[axis] as number;
       if ((position[axis] as number) < (outDims[axis] as number)) break;
@@ -105,10 +116,15 @@ export function encodeInput(
   const { dtype, quantization } = info;
   const range = rangeOf(dtype);
   // One NaN makes every output and every calibrated range meaningless.
-  if (values.some(Number.isNaN)) throw new RangeError('holds a value that is not a number (NaN)');
+  if (hasNaN(values)) throw new RangeError('holds a value that is not a number (NaN)');
   if (isFloat(dtype) || range === undefined) return { dtype, dims, data: encodeNumbers(dtype, values) };
   const { scale, zeroPoint } = quantization ?? { scale: 1, zeroPoint: 0 };
   const [low, high] = range;
   const stored = values.map((value) => Math.min(Math.max(Math.round(value / scale) + zeroPoint, low), high));
   return { dtype, dims, data: encodeNumbers(dtype, stored) };
+}
+
+function hasNaN(values: Float64Array): boolean {
+  for (let index = 0; index < values.length; index += 1) if (Number.isNaN(values[index])) return true;
+  return false;
 }
