@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { AuditReport } from '../../engine/protocol.ts';
+import { jsonFlag } from '../flags.ts';
 import { table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
@@ -11,7 +12,7 @@ export function addAuditCommand(program: Command, { engine, opened, progress }: 
     .description(
       'layers of a quantized model that stay float in ONNX Runtime or LiteRT, why, and what cures them',
     )
-    .option('--json', 'print one JSON document on stdout')
+    .option(...jsonFlag)
     .action(async (model: string, options: { readonly json?: boolean }) => {
       const { handle } = await opened(model);
       const report = await engine.call('audit', { handle }, progress);

@@ -3,7 +3,8 @@ import { parseLimit } from '../../engine/limits.ts';
 import { checkOutput } from '../../engine/paths.ts';
 import type { MixedBudget, MixedReport } from '../../engine/protocol.ts';
 import { KerfError } from '../../ir/errors.ts';
-import { bindings, keyValue, points, repeated, wholeNumber } from '../arguments.ts';
+import { bindings, points, repeated, wholeNumber } from '../arguments.ts';
+import { bindFlag, jsonFlag } from '../flags.ts';
 import { bytes, change, changeOfShare, milliseconds, percent, table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
@@ -44,10 +45,10 @@ export function addMixedCommand(program: Command, session: Session): void {
     .option('--keep <id>', 'a layer that stays as it is; may be repeated', repeated)
     .option('--no-keep-out', 'do not leave out heads of detectors by itself')
     .option('--samples <n>', 'samples of the analysis', wholeNumber)
-    .option('--bind <name=n>', 'bind a free dimension', keyValue)
+    .option(...bindFlag)
     .option('-o, --output <file>', 'write the model here, its recipe beside it')
     .option('--recipe <file>', 'write the recipe here')
-    .option('--json', 'print one JSON document on stdout')
+    .option(...jsonFlag)
     .action(async (model: string, flags: Flags) => {
       const { handle, format } = await session.openWhole(model);
       if (flags.output !== undefined) checkOutput(flags.output, format);

@@ -4,6 +4,7 @@ import type { SensitivityReport } from '../../engine/protocol.ts';
 import { stepFromText } from '../../engine/steps.ts';
 import { KerfError } from '../../ir/errors.ts';
 import { bindings, keyValue, repeated, wholeNumber } from '../arguments.ts';
+import { bindFlag, jsonFlag } from '../flags.ts';
 import { percent, table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
@@ -48,10 +49,10 @@ export function addSensitivityCommand(program: Command, { engine, progress, open
     .option('--exact', 'every layer on every sample')
     .option('--apart', 'weights and activations by themselves as well')
     .option('--cumulative <points>', 'measure points of the cumulative curve', wholeNumber)
-    .option('--bind <name=n>', 'bind a free dimension', keyValue)
+    .option(...bindFlag)
     .option('--csv <file>', 'write the table as CSV')
     .option('--node-data <file>', 'write node data for Model Explorer')
-    .option('--json', 'print one JSON document on stdout')
+    .option(...jsonFlag)
     .action(async (model: string, flags: Flags) => {
       for (const file of [flags.csv, flags.nodeData]) if (file !== undefined) checkOutput(file);
       const handle = await open(model);

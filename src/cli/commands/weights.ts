@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Result } from '../../engine/protocol.ts';
+import { jsonFlag } from '../flags.ts';
 import { bytes, count, table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
@@ -13,7 +14,7 @@ export function addWeightsCommand(program: Command, session: Session): void {
     .description(
       'range, zeros, outlier channels, effective rank, duplicates and alignment of every stored tensor',
     )
-    .option('--json', 'print one JSON document on stdout')
+    .option(...jsonFlag)
     .action(async (model: string, options: { json?: boolean }) => {
       const handle = await session.open(model);
       const { weights } = await session.engine.call('weights', { handle });
