@@ -160,6 +160,13 @@ export interface EngineApi {
     csv?: string;
     nodeData?: string;
   }): SensitivityReport;
+  /** Writes a report of `sensitivity` for spreadsheets, or as node data of Model Explorer. */
+  exportSensitivity(p: {
+    handle: Handle;
+    report: SensitivityReport;
+    to: 'csv' | 'node-data';
+    path: string;
+  }): { bytes: number };
   /** A scheme for each layer under a budget. */
   mixed(p: {
     handle: Handle;

@@ -54,7 +54,7 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
     counter.textContent =
       result?.problem ??
       (rows.length === layers.length
-        ? plural(layers.length, 'layer')
+        ? layerCount(view, layers)
         : `${grouped(rows.length)} of ${plural(layers.length, 'layer')}`);
     table.setRows(rows);
     follow();
@@ -98,6 +98,12 @@ export function createLayersTab(app: App, graph: GraphPane): HTMLElement {
     ),
     table.element,
   );
+}
+
+/** Layers of bodies are rows of their own; the model counts the layer that runs them. */
+function layerCount({ nested }: GraphView, layers: readonly Row[]): string {
+  const inBodies = layers.filter((v) => nested[v] !== 0).length;
+  return `${plural(layers.length, 'layer')}${inBodies === 0 ? '' : `, ${grouped(inBodies)} in bodies`}`;
 }
 
 interface Grouper {

@@ -2,7 +2,7 @@ import type { PageInspect } from '../../src/editor/page/protocol.ts';
 import type { EstimateReport } from '../../src/engine/protocol.ts';
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { bytes, count, digits, macs, percent, plural, time } from '../format.ts';
+import { bytes, count, digits, grouped, macs, percent, plural, time } from '../format.ts';
 import { empty, facts, findingCard, section } from './parts.ts';
 import { compressedWords, updateWords } from './shipped.ts';
 import { passForm } from './passForm.ts';
@@ -105,7 +105,7 @@ function modelNumbers(
       ...(report.sparsity === null ? [] : ([['Zeros', percent(report.sparsity)]] as const)),
       ['Work', macs(report.macs)],
       ['Peak activations', bytes(report.peakActivationBytes)],
-      ['Layers', String(report.layerCount)],
+      ['Layers', grouped(report.layerCount)],
       ['Inputs', tensors(report.inputs)],
       ['Outputs', tensors(report.outputs)],
       ...(report.freeDimensions.length === 0

@@ -1,5 +1,7 @@
 import * as vscode from 'vscode';
-import type { CallOptions } from '../../engine/protocol.ts';
+import { basename, dirname, join } from 'node:path';
+import type { CallOptions, SensitivityReport } from '../../engine/protocol.ts';
+import type { ModelDocument } from '../document/document.ts';
 import { configured } from '../../rules/configured.ts';
 import { damageFindings } from '../../rules/damage.ts';
 import type { Finding } from '../../rules/rule.ts';
@@ -12,7 +14,7 @@ import { modelGlob } from '../contributions.ts';
 import { askForDataset } from '../dataset.ts';
 import { describe, isCancellation } from '../support/errorText.ts';
 import { tell } from './optimizeCommand.ts';
-import { pickValues } from '../page/files.ts';
+import { pickValues, savePath } from '../page/files.ts';
 import { pick } from './quickForms.ts';
 import type { MixedAnswers } from './mixedCommand.ts';
 import { runMixed } from './mixedCommand.ts';
@@ -89,6 +91,7 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
         times.setSensitivity(document, report);
         pages.measured(document);
         await reports.show(`${document.fileName} sensitivity`, sensitivityReport(document.fileName, report));
+        offerExport(parts, document, report);
         return report;
       }),
     'kerf.mixed': async (argument, answers) =>
@@ -113,6 +116,31 @@ export function analysisCommands(parts: CommandParts): Pick<CommandTable, Analys
     },
     'kerf.clearRuns': () => runs.clear(),
   };
+}
+
+/** The table as a file, for who asks for it; nobody has to answer. */
+function offerExport({ services }: CommandParts, document: ModelDocument, report: SensitivityReport): void {
+  const handle = document.handle();
+  const csv = vscode.l10n.t('Save CSV…');
+  const nodeData = vscode.l10n.t('Save Node Data…');
+  const said = vscode.l10n.t(
+    'Sensitivity of {0} to {1}: {2} layers.',
+    document.fileName,
+    report.scheme,
+    report.layers.length,
+  );
+  const save = async (): Promise<void> => {
+    const answer = await vscode.window.showInformationMessage(said, csv, nodeData);
+    if (answer === undefined) return;
+    const to = answer === csv ? 'csv' : 'node-data';
+    const ending = to === 'csv' ? 'csv' : 'json';
+    const name = `${document.fileName.replace(/\.\w+$/, '')}.${report.scheme}.${ending}`;
+    const path = await savePath(join(dirname(document.path), name));
+    if (path === undefined) return;
+    await services.engine.call('exportSensitivity', { handle: await handle, report, to, path });
+    tell(vscode.l10n.t('Wrote {0}.', basename(path)));
+  };
+  save().catch((error: unknown) => vscode.window.showErrorMessage(describe(error)));
 }
 
 async function pickScheme(): Promise<string> {

@@ -12,13 +12,8 @@ const largestOverlay = 64 * 1024 * 1024;
 export function pageFiles(
   document: ModelDocument,
 ): Pick<PageHandlers, 'exportTensor' | 'exportAs' | 'saveFile' | 'pickOverlay'> {
-  const beside = (name: string): vscode.Uri =>
-    vscode.Uri.file(join(dirname(document.path), name.replaceAll(/[\\/:*?"<>|]+/g, '_')));
-  const askWhere = async (name: string): Promise<string | undefined> => {
-    const extension = extname(name).slice(1);
-    const filters = extension === '' ? {} : { [extension.toUpperCase()]: [extension] };
-    return (await vscode.window.showSaveDialog({ defaultUri: beside(name), filters }))?.fsPath;
-  };
+  const askWhere = (name: string): Promise<string | undefined> =>
+    savePath(join(dirname(document.path), name.replaceAll(/[\\/:*?"<>|]+/g, '_')));
   return {
     async exportTensor({ name, ...constant }, { signal }) {
       const path = await askWhere(`${name}.npy`);
@@ -40,6 +35,14 @@ export function pageFiles(
     },
     pickOverlay: async () => pickValues(),
   };
+}
+
+/** Asks where a file goes; `undefined` when the question is dismissed. */
+export async function savePath(proposed: string): Promise<string | undefined> {
+  const extension = extname(proposed).slice(1);
+  const filters = extension === '' ? {} : { [extension.toUpperCase()]: [extension] };
+  const defaultUri = vscode.Uri.file(proposed);
+  return (await vscode.window.showSaveDialog({ defaultUri, filters }))?.fsPath;
 }
 
 /** A file with values per layer; asks for it when none is given, `null` when the question is dismissed. */

@@ -35,7 +35,9 @@ import type { Held, ModelStore } from '../store.ts';
 /** Enough to tell candidates apart within a point, little enough to wait for. */
 const scoredSamples = 512;
 
-export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize' | 'sensitivity'> {
+export function searchMethods(
+  store: ModelStore,
+): Pick<EngineMethods, 'optimize' | 'sensitivity' | 'exportSensitivity'> {
   return {
     async optimize({ handle, device, data, bind, maxDrop, out, report: reportFile }, job) {
       const held = store.get(handle);
@@ -86,6 +88,12 @@ export function searchMethods(store: ModelStore): Pick<EngineMethods, 'optimize'
       if (csv !== undefined) await writeText(csv, sensitivityCsv(report));
       if (nodeData !== undefined) await writeText(nodeData, nodeDataOf(held, report));
       return report;
+    },
+
+    async exportSensitivity({ handle, report, to, path: file }) {
+      const text = to === 'csv' ? sensitivityCsv(report) : nodeDataOf(store.get(handle), report);
+      await writeText(file, text);
+      return { bytes: Buffer.byteLength(text) };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -104,4 +104,23 @@ describe('one layer at a time gives what the whole changed model gives', () => {
       }
     });
   }
+});
+
+describe('a report as a file', () => {
+  it('is the table for spreadsheets, and node data of Model Explorer', async () => {
+    const report = await measured({ ...digits, scheme: 'fp16', count: 4 });
+    const { handle } = await engine.call('open', { path: digits.file });
+    const csv = path.join(folder, 'digits.csv');
+    const { bytes } = await engine.call('exportSensitivity', { handle, report, to: 'csv', path: csv });
+    const [head, ...rows] = readFileSync(csv, 'utf8').trim().split('\r\n');
+    expect(head).toMatch(/^id,name,op,sqnrDb,/);
+    expect(rows).toHaveLength(report.layers.length);
+    expect(bytes).toBe(readFileSync(csv).length);
+    const json = path.join(folder, 'digits.json');
+    await engine.call('exportSensitivity', { handle, report, to: 'node-data', path: json });
+    const [nodes] = Object.values(
+      JSON.parse(readFileSync(json, 'utf8')) as Record<string, { results: Record<string, unknown> }>,
+    );
+    expect(Object.keys(nodes!.results).sort()).toEqual(report.layers.map(({ id }) => id).sort());
+  });
 });
