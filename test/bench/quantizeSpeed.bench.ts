@@ -14,7 +14,8 @@ import { filledSkeleton } from '../unit/support/skeletons.ts';
 
 /**
  * Prints how much faster `quantize-static` makes torchvision nets on ONNX Runtime, one thread, float and int8 in turns
- * within one process: `npm run bench -- quantizeSpeed [NET|FILE] [option=value…]`. Weights are seeded noise.
+ * within one process: `npm run bench -- quantizeSpeed [all|NET|FILE] [option=value…]`, options as of the pass, such as
+ * `target=ort-x86-amx`. Weights are seeded noise.
  */
 
 const goals: Readonly<Record<string, number>> = {
