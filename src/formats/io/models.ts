@@ -125,15 +125,16 @@ export async function writeModelFile(model: Model, file: string): Promise<{ file
   if (model.dialect === 'onnx') {
     const external = externalTensors(model);
     const elsewhere = external.some((each) => !staysBeside(each.data, file));
-    if (elsewhere || inlineLength(model) > protobufLimit) return writeWithData(model, file);
-    const fileBytes = await writeParts(file, encodeOnnx(model));
+    const parts = elsewhere ? [] : encodeOnnx(model);
+    if (elsewhere || lengthOf(parts) > protobufLimit) return writeWithData(model, file);
+    const fileBytes = await writeParts(file, parts);
     return { fileBytes: fileBytes + sizeOfFiles(external.map((each) => each.data)) };
   }
   return { fileBytes: await writeParts(file, encodeModel(model)) };
 }
 
-function inlineLength(model: Model): number {
-  return encodeModel(model).reduce((sum, part) => sum + part.length, 0);
+function lengthOf(parts: readonly Bytes[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
 /** All bytes that belong to a model: its file, and behind it what that keeps in other files. */

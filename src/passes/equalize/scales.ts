@@ -105,10 +105,10 @@ function familiesOf(
     const shape = facts.typeOf(value)?.shape ?? [];
     return shape.reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1) / count;
   };
-  const gainOf = (site: Site): Float64Array =>
-    (importance.get(site.value) ?? new Float64Array(site.count).fill(1)).map(
-      (share) => share * positions(site),
-    );
+  const gainOf = (site: Site): Float64Array => {
+    const each = positions(site);
+    return (importance.get(site.value) ?? new Float64Array(site.count).fill(1)).map((share) => share * each);
+  };
   const familyOf = (value: ValueId): Family => {
     const key = group(value);
     let family = families.get(key);
