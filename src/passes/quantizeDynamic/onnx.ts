@@ -43,7 +43,7 @@ export async function quantizeDynamicOnnx(
   options: DynamicOptions,
   context: PassContext,
 ): Promise<PassResult> {
-  const ready = await prepared(model, context);
+  const ready = await prepared(model, context, (node) => options.conv || node.op !== 'Conv');
   let start = ready.model;
   const notes = [...ready.notes];
   if (opsetOf(start) < neededOpset) {

@@ -12,6 +12,8 @@ import { factsOf } from '../support/facts.ts';
 import { changedNodes, resultOf } from '../support/graph.ts';
 import { quantizeWeight } from '../support/quantization.ts';
 import { symmetric } from '../support/tflite.ts';
+import { wideNotes } from '../support/prepare.ts';
+import { withWideWeights } from '../support/widened.ts';
 
 /** Operators with hybrid kernels: float32 activations, int8 weights (LiteRT kernels; see docs/passes.md). */
 const hybrid = new Set(['CONV_2D', 'DEPTHWISE_CONV_2D', 'FULLY_CONNECTED', 'TRANSPOSE_CONV']);
@@ -49,8 +51,16 @@ export async function quantizeDynamicTflite(
   context: PassContext,
 ): Promise<PassResult> {
   const wanted = (node: Node) => context.layers === undefined || context.layers.has(node.id);
-  const { model: after, done, small, peepholes } = await withHybridWeights(model, options, wanted, context);
-  const notes = [`${done.length} layers have int8 weights and float32 activations`];
+  const wide = withWideWeights(model, (node) => wanted(node) && hybrid.has(node.op));
+  const {
+    model: hybridized,
+    done,
+    small,
+    peepholes,
+  } = await withHybridWeights(wide.model, options, wanted, context);
+  const after = done.length === 0 ? model : hybridized;
+  const notes = done.length === 0 ? [] : wideNotes(wide.widened);
+  notes.push(`${done.length} layers have int8 weights and float32 activations`);
   if (small > 0) notes.push(`${small} layers with fewer than ${options.smallest} weights left float`);
   if (peepholes > 0) notes.push(`${peepholes} recurrent layers with peepholes left float`);
   notes.push('TensorFlow Lite Micro has no such kernels: use quantize-static for microcontrollers');

@@ -46,7 +46,7 @@ export async function quantizeWeightsOnnx(
   options: WeightOptions,
   context: PassContext,
 ): Promise<PassResult> {
-  const ready = await prepared(model, context);
+  const ready = await prepared(model, context, (node) => options.conv || node.op !== 'Conv');
   const needed = neededOpset(ready.model, options);
   const raised = raiseOpset(ready.model, needed);
   if ('refusal' in raised) throw new KerfError('unsupported', `opset ${needed} is needed: ${raised.refusal}`);

@@ -13,7 +13,9 @@ import { changedNodes, resultOf } from '../support/graph.ts';
 import { roundedByData } from '../support/dataRounding.ts';
 import { storedOrder } from '../support/refit.ts';
 import type { RoundedLayer } from '../support/roundLayers.ts';
+import { wideNotes } from '../support/prepare.ts';
 import { symmetric } from '../support/tflite.ts';
+import { withWideWeights } from '../support/widened.ts';
 import type { Grouping } from '../support/grouping.ts';
 import type { WeightBits } from '../support/weightCodes.ts';
 import { byChannel } from '../support/grouping.ts';
@@ -35,12 +37,15 @@ const others = new Set([
 
 /** Weights as int8 or int4 with a scale per output channel; the graph stays as it is. */
 export async function quantizeWeightsTflite(
-  model: TfliteModel,
+  stored: TfliteModel,
   options: WeightOptions,
   context: PassContext,
 ): Promise<PassResult> {
+  const wanted = (node: Node) => context.layers === undefined || context.layers.has(node.id);
+  const { model, widened } = withWideWeights(stored, (node) => wanted(node) && layers.has(node.op));
   const { chosen, remarks } = chooseLayers(model, options, context);
-  if (chosen.length === 0) return resultOf(model, model, [], ['there is no weight to quantize', ...remarks]);
+  if (chosen.length === 0)
+    return resultOf(stored, stored, [], ['there is no weight to quantize', ...remarks]);
   const data = await roundedByData(
     model,
     chosen,
@@ -53,7 +58,7 @@ export async function quantizeWeightsTflite(
   );
   const graph = data.model.graphs[0];
   const editor = new GraphEditor(graph, data.model);
-  const stored = new Map<ValueId, ValueId>();
+  const codesOf = new Map<ValueId, ValueId>();
   const blocked = new Set<NodeId>();
   const { node: nodes } = indexOf(graph);
   for (const [index, { id }] of chosen.entries()) {
@@ -62,7 +67,7 @@ export async function quantizeWeightsTflite(
     const role = weightRole(data.model, node);
     if (role === undefined) continue;
     const weight = node.inputs[role.input] as ValueId;
-    let codes = stored.get(weight);
+    let codes = codesOf.get(weight);
     if (codes === undefined) {
       const tensor = readableConstant(graph, weight) as Tensor;
       const block = blockOf(options, node, tensor, data.bitsOf(id));
@@ -76,7 +81,7 @@ export async function quantizeWeightsTflite(
         quantization = blockwise(editor.addConstant(`${weight}_scales`, scales), block);
       }
       codes = editor.addConstant(`${weight}_${made.codes.dtype}`, made.codes, quantization);
-      stored.set(weight, codes);
+      codesOf.set(weight, codes);
     }
     const inputs = node.inputs.map((input, at) => (at === role.input ? (codes as ValueId) : input));
     editor.replaceNode(node.id, [{ ...node, inputs }]);
@@ -87,6 +92,7 @@ export async function quantizeWeightsTflite(
       `${whole.length} layers have one scale per output channel: blocks are for FULLY_CONNECTED in 4 bits whose inputs they divide`,
     );
   const notes = [
+    ...wideNotes(widened),
     `weights of ${chosen.length} ${chosen.length === 1 ? 'layer' : 'layers'} in ${options.bits} bits; the kernels quantize their float input to 8 bits as they run`,
     ...storageNotes(options, chosen),
     ...data.notes,
@@ -94,7 +100,7 @@ export async function quantizeWeightsTflite(
     'TensorFlow Lite Micro has no such kernels, and runtimes before 2025 may refuse them',
   ];
   const result = editor.finish();
-  return resultOf(model, withMainGraph(model, result), changedNodes(model.graphs[0], result), notes);
+  return resultOf(stored, withMainGraph(model, result), changedNodes(stored.graphs[0], result), notes);
 }
 
 function chooseLayers(
