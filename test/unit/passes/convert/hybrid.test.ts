@@ -28,59 +28,48 @@ const window = { stride_h: attr.int(1), stride_w: attr.int(1), padding: valid };
 const strided = { stride_h: attr.int(2), stride_w: attr.int(2), padding: valid };
 const asymmetric = { asymmetric_quantize_inputs: attr.bool(true) };
 
+const dense = (rows: number, more: Partial<Case> = {}): Case => ({
+  op: 'FULLY_CONNECTED',
+  input: [rows, 64],
+  weights: [32, 64],
+  output: [rows, 32],
+  channels: 0,
+  ...more,
+});
+
+const product = (more: Partial<Case> = {}): Case => ({
+  op: 'BATCH_MATMUL',
+  input: [1, 5, 64],
+  weights: [1, 64, 32],
+  output: [1, 5, 32],
+  channels: 2,
+  ...more,
+});
+
+/** Of 8 x 8 pixels with 16 channels, without padding. */
+const convolution = (batch: number, kernel: number, attributes: NonNullable<Case['attributes']>): Case => {
+  const size = Math.ceil((8 - kernel + 1) / (attributes === strided ? 2 : 1));
+  return {
+    op: 'CONV_2D',
+    input: [batch, 8, 8, 16],
+    weights: [24, kernel, kernel, 16],
+    output: [batch, size, size, 24],
+    channels: 0,
+    attributes,
+  };
+};
+
 const cases: readonly Case[] = [
-  { op: 'FULLY_CONNECTED', input: [1, 64], weights: [32, 64], output: [1, 32], channels: 0 },
-  { op: 'FULLY_CONNECTED', input: [5, 64], weights: [32, 64], output: [5, 32], channels: 0 },
-  {
-    op: 'FULLY_CONNECTED',
-    input: [5, 64],
-    weights: [32, 64],
-    output: [5, 32],
-    channels: 0,
-    attributes: asymmetric,
-  },
-  { op: 'FULLY_CONNECTED', input: [5, 64], weights: [32, 64], output: [5, 32], channels: 0, type: 'int4' },
-  { op: 'BATCH_MATMUL', input: [1, 5, 64], weights: [1, 64, 32], output: [1, 5, 32], channels: 2 },
-  {
-    op: 'BATCH_MATMUL',
-    input: [1, 5, 64],
-    weights: [1, 64, 32],
-    output: [1, 5, 32],
-    channels: 2,
-    attributes: asymmetric,
-  },
-  {
-    op: 'CONV_2D',
-    input: [1, 8, 8, 16],
-    weights: [24, 3, 3, 16],
-    output: [1, 6, 6, 24],
-    channels: 0,
-    attributes: window,
-  },
-  {
-    op: 'CONV_2D',
-    input: [2, 8, 8, 16],
-    weights: [24, 3, 3, 16],
-    output: [2, 6, 6, 24],
-    channels: 0,
-    attributes: window,
-  },
-  {
-    op: 'CONV_2D',
-    input: [1, 8, 8, 16],
-    weights: [24, 1, 1, 16],
-    output: [1, 8, 8, 24],
-    channels: 0,
-    attributes: window,
-  },
-  {
-    op: 'CONV_2D',
-    input: [1, 8, 8, 16],
-    weights: [24, 1, 1, 16],
-    output: [1, 4, 4, 24],
-    channels: 0,
-    attributes: strided,
-  },
+  dense(1),
+  dense(5),
+  dense(5, { attributes: asymmetric }),
+  dense(5, { type: 'int4' }),
+  product(),
+  product({ attributes: asymmetric }),
+  convolution(1, 3, window),
+  convolution(2, 3, window),
+  convolution(1, 1, window),
+  convolution(1, 1, strided),
   {
     op: 'DEPTHWISE_CONV_2D',
     input: [1, 8, 8, 16],
