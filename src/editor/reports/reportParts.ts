@@ -9,10 +9,15 @@ export function table(head: readonly string[], rows: readonly string[]): readonl
   return [
     `| ${head.join(' | ')} |`,
     `|${head.map(() => '---').join('|')}|`,
-    ...rows.slice(0, listed),
+    ...rows.slice(0, listed).map(unbroken),
     ...more,
     '',
   ];
+}
+
+/** A number stays with its unit in a narrow column. */
+function unbroken(row: string): string {
+  return row.replaceAll(/(?<=\d) (?=(?:[kMGT]?B|dB|[µm]?s|%)(?= |$|,|\)))/g, '\u{a0}');
 }
 
 /** A heading with a list; nothing for no items. */

@@ -7,7 +7,7 @@ import { bullets, cell, table } from './reportParts.ts';
 /** Results as Markdown, for VS Code's own preview. No `vscode` import. */
 
 function decibels(value: number | null | undefined): string {
-  return value === undefined ? '' : value === null ? 'identical' : `${value.toFixed(1)}\u{a0}dB`;
+  return value === undefined ? '' : value === null ? 'identical' : `${value.toFixed(1)} dB`;
 }
 
 /** One row per layer, most sensitive first; columns that no layer has a number for are left out. */
@@ -92,7 +92,7 @@ export function mixedReport(name: string, report: MixedReport): string {
         ]),
     '',
     ...(points.length < 2 ? [] : [lineChart(points, titles, format), '']),
-    ...table(['Size', 'Estimated', 'Predicted', 'Layers', ''], rows),
+    ...table(['Size', 'Latency, estimated', 'SQNR, predicted', 'Layers', ''], rows),
     '## Layers',
     '',
     ...table(['Layer', 'Operator', 'Takes'], layers),
