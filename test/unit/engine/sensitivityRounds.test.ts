@@ -5,9 +5,17 @@ import type { MeasureJob } from '../../../src/engine/sensitivity/measure.ts';
 import { measureChanges } from '../../../src/engine/sensitivity/measure.ts';
 import { inTwo, planOf } from '../../../src/engine/sensitivity/plan.ts';
 import { subjectOf } from '../../../src/engine/sensitivity/subject.ts';
+import { localEngine } from '../../../src/engine/local.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
+import { attr } from '../../../src/ir/attribute.ts';
+import type { Node, OnnxModel, Value } from '../../../src/ir/model.ts';
+import { floatTensor } from '../../../src/ir/numbers.ts';
+import { tensorType } from '../../../src/ir/types.ts';
 import { stepOfScheme } from '../../../src/optimize/sensitivity/schemes.ts';
+import { temporaryFile } from '../passes/calibrate.ts';
+import { random } from '../passes/runtime.ts';
 import { samples } from '../support/models.ts';
+import { onnxModel } from '../support/onnxModel.ts';
 import { useSourceRunner } from '../support/runner.ts';
 
 const data = path.join(samples, 'digits-calibration.npz');
@@ -36,6 +44,30 @@ beforeAll(async () => {
   await useSourceRunner();
 });
 
+/** 44 convolutions in a row with skips around them, whose weights have other sizes from layer to layer. */
+function deepModel(): OnnxModel {
+  const uniform = random(5);
+  const type = tensorType('float32', [1, 8, 8, 8]);
+  const values = new Map<string, Value>([['x', { id: 'x', name: 'x', type }]]);
+  const nodes: Node[] = [];
+  const add = (op: string, inputs: string[], attributes: Node['attributes'] = new Map()) => {
+    const id = `${op}_${nodes.length}`;
+    nodes.push({ id, name: id, op, domain: '', inputs, outputs: [`${id}_out`], attributes });
+    return `${id}_out`;
+  };
+  let last = 'x';
+  for (let layer = 0; layer < 44; layer += 1) {
+    const weight = `w${layer}`;
+    const size = 0.03 + 0.2 * uniform();
+    const data = Float32Array.from({ length: 8 * 8 * 9 }, () => size * (uniform() - 0.5));
+    values.set(weight, { id: weight, name: weight, constant: floatTensor([8, 8, 3, 3], data) });
+    const made = add('Conv', [last, weight], new Map([['pads', attr.ints([1, 1, 1, 1])]]));
+    last = add('Add', [last, add('Relu', [made])]);
+  }
+  values.set(last, { id: last, name: last, type });
+  return onnxModel({ name: 'deep', inputs: ['x'], outputs: [last], nodes, values });
+}
+
 describe('layers measured one by one', () => {
   it('gives the same figures to the bit in two processes', { timeout: 60_000 }, async () => {
     const one = await measureChanges(await digitsJob({ processes: 1 }));
@@ -63,6 +95,23 @@ describe('layers measured one by one', () => {
       // What all layers share beside, as the samples may be easy or hard for all.
       expect(Math.abs((sqnrDb ?? Number.NaN) - exact), id).toBeLessThan(4 * sqnrErrorDb + 1.5);
     }
+  });
+
+  it('orders the layers of a deep net as all samples do, for less', { timeout: 120_000 }, async () => {
+    const engine = localEngine();
+    const { handle } = await engine.call('open', { path: await temporaryFile(deepModel()) });
+    const options = { handle, scheme: 'int4', samples: 96 };
+    const some = await engine.call('sensitivity', options);
+    const all = await engine.call('sensitivity', { ...options, exact: true });
+    engine.dispose();
+    expect(some.layers).toHaveLength(44);
+    expect(all.ranking).toEqual({ samples: 96, expectedCorrelation: 1 });
+    expect(some.ranking?.samples).toBeLessThan(96);
+    expect(some.ranking?.expectedCorrelation).toBeGreaterThan(0.97);
+    expect(some.inferences).toBeLessThan(0.34 * some.naiveInferences + 1);
+    const places = new Map(all.layers.map(({ id }, place) => [id, place]));
+    const squares = some.layers.reduce((sum, { id }, at) => sum + (at - (places.get(id) ?? 0)) ** 2, 0);
+    expect(1 - (6 * squares) / (44 * (44 ** 2 - 1))).toBeGreaterThan(0.97);
   });
 
   it('shares segments by their work', () => {
