@@ -74,81 +74,107 @@ const transformTensor: Rule = (emission) => {
   return emission.emit('Mul', [channelsLast(emission, seen), emission.reshape(both, [1, rows, columns, 1])]);
 };
 
+/** Short names for what the matrix is put together from. */
+function algebra(emission: Emission) {
+  const emit = (op: string, ...inputs: readonly ValueId[]) => emission.emit(op, inputs);
+  const two = (op: string) => (a: ValueId, b: ValueId) => emit(op, a, b);
+  return {
+    add: two('Add'),
+    sub: two('Sub'),
+    mul: two('Mul'),
+    div: two('Div'),
+    root: (value: ValueId) => emit('Sqrt', value),
+    minus: (value: ValueId) => emit('Neg', value),
+    times: (value: ValueId, factor: number) => emit('Mul', value, emission.scalar(factor)),
+  };
+}
+
+/** Some of the landmarks, and one coordinate of such. */
+function landmarks(emission: Emission, suffix: string, indices: readonly number[]): ValueId {
+  const { builder, name } = emission;
+  const picks = builder.int64(`${name}_${suffix}`, indices);
+  return emission.emit('Gather', [emission.operand(0), picks], { axis: attr.int(1) });
+}
+
+const coordinate = (emission: Emission, points: ValueId, axis: number) =>
+  cut(emission, points, 2, axis, axis + 1);
+
+type Options = (name: string) => number;
+
+interface Turn {
+  readonly cosine: ValueId;
+  readonly sine: ValueId;
+}
+
+/** Cosine and sine of the wanted angle less that from the left to the right landmark. */
+function turnOf(emission: Emission, number: Options): Turn {
+  const { add, sub, mul, div, root, times } = algebra(emission);
+  const right = landmarks(emission, 'right', [number('right_rotation_idx')]);
+  const left = landmarks(emission, 'left', [number('left_rotation_idx')]);
+  const across = sub(right, left);
+  const dx = coordinate(emission, across, 0);
+  const dy = coordinate(emission, across, 1);
+  const length = root(add(mul(dx, dx), mul(dy, dy)));
+  const [towardX, towardY] = [div(dx, length), div(dy, length)];
+  const target = number('target_rotation_radians');
+  const [c, s] = [Math.cos(target), Math.sin(target)];
+  return {
+    cosine: add(times(towardX, c), times(towardY, s)),
+    sine: sub(times(towardX, s), times(towardY, c)),
+  };
+}
+
+/** Where a box around numbers begins, and how much of it a pixel of the cut-out covers. */
+function boxAround(
+  emission: Emission,
+  values: ValueId,
+  axis: ValueId,
+  { scale, pixels }: { readonly scale: number; readonly pixels: number },
+): { readonly start: ValueId; readonly perPixel: ValueId } {
+  const { add, sub, times } = algebra(emission);
+  const end = (op: string) => emission.emit(op, [values, axis], { keepdims: attr.int(1) });
+  const [low, high] = [end('ReduceMin'), end('ReduceMax')];
+  const size = times(sub(high, low), scale);
+  const middle = times(add(low, high), 0.5);
+  return { start: sub(middle, times(size, 0.5)), perPixel: times(size, 1 / pixels) };
+}
+
 /** The matrix that takes pixels of an upright cut-out to the map: the box around a subset, turned by two landmarks. */
 const landmarksToMatrix: Rule = (emission) => {
   const stored = emission.node.attributes.get('custom_options');
   const options = flexOptions(emission.node);
   if (options === undefined || stored?.kind !== 'bytes') return emission.refuse('its options are missing');
-  const number = (name: string) => Number(options.get(name) ?? 0);
+  const number: Options = (name) => Number(options.get(name) ?? 0);
   const subset = readFlexIntegers(stored.value.read()).get('subset_idxs');
   if (subset === undefined || subset.length === 0) return emission.refuse('it names no landmarks');
   const { builder, name } = emission;
-  const emit = (op: string, ...inputs: readonly ValueId[]) => emission.emit(op, inputs);
-  const times = (value: ValueId, factor: number) => emit('Mul', value, emission.scalar(factor));
-  const pick = (suffix: string, indices: readonly number[]) =>
-    emission.emit('Gather', [emission.operand(0), builder.int64(`${name}_${suffix}`, indices)], {
-      axis: attr.int(1),
-    });
-  const coordinate = (points: ValueId, axis: number) => cut(emission, points, 2, axis, axis + 1);
+  const { add, sub, mul, minus } = algebra(emission);
 
-  // Cosine and sine of the wanted angle less that from the left to the right landmark.
-  const ends = ['right', 'left'].map((side) => pick(side, [number(`${side}_rotation_idx`)])) as [
-    ValueId,
-    ValueId,
-  ];
-  const across = emit('Sub', ...ends);
-  const [dx, dy] = [coordinate(across, 0), coordinate(across, 1)];
-  const length = emit('Sqrt', emit('Add', emit('Mul', dx, dx), emit('Mul', dy, dy)));
-  const [towardX, towardY] = [emit('Div', dx, length), emit('Div', dy, length)];
-  const target = number('target_rotation_radians');
-  const [c, s] = [Math.cos(target), Math.sin(target)];
-  const cosine = emit('Add', times(towardX, c), times(towardY, s));
-  const sine = emit('Sub', times(towardX, s), times(towardY, c));
-
-  const points = pick('subset', subset);
-  const [x, y] = [coordinate(points, 0), coordinate(points, 1)];
-  const turned = [
-    emit('Sub', emit('Mul', cosine, x), emit('Mul', sine, y)),
-    emit('Add', emit('Mul', sine, x), emit('Mul', cosine, y)),
-  ];
+  const { cosine, sine } = turnOf(emission, number);
+  const points = landmarks(emission, 'subset', subset);
+  const [x, y] = [coordinate(emission, points, 0), coordinate(emission, points, 1)];
   const axis = builder.int64(`${name}_all`, [1]);
-  const end = (op: string, value: ValueId) => emission.emit(op, [value, axis], { keepdims: attr.int(1) });
-  const boxes = turned.map((value) => ({ low: end('ReduceMin', value), high: end('ReduceMax', value) }));
-  const sizes = boxes.map(({ low, high }, i) =>
-    times(emit('Sub', high, low), number(i === 0 ? 'scale_x' : 'scale_y')),
-  );
-  const [u, v] = boxes.map(({ low, high }) => times(emit('Add', low, high), 0.5)) as [ValueId, ValueId];
-  const [perX, perY] = sizes.map((value, i) =>
-    times(value, 1 / number(i === 0 ? 'output_width' : 'output_height')),
-  ) as [ValueId, ValueId];
-  // The middle of the box less half of its size, turned back.
-  const [left, top] = [u, v].map((middle, i) => emit('Sub', middle, times(sizes[i] as ValueId, 0.5))) as [
-    ValueId,
-    ValueId,
-  ];
-  const minus = (value: ValueId) => emit('Neg', value);
-  const [none, one] = [0, 1].map((value) =>
-    builder.constant(`${name}_${value}`, floatTensor([1, 1, 1], Float32Array.of(value))),
-  ) as [ValueId, ValueId];
+  const across = boxAround(emission, sub(mul(cosine, x), mul(sine, y)), axis, {
+    scale: number('scale_x'),
+    pixels: number('output_width'),
+  });
+  const down = boxAround(emission, add(mul(sine, x), mul(cosine, y)), axis, {
+    scale: number('scale_y'),
+    pixels: number('output_height'),
+  });
+  // Turned back.
+  const left = add(mul(cosine, across.start), mul(sine, down.start));
+  const top = sub(mul(cosine, down.start), mul(sine, across.start));
+  const constant = (value: number) =>
+    builder.constant(`${name}_${value}`, floatTensor([1, 1, 1], Float32Array.of(value)));
+  const [none, one] = [constant(0), constant(1)];
   const cells = [
-    emit('Mul', cosine, perX),
-    emit('Mul', sine, perY),
-    none,
-    emit('Add', emit('Mul', cosine, left), emit('Mul', sine, top)),
-    emit('Mul', minus(sine), perX),
-    emit('Mul', cosine, perY),
-    none,
-    emit('Sub', emit('Mul', cosine, top), emit('Mul', sine, left)),
-    none,
-    none,
-    one,
-    none,
-    none,
-    none,
-    none,
-    one,
+    [mul(cosine, across.perPixel), mul(sine, down.perPixel), none, left],
+    [mul(minus(sine), across.perPixel), mul(cosine, down.perPixel), none, top],
+    [none, none, one, none],
+    [none, none, none, one],
   ];
-  const row = emission.emit('Concat', cells, { axis: attr.int(2) });
+  const row = emission.emit('Concat', cells.flat(), { axis: attr.int(2) });
   return emission.reshape(row, [1, 4, 4]);
 };
 

@@ -39,57 +39,53 @@ function recurrent(cell: Cell): Rule {
   return (emission) => {
     const { node } = emission;
     const [steps = 1, batch = 1, width = 1] = emission.shapeIn(0);
-    if (emission.int('layout', 0) !== 0) emission.refuse('layout 1 is not covered');
-    if (steps > mostSteps)
-      emission.refuse(`sequences of more than ${mostSteps} steps are not covered (${steps})`);
-    if (emission.has(4)) emission.refuse('lengths of sequences are not covered');
-    if (node.attributes.has('activations') || node.attributes.has('clip'))
-      emission.refuse('other activations and clipping are not covered');
-    if (emission.has(7)) emission.refuse('peepholes are not covered');
-    const kind = stringAttribute(node, 'direction', 'forward');
-    const directions: readonly Direction[] =
-      kind === 'bidirectional'
-        ? [
-            { index: 0, backward: false },
-            { index: 1, backward: true },
-          ]
-        : [{ index: 0, backward: kind === 'reverse' }];
+    refuseUncovered(emission, steps);
+    const directions = directionsOf(stringAttribute(node, 'direction', 'forward'));
     const units = emission.shapeIn(2).at(-1) as number;
     const runs = directions.map((direction) =>
       runDirection(emission, cell, direction, { steps, batch, width, units }),
     );
-    const { builder } = emission;
-    const join = (parts: readonly Placed[], axis: number, name: string, shape: readonly number[]) =>
-      parts.length === 1
-        ? builder.reshape(parts[0] as Placed, shape, name)
-        : builder.emit('CONCATENATION', parts, {
-            name,
-            shape,
-            attributes: { axis: { kind: 'int', value: axis }, fused_activation_function: none },
-          });
     const last = [directions.length, batch, units];
     const named = (index: number) => node.outputs[index] ?? `${emission.name}_${index}`;
+    const all = runs.map((run) => run.all);
+    const hidden = runs.map((run) => run.hidden);
+    const memory = runs.map((run) => run.memory);
     return [
-      join(
-        runs.map((run) => run.all),
-        1,
-        named(0),
-        [steps, directions.length, batch, units],
-      ),
-      join(
-        runs.map((run) => run.hidden),
-        0,
-        named(1),
-        last,
-      ),
-      join(
-        runs.map((run) => run.memory),
-        0,
-        named(2),
-        last,
-      ),
+      joined(emission, all, { axis: 1, name: named(0), shape: [steps, ...last] }),
+      joined(emission, hidden, { axis: 0, name: named(1), shape: last }),
+      joined(emission, memory, { axis: 0, name: named(2), shape: last }),
     ];
   };
+}
+
+function refuseUncovered(emission: Emission, steps: number): void {
+  const { attributes } = emission.node;
+  if (emission.int('layout', 0) !== 0) emission.refuse('layout 1 is not covered');
+  if (steps > mostSteps)
+    emission.refuse(`sequences of more than ${mostSteps} steps are not covered (${steps})`);
+  if (emission.has(4)) emission.refuse('lengths of sequences are not covered');
+  if (attributes.has('activations') || attributes.has('clip'))
+    emission.refuse('other activations and clipping are not covered');
+  if (emission.has(7)) emission.refuse('peepholes are not covered');
+}
+
+function directionsOf(kind: string): readonly Direction[] {
+  if (kind !== 'bidirectional') return [{ index: 0, backward: kind === 'reverse' }];
+  return [
+    { index: 0, backward: false },
+    { index: 1, backward: true },
+  ];
+}
+
+/** The parts of all directions side by side. */
+function joined(
+  { builder }: Emission,
+  parts: readonly Placed[],
+  { axis, name, shape }: { readonly axis: number; readonly name: string; readonly shape: readonly number[] },
+): Placed {
+  if (parts.length === 1) return builder.reshape(parts[0] as Placed, shape, name);
+  const attributes = { axis: { kind: 'int', value: axis } as const, fused_activation_function: none };
+  return builder.emit('CONCATENATION', parts, { name, shape, attributes });
 }
 
 interface Sizes {
@@ -100,9 +96,39 @@ interface Sizes {
 }
 
 function runDirection(emission: Emission, cell: Cell, { index, backward }: Direction, sizes: Sizes) {
-  const { steps, batch, width, units } = sizes;
+  const { steps, batch, units } = sizes;
   const { builder, name } = emission;
   const rows = cell.gates * units;
+  const { inputs, recurrent: part } = partsOf(emission, rows, index, sizes);
+  let hidden = initial(emission, 5, index, batch, units);
+  let memory = initial(emission, 6, index, batch, units);
+  const all: Placed[] = [];
+  for (let i = 0; i < steps; i += 1) {
+    const at = backward ? steps - 1 - i : i;
+    const input = sliced(emission, inputs, [at * batch, 0], [batch, rows]);
+    const next = cell.step({ emission, units, input, hidden, memory, recurrent: part });
+    hidden = next.hidden;
+    memory = next.memory ?? memory;
+    all[at] = builder.reshape(hidden, [1, 1, batch, units], `${name}_step${at}`);
+  }
+  const attributes = { axis: { kind: 'int', value: 0 } as const, fused_activation_function: none };
+  const sequence =
+    steps === 1
+      ? (all[0] as Placed)
+      : emission.step('CONCATENATION', all, [steps, 1, batch, units], { attributes });
+  const state = (value: Placed, suffix: string) =>
+    builder.reshape(value, [1, batch, units], `${name}_${suffix}${index}`);
+  return { all: sequence, hidden: state(hidden, 'h'), memory: state(memory, 'c') };
+}
+
+/** W x + Wb of all steps at once, and the function that gives R h + Rb of one. */
+function partsOf(
+  emission: Emission,
+  rows: number,
+  index: number,
+  { steps, batch, width, units }: Sizes,
+): { readonly inputs: Placed; readonly recurrent: Parts['recurrent'] } {
+  const { builder, name } = emission;
   const matrix = (input: number, inputs: number, from = 0, to = rows) => {
     const values = emission
       .floats(input)
@@ -117,49 +143,30 @@ function runDirection(emission: Emission, cell: Cell, { index, backward }: Direc
     : new Float32Array(2 * rows);
   const vector = (from: number, to: number, suffix: string) =>
     builder.constant(`${name}_b${index}_${suffix}`, floatTensor([to - from], biases.slice(from, to)));
-  const dense = (value: Placed, weights: Placed, bias: Placed) =>
-    emission.step(
-      'FULLY_CONNECTED',
-      [value, weights, bias],
-      [value.shape[0] as number, weights.shape[0] as number],
-      {
-        attributes: {
-          fused_activation_function: none,
-          weights_format: option.type(0, 'DEFAULT'),
-          keep_num_dims: option.flag(false),
-        },
-      },
-    );
   const flat = builder.reshape(emission.operand(0), [steps * batch, width], `${name}_rows`);
-  const inputs = dense(flat, matrix(1, width), vector(0, rows, 'w'));
+  const inputs = dense(emission, flat, matrix(1, width), vector(0, rows, 'w'));
   const known = new Map<number, readonly [Placed, Placed]>();
-  const recurrentPart = (hidden: Placed, from: number, to: number) => {
-    const stored = known.get(from) ?? [
-      matrix(2, units, from, to),
-      vector(rows + from, rows + to, `r${from}`),
-    ];
-    known.set(from, stored);
-    return dense(hidden, ...stored);
+  return {
+    inputs,
+    recurrent(hidden, from, to) {
+      const stored = known.get(from) ?? [
+        matrix(2, units, from, to),
+        vector(rows + from, rows + to, `r${from}`),
+      ];
+      known.set(from, stored);
+      return dense(emission, hidden, ...stored);
+    },
   };
-  let hidden = initial(emission, 5, index, batch, units);
-  let memory = initial(emission, 6, index, batch, units);
-  const all: Placed[] = [];
-  for (let i = 0; i < steps; i += 1) {
-    const at = backward ? steps - 1 - i : i;
-    const input = sliced(emission, inputs, [at * batch, 0], [batch, rows]);
-    const next = cell.step({ emission, units, input, hidden, memory, recurrent: recurrentPart });
-    hidden = next.hidden;
-    memory = next.memory ?? memory;
-    all[at] = builder.reshape(hidden, [1, 1, batch, units], `${name}_step${at}`);
-  }
-  const attributes = { axis: { kind: 'int', value: 0 } as const, fused_activation_function: none };
-  const joined =
-    steps === 1
-      ? (all[0] as Placed)
-      : emission.step('CONCATENATION', all, [steps, 1, batch, units], { attributes });
-  const state = (value: Placed, suffix: string) =>
-    builder.reshape(value, [1, batch, units], `${name}_${suffix}${index}`);
-  return { all: joined, hidden: state(hidden, 'h'), memory: state(memory, 'c') };
+}
+
+function dense(emission: Emission, value: Placed, weights: Placed, bias: Placed): Placed {
+  const attributes = {
+    fused_activation_function: none,
+    weights_format: option.type(0, 'DEFAULT'),
+    keep_num_dims: option.flag(false),
+  };
+  const shape = [value.shape[0] as number, weights.shape[0] as number];
+  return emission.step('FULLY_CONNECTED', [value, weights, bias], shape, { attributes });
 }
 
 function initial(emission: Emission, input: number, index: number, batch: number, units: number): Placed {
