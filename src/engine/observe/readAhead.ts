@@ -10,7 +10,7 @@ export interface ReadAhead {
 }
 
 /** What is kept of samples that nobody asked for yet. */
-const mostBytes = 48 * 2 ** 20;
+const mostBytes = 16 * 2 ** 20;
 
 /**
  * Makes the samples of a dataset up to number `end` one after another while this process has nothing else to do, as when another

@@ -30,19 +30,23 @@ export function emptySum(groups: number, size: number, referenceSize = 0): Sum {
   };
 }
 
+/** The sums become means, where they lie: matrices are large. */
 export function momentsOf({ groups, size, count, sum, gram }: Sum): InputMoments {
-  const mean = (total: number) => total / count;
-  return { groups, size, count, mean: sum.map(mean), gram: gram.map(mean) };
+  return { groups, size, count, mean: meansOf(sum, count), gram: meansOf(gram, count) };
 }
 
 export function crossMomentsOf(sum: Sum): CrossMoments {
-  const mean = (total: number) => total / sum.count;
   return {
     ...momentsOf(sum),
     referenceSize: sum.referenceSize,
-    referenceMean: sum.referenceSum.map(mean),
-    cross: sum.cross.map(mean),
+    referenceMean: meansOf(sum.referenceSum, sum.count),
+    cross: meansOf(sum.cross, sum.count),
   };
+}
+
+function meansOf(sums: Float64Array, count: number): Float64Array {
+  for (let i = 0; i < sums.length; i += 1) sums[i] = (sums[i] as number) / count;
+  return sums;
 }
 
 export function addTo(into: Float64Array, more: ArrayLike<number>): void {
