@@ -17,7 +17,7 @@ import { timeOperators } from './operatorTimes.ts';
 import type { HostTensor, TensorInfo, Tensors } from '../runner.ts';
 import { sessionInfo } from './sessionInfo.ts';
 import type { TfliteProgram } from './tfliteModel.ts';
-import { hasCustomOperators, readStructure, undeclaredDetections } from './tfliteModel.ts';
+import { hasCustomOperators, passedThrough, readStructure, undeclaredDetections } from './tfliteModel.ts';
 import { readForWasm } from './wasm.ts';
 
 /** Loads a TFLite model into LiteRT (WebAssembly without threads, XNNPACK kernels). */
@@ -30,6 +30,11 @@ export async function openLitert(path: string): Promise<BackendSession> {
   const undeclared = undeclaredDetections(structure);
   if (undeclared !== undefined) {
     const message = `LiteRT: it takes the shape that the file declares for ${undeclared}, which is none`;
+    throw new KerfError('runtime-refused', message, { file: path });
+  }
+  const passed = passedThrough(structure);
+  if (passed !== undefined) {
+    const message = `LiteRT: it gives no numbers for ${passed}, which is an input and an output`;
     throw new KerfError('runtime-refused', message, { file: path });
   }
   const ends = describeInterface(loaded);

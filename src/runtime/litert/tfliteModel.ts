@@ -47,6 +47,14 @@ export function undeclaredDetections(model: TfliteModel): ValueId | undefined {
   return undefined;
 }
 
+/**
+ * An input that comes out again as it is: LiteRT binds one buffer to both, and neither the output nor what reads the input
+ * sees the numbers.
+ */
+export function passedThrough({ graphs: [graph] }: TfliteModel): ValueId | undefined {
+  return graph.outputs.find((id) => graph.inputs.includes(id));
+}
+
 /** A model as the bytes of its file. */
 export function encoded(model: TfliteModel): Uint8Array {
   return concatBytes(encodeTflite(model));
