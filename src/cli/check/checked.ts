@@ -1,5 +1,6 @@
 import type { Finding } from '../../rules/rule.ts';
 import type { BudgetUse } from '../../engine/protocol.ts';
+import { fixCommand } from './fixCommand.ts';
 
 /** A model file with what was found in it. */
 export interface CheckedModel {
@@ -13,9 +14,7 @@ export function findingsText({ findings }: Pick<CheckedModel, 'findings'>): stri
   return findings
     .map((finding) => {
       const where = finding.layer === undefined ? '' : ` ${finding.layer}:`;
-      const fixes = finding.fixes
-        .map((fix) => `\n    fix: ${fix.title} (kerf apply --pass ${fix.pass})`)
-        .join('');
+      const fixes = finding.fixes.map((fix) => `\n    fix: ${fix.title} (${fixCommand(fix)})`).join('');
       return `${finding.severity} [${finding.rule}]${where} ${finding.message}${fixes}`;
     })
     .join('\n');

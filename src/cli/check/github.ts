@@ -1,5 +1,6 @@
 import type { Severity } from '../../rules/rule.ts';
 import type { CheckedModel } from './checked.ts';
+import { fixCommand } from './fixCommand.ts';
 
 const commands: Readonly<Record<Severity, string>> = {
   error: 'error',
@@ -15,7 +16,7 @@ export function githubAnnotations(checked: readonly CheckedModel[]): readonly st
       const [fix] = fixes;
       const lines = [
         layer === undefined ? message : `${layer}: ${message}`,
-        ...(fix === undefined ? [] : [`Fix: ${fix.title} (kerf apply --pass ${fix.pass})`]),
+        ...(fix === undefined ? [] : [`Fix: ${fix.title} (${fixCommand(fix)})`]),
       ];
       const properties = `file=${property(file)},title=${property(`kerf ${rule}`)}`;
       return `::${commands[severity]} ${properties}::${data(lines.join('\n'))}`;

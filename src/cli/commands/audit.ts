@@ -4,6 +4,7 @@ import { jsonFlag } from '../flags.ts';
 import { table } from '../format.ts';
 import { print } from '../output.ts';
 import type { Session } from '../session.ts';
+import { fixCommand } from '../check/fixCommand.ts';
 
 /** `kerf audit`: which layers of a quantized model the runtime runs on integers here, and why the others stay float. */
 export function addAuditCommand(program: Command, { engine, opened, progress }: Session): void {
@@ -31,7 +32,7 @@ function auditText(report: AuditReport): string {
   const findings = report.findings.map((finding) => {
     const where = (finding.layers ?? [finding.layer ?? '']).slice(0, 5).join(', ');
     const more = (finding.layers?.length ?? 0) > 5 ? ', …' : '';
-    const fixes = finding.fixes.map((fix) => `\n    fix: ${fix.title} (kerf apply --pass ${fix.pass})`);
+    const fixes = finding.fixes.map((fix) => `\n    fix: ${fix.title} (${fixCommand(fix)})`);
     return `${finding.severity} ${finding.message}\n    ${where}${more}${fixes.join('')}`;
   });
   return [head, ...findings].join('\n');
