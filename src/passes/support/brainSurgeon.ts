@@ -5,7 +5,7 @@ export interface SparsePattern {
   /** Per weight, the unit it belongs to: all weights of a unit go together. -1 stays. */
   readonly unitOf: Int32Array;
   readonly units: number;
-  /** Per unit, the group that it belongs to, and how many units of a group may go; absent: any. */
+  /** Per unit, the group that it belongs to, and how many units of a group may go; absent: as many as there are. */
   readonly groupOf?: Int32Array;
   readonly mostOfGroup?: number;
 }

@@ -17,13 +17,13 @@ function damaged(model: Model, seed: number): Model {
   const next = random(seed);
   const graph = model.graphs[0];
   const ids = [...graph.values.keys()];
-  const any = () => ids[Math.floor(next() * ids.length)] ?? 'nothing';
+  const anyId = () => ids[Math.floor(next() * ids.length)] ?? 'nothing';
   const hit = () => next() < 0.08;
   const nodes = graph.nodes.map((node): Node => {
     const inputs = node.inputs.map((id) =>
-      hit() ? (next() < 0.3 ? null : next() < 0.3 ? 'nowhere' : any()) : id,
+      hit() ? (next() < 0.3 ? null : next() < 0.3 ? 'nowhere' : anyId()) : id,
     );
-    const outputs = node.outputs.map((id) => (hit() ? (next() < 0.3 ? null : any()) : id));
+    const outputs = node.outputs.map((id) => (hit() ? (next() < 0.3 ? null : anyId()) : id));
     const attributes = new Map([...node.attributes].filter(() => !hit()));
     return { ...node, inputs: hit() ? inputs.slice(0, 1) : inputs, outputs, attributes };
   });
@@ -37,7 +37,7 @@ function damaged(model: Model, seed: number): Model {
       values.set(id, { ...value, constant: { ...constant, data } });
     }
   }
-  const outputs = graph.outputs.map((id) => (hit() ? any() : id));
+  const outputs = graph.outputs.map((id) => (hit() ? anyId() : id));
   return withMainGraph(model, { ...graph, nodes, values, outputs });
 }
 
