@@ -1,6 +1,6 @@
 // Runs test/host inside a real extension host: VS Code's server, with Chromium as its window.
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import esbuild from 'esbuild';
@@ -8,6 +8,7 @@ import { chromium } from 'playwright-core';
 import { chromiumArguments, ensureChromium } from './chromium.mjs';
 import { until } from './processes.mjs';
 import { root, startServer } from './vscodeServer.mjs';
+import { copyWritable } from './copies.mjs';
 
 const MINUTES = 10;
 
@@ -17,7 +18,7 @@ export async function runHostTests() {
   await bundleHostTests(bundle);
   const temporary = await mkdtemp(path.join(tmpdir(), 'kerf-host-'));
   const folder = path.join(temporary, 'models');
-  await cp(path.join(root, 'samples'), folder, { recursive: true });
+  await copyWritable(path.join(root, 'samples'), folder);
   const result = path.join(temporary, 'result.json');
   const executablePath = await ensureChromium();
   const server = await startServer({
@@ -79,7 +80,7 @@ if (process.argv[1] === path.join(root, 'scripts/testHost.mjs')) {
 async function main(bundleOnly) {
   if (bundleOnly) {
     await bundleHostTests(path.join(root, '.cache/host/index.cjs'));
-    await cp(path.join(root, 'samples'), path.join(root, '.cache/host/models'), { recursive: true });
+    await copyWritable(path.join(root, 'samples'), path.join(root, '.cache/host/models'));
     return;
   }
   const { passed, failed } = report(await runHostTests());

@@ -1,10 +1,11 @@
 // `npm run try`: the real VS Code in a browser, with Kerf from this checkout, opened on a copy of the samples.
 import { spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { run } from './processes.mjs';
 import { root, startServer } from './vscodeServer.mjs';
+import { copyWritable } from './copies.mjs';
 
 const asked = process.argv[2];
 await run(process.execPath, [path.join(root, 'scripts/build.mjs')], { cwd: root });
@@ -13,7 +14,7 @@ const temporary = await mkdtemp(path.join(tmpdir(), 'kerf-try-'));
 // A copy, so that trying things out never changes the checkout. A folder given by name is opened as it is.
 const folder = asked ? path.resolve(asked) : path.join(temporary, 'samples');
 if (!asked) {
-  await cp(path.join(root, 'samples'), folder, { recursive: true });
+  await copyWritable(path.join(root, 'samples'), folder);
 }
 const dataDir = path.join(temporary, 'server');
 await mkdir(dataDir);

@@ -145,8 +145,10 @@ async function openSample({ services: { extensionUri, store } }: CommandParts): 
   for (const name of sampleFiles) {
     const to = vscode.Uri.joinPath(folder, name);
     // What the person already has under these names stays.
-    if (await isFree(to))
-      await vscode.workspace.fs.copy(vscode.Uri.joinPath(extensionUri, 'samples', name), to);
+    if (!(await isFree(to))) continue;
+    // Its content alone: an installed file may be write-protected.
+    const content = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extensionUri, 'samples', name));
+    await vscode.workspace.fs.writeFile(to, content);
   }
   const copy = vscode.Uri.joinPath(folder, 'digits.onnx');
   await openEditor(store, copy);

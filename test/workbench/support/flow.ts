@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promis
 import path from 'node:path';
 import { type Browser, type Page, chromium } from 'playwright-core';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { copyWritable } from '../../../scripts/copies.mjs';
 import { root, workbenchUrl } from '../../../scripts/vscodeServer.mjs';
 import { type Workbench, workbench } from './workbench.ts';
 
@@ -91,7 +92,7 @@ async function openedFolder(options: FlowOptions): Promise<string> {
   const folder = path.join(await mkdtemp(path.join(inject('temporary'), 'flow-')), 'models');
   await mkdir(folder);
   for (const [from, to] of Object.entries(options.files)) {
-    await cp(path.join(root, from), path.join(folder, to), { recursive: true });
+    await copyWritable(path.join(root, from), path.join(folder, to));
   }
   const settings = { 'workbench.colorTheme': 'Default Dark Modern', ...options.settings };
   await mkdir(path.join(folder, '.vscode'));

@@ -1,0 +1,1 @@
+export function copyWritable(from: string, to: string): Promise<void>;
