@@ -11,8 +11,7 @@ import type { BenchReport } from '../../../src/engine/protocol.ts';
 import { printOnnxSyntax } from '../../../src/formats/text/onnxSyntax.ts';
 import { printModel } from '../../../src/formats/text/print.ts';
 import { attr } from '../../../src/ir/attribute.ts';
-import type { Graph } from '../../../src/ir/model.ts';
-import { convNet, onnx, tensor } from '../rules/small.ts';
+import { convNet, onnx, reluBody, tensor } from '../rules/small.ts';
 
 const relu = (name: string, from: string, to: string) => [name, 'Relu', [from], [to]] as const;
 
@@ -66,29 +65,12 @@ describe('scopes', () => {
   });
 
   it('keep bodies under their layer', () => {
-    const body: Graph = {
-      name: 'then',
-      inputs: [],
-      outputs: ['t'],
-      nodes: [
-        {
-          id: 'inner',
-          name: 'inner',
-          op: 'Relu',
-          domain: '',
-          inputs: ['x'],
-          outputs: ['t'],
-          attributes: new Map(),
-        },
-      ],
-      values: new Map([['t', { id: 't', name: 't' }]]),
-    };
     const { index, rows } = shown(
       onnx({
         inputs: { c: ['bool', []], x: ['float32', [2]] },
         outputs: ['z'],
         nodes: [
-          ['choice', 'If', ['c'], ['y'], { then_branch: { kind: 'graph', value: body } }],
+          ['choice', 'If', ['c'], ['y'], { then_branch: { kind: 'graph', value: reluBody } }],
           relu('after', 'y', 'z'),
         ],
       }),

@@ -131,3 +131,22 @@ export function convNet(
     nodes: [['conv', 'Conv', ['x', 'w'], ['y'], { pads: { kind: 'ints', value: [1, 1, 1, 1] } }], ...tail],
   });
 }
+
+/** The body of an If, which reads `x` of the graph around it. */
+export const reluBody: Graph = {
+  name: 'then',
+  inputs: [],
+  outputs: ['t'],
+  nodes: [
+    {
+      id: 'inner',
+      name: 'inner',
+      op: 'Relu',
+      domain: '',
+      inputs: ['x'],
+      outputs: ['t'],
+      attributes: new Map(),
+    },
+  ],
+  values: new Map([['t', { id: 't', name: 't' }]]),
+};

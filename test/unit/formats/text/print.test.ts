@@ -18,10 +18,10 @@ import {
 import { indexText } from '../../../../src/editor/text/model.ts';
 import { attr } from '../../../../src/ir/attribute.ts';
 import { memoryBytes, missingBytes } from '../../../../src/ir/bytes.ts';
-import type { Graph, Model, OnnxModel } from '../../../../src/ir/model.ts';
+import type { Model, OnnxModel } from '../../../../src/ir/model.ts';
 import { tensorType } from '../../../../src/ir/types.ts';
 import { graphsOf } from '../../../../src/ir/walk.ts';
-import { convNet, floats, onnx, perChannel, perTensor, tensor, tflite } from '../../rules/small.ts';
+import { convNet, floats, onnx, perChannel, perTensor, reluBody, tensor, tflite } from '../../rules/small.ts';
 import { hasShared, modelFiles, samples, shared } from '../../support/models.ts';
 
 const golden = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../golden');
@@ -133,27 +133,10 @@ main (float32[1,2,4,4] x) => (float32[1,2,4,4] z) {
   });
 
   it('prints bodies indented, and names of the outer graph belong to the outer graph', () => {
-    const body: Graph = {
-      name: 'then',
-      inputs: [],
-      outputs: ['t'],
-      nodes: [
-        {
-          id: 'inner',
-          name: 'inner',
-          op: 'Relu',
-          domain: '',
-          inputs: ['x'],
-          outputs: ['t'],
-          attributes: new Map(),
-        },
-      ],
-      values: new Map([['t', { id: 't', name: 't' }]]),
-    };
     const model = onnx({
       inputs: { c: ['bool', []], x: ['float32', [2]] },
       outputs: ['y'],
-      nodes: [['choice', 'If', ['c'], ['y'], { then_branch: { kind: 'graph', value: body } }]],
+      nodes: [['choice', 'If', ['c'], ['y'], { then_branch: { kind: 'graph', value: reluBody } }]],
     });
     const form = printModel(model);
     expect(form.text).toContain(`  [choice] ? y = If <then_branch = graph then> (c)

@@ -26,6 +26,18 @@ function survive(bytes: Uint8Array): KerfError | undefined {
   }
 }
 
+/** A graph that gives its only tensor. */
+function oneTensor() {
+  const tensor = row('Tensor', [
+    ['shape', cell.integers([1])],
+    ['name', cell.text('x')],
+  ]);
+  return row('SubGraph', [
+    ['tensors', cell.rows([tensor])],
+    ['outputs', cell.integers([0])],
+  ]);
+}
+
 describe('damaged files', () => {
   it('survives every truncation', () => {
     const bytes = tiny();
@@ -140,17 +152,9 @@ describe('files that are no models', () => {
         ]),
       ],
     ]);
-    const tensor = row('Tensor', [
-      ['shape', cell.integers([1])],
-      ['name', cell.text('x')],
-    ]);
-    const graph = row('SubGraph', [
-      ['tensors', cell.rows([tensor])],
-      ['outputs', cell.integers([0])],
-    ]);
     const file = row('Model', [
       ['version', cell.scalar(3)],
-      ['subgraphs', cell.rows([graph])],
+      ['subgraphs', cell.rows([oneTensor()])],
       ['buffers', cell.rows([row('Buffer')])],
       ['signature_defs', cell.rows([signature])],
     ]);
@@ -165,17 +169,9 @@ describe('files that are no models', () => {
 
   it('empties buffer 0 when it writes again', () => {
     const data = memoryBytes(Uint8Array.of(1, 2, 3, 4));
-    const tensor = row('Tensor', [
-      ['shape', cell.integers([1])],
-      ['name', cell.text('x')],
-    ]);
-    const graph = row('SubGraph', [
-      ['tensors', cell.rows([tensor])],
-      ['outputs', cell.integers([0])],
-    ]);
     const file = row('Model', [
       ['version', cell.scalar(3)],
-      ['subgraphs', cell.rows([graph])],
+      ['subgraphs', cell.rows([oneTensor()])],
       ['buffers', cell.rows([row('Buffer', [['data', cell.blob(data)]])])],
     ]);
     const { model, damage } = readTflite(
