@@ -60,6 +60,7 @@ function crossingsOf(graph: Graph): readonly (readonly ValueId[])[] | undefined 
   const { producer } = indexOf(graph);
   const place = new Map(graph.nodes.map((node, index) => [node, index]));
   const fed = new Set(graph.inputs);
+  const fixed = fixedValues(graph);
   const last = new Map<ValueId, number>();
   const first = new Map<ValueId, number>();
   for (const [index, node] of graph.nodes.entries()) {
@@ -69,6 +70,7 @@ function crossingsOf(graph: Graph): readonly (readonly ValueId[])[] | undefined 
       if (made >= index) return undefined;
       // Constants, and what a layer keeps between runs, go with their layers.
       if (maker === undefined && (graph.values.get(id)?.constant !== undefined || !fed.has(id))) continue;
+      if (fixed.has(id)) continue;
       first.set(id, made);
       last.set(id, index);
     }
@@ -108,8 +110,15 @@ export function crossingIn(base: Model, changed: Model, cut: Cut): ReadonlyMap<V
   const { producer } = indexOf(graph);
   const crossing = new Set(cut.crossing);
   const names = new Map<ValueId, ValueId>();
+  const fixed = fixedValues(graph);
+  const sameMade = (id: ValueId): boolean => {
+    const [was, now] = [producer.get(id), index.producer.get(id)];
+    if (was === undefined || now === undefined) return was === now && sameConstant(graph, other, id);
+    if (!sameOperator(was, now) || was.inputs.some((input, at) => now.inputs[at] !== input)) return false;
+    return was.inputs.every((input) => input === null || sameMade(input));
+  };
   const matches = (a: ValueId, b: ValueId): boolean => {
-    if (!crossing.has(a)) return a === b && sameConstant(graph, other, a);
+    if (!crossing.has(a)) return a === b && (fixed.has(a) ? sameMade(a) : sameConstant(graph, other, a));
     const known = names.get(a);
     if (known === undefined) names.set(a, b);
     return (known ?? b) === b;
@@ -130,6 +139,21 @@ export function crossingIn(base: Model, changed: Model, cut: Cut): ReadonlyMap<V
     return !behind || other.outputs[at] === id;
   });
   return ends && [...names].every(([a, b]) => sameType(base, changed, a, b)) ? names : undefined;
+}
+
+/** Operators that exporters put between a stored constant and its reader. */
+const makers = new Set(['Constant', 'Identity', 'Transpose', 'Reshape', 'Squeeze', 'Unsqueeze', 'Cast']);
+
+/** What is made of constants alone; every part makes it anew. */
+function fixedValues(graph: Graph): ReadonlySet<ValueId> {
+  const { producer } = indexOf(graph);
+  const fixed = new Set<ValueId>();
+  const isFixed = (id: ValueId | null) =>
+    id === null || fixed.has(id) || (!producer.has(id) && graph.values.get(id)?.constant !== undefined);
+  for (const { op, domain, inputs, outputs } of graph.nodes)
+    if (domain === '' && makers.has(op) && inputs.every(isFixed))
+      for (const id of outputs) if (id !== null) fixed.add(id);
+  return fixed;
 }
 
 function sameOperator(a: Node, b: Node): boolean {
