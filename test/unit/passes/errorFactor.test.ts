@@ -34,13 +34,14 @@ describe('the factor of what errors cost', () => {
   it.each([1, 9, 16, 17, 50])('of %i inputs gives back the moments', (size) => {
     const moments = momentsOf(size, 3 * size);
     const wanted = dampedCovariance(moments);
-    const { order, diagonal, space } = errorFactor(moments);
+    const { order, panels, space } = errorFactor(moments);
     const u = (i: number, k: number) =>
       i === k ? 1 : k < i ? 0 : (space.floats[size * i + k] ?? Number.NaN);
     for (let a = 0; a < size; a += 1)
       for (let b = 0; b < size; b += 1) {
         let sum = 0;
-        for (let i = 0; i < size; i += 1) sum += (diagonal[i] ?? 0) ** 2 * u(i, a) * u(i, b);
+        for (let i = 0; i < size; i += 1)
+          sum += (space.floats[panels.squares + i] ?? Number.NaN) * u(i, a) * u(i, b);
         expect(sum).toBeCloseTo(wanted[order[a] ?? 0]?.[order[b] ?? 0] ?? Number.NaN, 4);
       }
   });

@@ -43,7 +43,7 @@ async function quantized(model: OnnxModel, rules: TargetRules): Promise<OnnxMode
   const context = { seed: 1, step: async () => {}, calibrator: calibratorFor(model, undefined, 2) };
   const ranges = { method: 'minmax', percentile: 99.9, momentum: 0.9 } as const;
   const weights = { bits: 8, rounding: 'nearest', biasCorrection: false, bySize: false } as const;
-  const options = { rules, perChannel: true, ranges, weights, equalize: false };
+  const options = { rules, perChannel: true, ranges, weights, equalize: false, packed: false };
   return (await quantizeOnnx(model, options, context)).model as OnnxModel;
 }
 
