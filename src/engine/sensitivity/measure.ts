@@ -121,7 +121,8 @@ class Measurement implements Collected {
     let taken = 0;
     while (next !== undefined) {
       // Models that keep a state see the samples in their order.
-      const batches = order.slice(taken, taken + Math.ceil(next.samples / rows)).sort((a, b) => a - b);
+      const count = next.samples >= samples ? order.length : Math.max(1, Math.floor(next.samples / rows));
+      const batches = order.slice(taken, taken + count).sort((a, b) => a - b);
       taken += batches.length;
       await this.#measureOn(batches.map(batchOf(rows)), next.ids);
       next = this.#next(taken * rows);
@@ -140,11 +141,11 @@ class Measurement implements Collected {
   /** The layers to be measured on further samples. */
   #next(taken: number): { samples: number; ids: ReadonlySet<NodeId> } | undefined {
     const { effort, layers } = this.#job;
-    const { samples } = this.#whole as Whole;
+    const { samples, rows } = this.#whole as Whole;
     if (effort === undefined || taken >= samples) return undefined;
     const found = [...this.#tallies.estimates()].filter(([id]) => layers.has(id));
     const measurements = found.map(([id, estimate]) => ({ ...estimate, cost: this.#costOf(id) }));
-    const state = { taken, samples, left: effort.most - this.#inferences };
+    const state = { taken, samples, rows, left: effort.most - this.#inferences };
     const round = nextRound(measurements, state, effort);
     return round && { samples: round.samples, ids: new Set(round.chosen.map((at) => found[at]?.[0] ?? '')) };
   }

@@ -45,18 +45,25 @@ export interface NextRound {
  */
 export function nextRound(
   measurements: readonly Measurement[],
-  state: { readonly taken: number; readonly samples: number; readonly left: number },
+  state: {
+    readonly taken: number;
+    readonly samples: number;
+    /** Whole inferences that may be spent. */
+    readonly left: number;
+    /** Samples that run at once. */
+    readonly rows: number;
+  },
   { wanted }: Effort,
 ): NextRound | undefined {
-  const { taken, samples, left } = state;
+  const { taken, samples, left, rows } = state;
   const { correlation, shifts } = rankCertainty(measurements);
-  const open = Math.min(taken, samples - taken);
+  const open = Math.min(taken, rows * Math.ceil((samples - taken) / rows));
   if (correlation >= wanted || open <= 0) return undefined;
   const worth = (at: number) => (shifts[at] as number) / Math.max(1e-3, measurements[at]?.cost ?? 0);
   const order = [...measurements.keys()]
     .filter((at) => (shifts[at] as number) > 0)
     .sort((a, b) => worth(b) - worth(a));
-  const paid = affordable(order, measurements, { open, left });
+  const paid = affordable(order, measurements, { open, left, rows });
   if (paid.count === 0) return undefined;
   const enough = (count: number) => {
     const chosen = new Set(order.slice(0, count));
@@ -78,10 +85,9 @@ export function nextRound(
 function affordable(
   order: readonly number[],
   measurements: readonly Measurement[],
-  { open, left }: { readonly open: number; readonly left: number },
+  { open, left, rows }: { readonly open: number; readonly left: number; readonly rows: number },
 ): { readonly count: number; readonly each: number } {
-  let each = open;
-  for (; each >= 1; each = Math.floor(each / 2)) {
+  for (let each = open; each >= rows; each = rows * Math.floor(each / (2 * rows))) {
     let cost = perSample;
     let count = 0;
     for (const at of order) {

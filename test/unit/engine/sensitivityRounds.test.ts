@@ -45,7 +45,7 @@ beforeAll(async () => {
 });
 
 /** 44 convolutions in a row with skips around them, whose weights have other sizes from layer to layer. */
-function deepModel(): OnnxModel {
+function deepModel({ sharedBias = false } = {}): OnnxModel {
   const uniform = random(5);
   const type = tensorType('float32', [1, 8, 8, 8]);
   const values = new Map<string, Value>([['x', { id: 'x', name: 'x', type }]]);
@@ -55,13 +55,20 @@ function deepModel(): OnnxModel {
     nodes.push({ id, name: id, op, domain: '', inputs, outputs: [`${id}_out`], attributes });
     return `${id}_out`;
   };
+  const bias = floatTensor([8], new Float32Array(8).fill(0.01));
+  if (sharedBias) values.set('b', { id: 'b', name: 'b', constant: bias });
+  const shared = sharedBias ? add('Identity', ['b']) : 'b';
   let last = 'x';
   for (let layer = 0; layer < 44; layer += 1) {
     const weight = `w${layer}`;
     const size = 0.03 + 0.2 * uniform();
     const data = Float32Array.from({ length: 8 * 8 * 9 }, () => size * (uniform() - 0.5));
     values.set(weight, { id: weight, name: weight, constant: floatTensor([8, 8, 3, 3], data) });
-    const made = add('Conv', [last, weight], new Map([['pads', attr.ints([1, 1, 1, 1])]]));
+    const made = add(
+      'Conv',
+      sharedBias ? [last, weight, shared] : [last, weight],
+      new Map([['pads', attr.ints([1, 1, 1, 1])]]),
+    );
     last = add('Add', [last, add('Relu', [made])]);
   }
   values.set(last, { id: last, name: last, type });
@@ -112,6 +119,14 @@ describe('layers measured one by one', () => {
     const places = new Map(all.layers.map(({ id }, place) => [id, place]));
     const squares = some.layers.reduce((sum, { id }, at) => sum + (at - (places.get(id) ?? 0)) ** 2, 0);
     expect(1 - (6 * squares) / (44 * (44 ** 2 - 1))).toBeGreaterThan(0.97);
+  });
+
+  it('cuts where one value crosses, whatever constants are made of', () => {
+    const model = deepModel({ sharedBias: true });
+    const convolutions = model.graphs[0].nodes.filter(({ op }) => op === 'Conv');
+    const { cuts } = planOf(model, new Set(convolutions.map(({ id }) => id)));
+    expect(cuts.length).toBeGreaterThan(14);
+    for (const { crossing } of cuts.slice(0, -1)) expect(crossing).toHaveLength(1);
   });
 
   it('shares segments by their work', () => {

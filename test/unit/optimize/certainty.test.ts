@@ -150,7 +150,7 @@ describe('samples by what the order takes', () => {
         cost: costs[at] as number,
         measured: rows[at]?.filter((each) => each !== undefined).length ?? 0,
       }));
-      next = nextRound(measured, { taken, samples, left: effort.most - work }, effort);
+      next = nextRound(measured, { taken, samples, rows: 1, left: effort.most - work }, effort);
     }
     const found = completeNoise(rows, samples).map(({ total }) => total);
     const counts = rows.map((row) => row.filter((each) => each !== undefined).length);
