@@ -11,14 +11,14 @@ import type { LayerValues, OverlayId } from './graph/overlay.ts';
 import type { Scale } from './graph/scale.ts';
 
 /** A long job under way; one line of words and a way to stop it. */
-export interface Job {
+interface Job {
   readonly title: string;
   readonly fraction: number;
   readonly message: string;
   readonly cancel: (() => void) | undefined;
 }
 
-export interface OverlayMakers {
+interface OverlayMakers {
   sensitivity(scheme: string): void;
   /** Takes what was measured of the model as it is, by whomever. */
   recall(): void;

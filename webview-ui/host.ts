@@ -18,7 +18,7 @@ interface VsCodeApi {
 declare function acquireVsCodeApi(): VsCodeApi;
 
 /** An error that crossed the wire; code branches on `reason`. */
-export class HostError extends Error {
+class HostError extends Error {
   readonly reason: WireError['reason'];
   readonly place: string | undefined;
 
@@ -30,7 +30,7 @@ export class HostError extends Error {
   }
 }
 
-export interface HostCallOptions {
+interface HostCallOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (fraction: number, message: string) => void;
 }

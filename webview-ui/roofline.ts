@@ -6,7 +6,7 @@ import type { DeviceProfile, EstimateReport, LayerCost } from '../src/engine/pro
  * its bandwidth times the layer's arithmetic intensity.
  */
 
-export type Precision = 'float32' | 'float16' | 'int8';
+type Precision = 'float32' | 'float16' | 'int8';
 
 /** The two limits of a device in one precision. */
 export interface Roof {

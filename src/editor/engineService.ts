@@ -5,7 +5,7 @@ import { describe } from './support/errorText.ts';
 import type { Log } from './support/log.ts';
 
 /** Starts an engine process; `onCrash` is called each time it dies unasked, after which its handles are gone. */
-export type StartEngine = (onCrash: (detail?: unknown) => void) => Engine;
+type StartEngine = (onCrash: (detail?: unknown) => void) => Engine;
 
 /** The engine as the editor uses it: calls are logged, crashes are an event. */
 export interface EngineService extends vscode.Disposable {

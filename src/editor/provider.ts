@@ -14,7 +14,7 @@ import type { ModelStore } from './document/store.ts';
 import { type UnreadableFile, unreadableFile } from './unreadable/unreadableFile.ts';
 
 /** The custom editor for `.onnx` and `.tflite`: documents from the store, panels from the page host. */
-export interface ModelEditorProvider
+interface ModelEditorProvider
   extends vscode.CustomEditorProvider<ModelDocument | UnreadableFile>,
     vscode.Disposable {}
 

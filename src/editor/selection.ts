@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { ModelDocument } from './document/document.ts';
 
-export interface Selected {
+interface Selected {
   readonly document: ModelDocument;
   readonly layer: string | null;
   /** The view it comes from, which need not follow itself. */

@@ -23,7 +23,7 @@ import { surveyOnnx } from './observe/survey.ts';
 import { mergedRanges } from './observe/merged.ts';
 import { withRangeOutputs } from './observe/rangeOutputs.ts';
 
-export interface CalibratorOptions extends JobOptions {
+interface CalibratorOptions extends JobOptions {
   /** A dataset's path; seeded random inputs without it. */
   readonly data?: string;
   readonly seed: number;

@@ -6,7 +6,7 @@ import { loadedGraph } from '../loadedGraph.ts';
 /** How a layer differs from its counterpart; `undefined` elsewhere means that it does not. */
 export type Change = 'added' | 'changed' | 'removed';
 
-export type ChangeClass = DiffReport['changed'][number]['classes'][number];
+type ChangeClass = DiffReport['changed'][number]['classes'][number];
 
 /** Two models side by side: `other` is before, the model of the editor is after. */
 export interface Comparison {

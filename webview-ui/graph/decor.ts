@@ -12,7 +12,7 @@ import { type Scale, scaled, valueAt } from './scale.ts';
 import type { Scene } from './scene.ts';
 
 /** What is laid over the graph. */
-export interface OverlayChoice {
+interface OverlayChoice {
   readonly id: OverlayId;
   readonly scale: Scale;
   /** Heat below this is dimmed, 0..1. */

@@ -8,7 +8,7 @@ const smallestGroup = 3;
 /** A group with more direct layers than this is cut into blocks. */
 const crowded = 60;
 
-export interface Group {
+interface Group {
   /** What the group is remembered by. */
   readonly key: string;
   readonly title: string;

@@ -27,7 +27,7 @@ export interface GraphPane {
   focus(): void;
 }
 
-export type OpenMenu = (place: { x: number; y: number }, item: number, scene: Scene) => void;
+type OpenMenu = (place: { x: number; y: number }, item: number, scene: Scene) => void;
 
 interface Context {
   readonly app: App;

@@ -2,7 +2,7 @@ import { layoutGraph } from './layout.ts';
 import type { FromLayoutWorker, Layout, LayoutInput, ToLayoutWorker } from './layoutTypes.ts';
 
 /** Runs layouts off the main thread. A new layout ends the one under way: a worker cannot be interrupted otherwise. */
-export interface LayoutClient {
+interface LayoutClient {
   /** Answers `undefined` when a newer call or `cancel` took its place. */
   layout(input: LayoutInput): Promise<Layout | undefined>;
   cancel(): void;

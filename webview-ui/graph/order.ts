@@ -140,7 +140,7 @@ function sortRank(order: Order, r: number, side: Csr, key: Float64Array, tie: nu
 }
 
 /** Crossings between all neighbouring ranks, with an accumulator tree (Barth, Juenger, Mutzel 2002). */
-export function countCrossings(graph: Proper, order: Order): number {
+function countCrossings(graph: Proper, order: Order): number {
   let total = 0;
   for (let r = 0; r + 1 < graph.ranks; r++) total += crossingsBelow(graph, order, r);
   return total;

@@ -3,7 +3,7 @@ import { digits, plural, time } from '../format.ts';
 import type { LayerValues } from './overlay.ts';
 
 /** One set of numbers that a file holds, under the names it uses for layers. */
-export interface NamedValues {
+interface NamedValues {
   readonly title: string;
   readonly values: ReadonlyMap<string, number>;
   readonly unit: 'ms' | 'none';

@@ -23,7 +23,7 @@ type Compiler = (context: QueryContext, operator: Operator, value: string) => Te
 type Operator = ':' | '=' | '~' | '>' | '<' | '>=' | '<=';
 
 /** A field of the language, as the help shows it. */
-export interface Field {
+interface Field {
   readonly name: string;
   readonly also: readonly string[];
   readonly help: string;

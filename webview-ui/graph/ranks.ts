@@ -2,7 +2,7 @@ import { type Csr, buildCsr } from './csr.ts';
 import type { Ranking } from './rank.ts';
 
 /** Edges over more ranks than this are drawn as stubs: full lines would cross the whole picture. */
-export const maxSpan = 40;
+const maxSpan = 40;
 
 /**
  * The ranked graph with dummies, so that every segment joins neighbouring ranks. Vertices below `items` are items, the

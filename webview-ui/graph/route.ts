@@ -10,7 +10,7 @@ const stubLength = 13;
 /** Lines meet a box in the middle part of its edge. */
 const portShare = 0.3;
 
-export interface Rows {
+interface Rows {
   readonly top: Float64Array;
   readonly bottom: Float64Array;
   readonly height: number;

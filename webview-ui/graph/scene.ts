@@ -6,13 +6,13 @@ import { type Grid, buildGrid } from './grid.ts';
 import type { Layout, LayoutInput } from './layoutTypes.ts';
 import type { Visible } from './visible.ts';
 
-export const cardWidth = 188;
+const cardWidth = 188;
 const cardHeight = 64;
 const portHeight = 44;
 const tileHeight = 78;
 
 /** The words on a box. */
-export interface Label {
+interface Label {
   readonly title: string;
   readonly second: string;
   readonly third: string;

@@ -1,5 +1,5 @@
 /** A stretch of neighbouring layers that reads as one thing. `end` is exclusive. */
-export interface Segment {
+interface Segment {
   readonly begin: number;
   readonly end: number;
   readonly title: string;

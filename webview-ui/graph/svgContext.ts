@@ -1,7 +1,7 @@
 import type { Size } from './camera.ts';
 
 /** The part of a canvas's context that the painter uses, written down as SVG. */
-export type SvgContext = CanvasRenderingContext2D & {
+type SvgContext = CanvasRenderingContext2D & {
   /** The document. */
   finish(): string;
 };

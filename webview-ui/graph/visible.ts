@@ -3,7 +3,7 @@ import type { FoldTree } from './foldTree.ts';
 import { type Shown, cardsOf, nothingShown } from './hiding.ts';
 
 /** Which groups are open, and which kinds of small layers have cards of their own. */
-export interface Folds {
+interface Folds {
   readonly unfolded: ReadonlySet<number>;
   readonly show: Shown;
 }
@@ -25,7 +25,7 @@ export interface Visible {
 }
 
 /** A model this small opens unfolded. */
-export const unfoldedLimit = 200;
+const unfoldedLimit = 200;
 /** How many boxes a folded model should open with at most. */
 const readable = 60;
 

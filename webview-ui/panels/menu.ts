@@ -5,7 +5,7 @@ import type { GraphModel } from '../graph/graphModel.ts';
 import type { Scene } from '../graph/scene.ts';
 import { applyPass, copyText } from './actions.ts';
 
-export interface Menu {
+interface Menu {
   readonly element: HTMLElement;
   open(place: { x: number; y: number }, item: number, scene: Scene, model: GraphModel): void;
 }

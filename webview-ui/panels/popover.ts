@@ -1,7 +1,7 @@
 import { h } from '../dom.ts';
 import { type Button, button } from '../ui/controls.ts';
 
-export interface Popover {
+interface Popover {
   /** The button and, when open, what it opens. */
   readonly element: HTMLElement;
   readonly button: Button;

@@ -2,7 +2,7 @@ import { h, svg } from '../dom.ts';
 import { digits } from '../format.ts';
 import { type LogAxis, type Roof, type RoofPoint, type Roofline, logAxis, placeOn } from '../roofline.ts';
 
-export interface RooflineChart {
+interface RooflineChart {
   readonly element: HTMLElement;
   show(line: Roofline | undefined): void;
   select(point: RoofPoint | undefined): void;

@@ -2,7 +2,7 @@ import { h } from '../dom.ts';
 import { type Column, cellElement, groupCells, headerCell } from './tableCells.ts';
 import { type Line, type Picking, linesOf, pick } from './tableRows.ts';
 
-export interface TableOptions<Row> {
+interface TableOptions<Row> {
   readonly label: string;
   readonly columns: readonly Column<Row>[];
   readonly sort: { readonly column: string; readonly down: boolean };
@@ -13,7 +13,7 @@ export interface TableOptions<Row> {
   readonly onPick?: (rows: readonly Row[]) => void;
 }
 
-export interface VirtualTable<Row> {
+interface VirtualTable<Row> {
   readonly element: HTMLElement;
   setRows(rows: readonly Row[]): void;
   /** Puts rows under heads; `undefined` takes the heads away. */

@@ -83,12 +83,12 @@ export function button(options: {
   };
 }
 
-export interface Choice {
+interface Choice {
   readonly value: string;
   readonly text: string;
 }
 
-export interface Dropdown {
+interface Dropdown {
   readonly element: HTMLElement;
   get(): string;
   /** Replaces the choices and the chosen value without calling `onChange`. */
@@ -189,7 +189,7 @@ function hidePicture(element: HTMLElement): void {
   queueMicrotask(() => element.shadowRoot?.querySelector('svg')?.setAttribute('aria-hidden', 'true'));
 }
 
-export interface Checkbox {
+interface Checkbox {
   readonly element: HTMLElement;
   get(): boolean;
 }
@@ -206,7 +206,7 @@ export function checkbox(options: {
   return { element, get: () => element.checked };
 }
 
-export interface Tabs {
+interface Tabs {
   readonly element: HTMLElement;
   show(id: string): void;
 }

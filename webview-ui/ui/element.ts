@@ -1,7 +1,7 @@
 import { append, applyOptions, type ElementOptions } from '../dom.ts';
 
 /** What the toolkit's elements have in common with those of the DOM. */
-export interface ControlElement extends HTMLElement {
+interface ControlElement extends HTMLElement {
   value: string;
   checked: boolean;
   disabled: boolean;

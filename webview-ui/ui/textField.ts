@@ -1,7 +1,7 @@
 import { icon } from '../dom.ts';
 import { make } from './element.ts';
 
-export interface TextField {
+interface TextField {
   readonly element: HTMLElement;
   get(): string;
   set(value: string): void;
@@ -73,7 +73,7 @@ interface References {
 }
 
 /** Ctrl+Z in a text field would undo the model instead of the text (vscode#227849): undo here and stop the key. */
-export function keepUndoInside(field: HTMLElement): void {
+function keepUndoInside(field: HTMLElement): void {
   field.addEventListener('keydown', (event) => {
     if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
     const key = event.key.toLowerCase();

@@ -3,7 +3,7 @@ import type { Dialect } from '../../ir/model.ts';
 export type IntegerType = 'int4' | 'uint4' | 'int8' | 'uint8' | 'int16' | 'uint16';
 
 /** Scale and zero point. */
-export type Encoded = readonly [scale: number, zeroPoint: number];
+type Encoded = readonly [scale: number, zeroPoint: number];
 
 /** What a runtime on a kind of processor runs on integers, and how it wants the numbers; `targets/rules/*.json`. */
 export interface TargetRules {

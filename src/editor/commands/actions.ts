@@ -23,14 +23,14 @@ import { requireTrust } from '../support/trust.ts';
 
 /** What commands, page, text form and language-model tools do to a document; each surface only asks and shows. */
 
-export interface PassCall {
+interface PassCall {
   readonly pass: string;
   readonly options?: OptionValues;
   readonly layers?: readonly string[];
 }
 
 /** Opens the custom editor when needed: edits without an editor have nowhere to be undone. */
-export async function ensureEditor(document: ModelDocument): Promise<void> {
+async function ensureEditor(document: ModelDocument): Promise<void> {
   if (groupOf(document.uri) !== undefined) return;
   await vscode.commands.executeCommand('vscode.openWith', document.uri, viewType, {
     viewColumn: vscode.ViewColumn.Beside,
@@ -124,7 +124,7 @@ export async function evaluate(
   return document.ask('evaluate', { data, reference: await document.original() }, call);
 }
 
-export interface Comparison {
+interface Comparison {
   readonly before: InspectReport;
   readonly after: InspectReport;
   readonly diff: DiffReport;

@@ -20,7 +20,7 @@ export interface CommandParts {
   readonly times: LayerTimes;
 }
 
-export type Command = (...args: readonly unknown[]) => Promise<unknown>;
+type Command = (...args: readonly unknown[]) => Promise<unknown>;
 
 /** A missing command does not compile. */
 export type CommandTable = { readonly [K in CommandId]: Command };

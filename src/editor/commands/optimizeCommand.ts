@@ -23,7 +23,7 @@ export interface OptimizeAnswers {
   readonly take?: 'chosen';
 }
 
-export interface OptimizedModel {
+interface OptimizedModel {
   readonly model: string;
   readonly recipe: string;
   readonly fileBytes: number;

@@ -1,5 +1,5 @@
 /** Edits wait for one another; going elsewhere in history ends the one under way. */
-export interface ApplyQueue {
+interface ApplyQueue {
   /** Runs `work` when those before it are done. Its signal fires on `abort` and with the caller's own. */
   run<T>(work: (signal: AbortSignal) => Promise<T>, caller?: AbortSignal): Promise<T>;
   /** Ends the work under way, not what waits behind it. */

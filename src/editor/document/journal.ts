@@ -150,7 +150,7 @@ export function originOf(journal: Journal, point: Point): Origin {
   return origin;
 }
 
-export function samePoint(a: Point, b: Point): boolean {
+function samePoint(a: Point, b: Point): boolean {
   return a === b || (a.origin === b.origin && JSON.stringify(a.steps) === JSON.stringify(b.steps));
 }
 

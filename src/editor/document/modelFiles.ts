@@ -6,7 +6,7 @@ import type { Dialect } from '../../ir/model.ts';
 import type { EngineService } from '../engineService.ts';
 
 /** A model value that is to be written. */
-export interface Written {
+interface Written {
   readonly handle: Handle;
   readonly format: Dialect;
 }

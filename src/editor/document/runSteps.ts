@@ -3,7 +3,7 @@ import type { ApplyReport } from '../../engine/answers.ts';
 import type { RecipeStep } from '../../passes/pass.ts';
 import type { EngineService } from '../engineService.ts';
 
-export interface StepsRun {
+interface StepsRun {
   readonly reports: readonly ApplyReport[];
   readonly handle: Handle;
   /** The steps that changed something; the others are left out of the history. */

@@ -19,7 +19,7 @@ import { withOptionsFor } from '../support/passes.ts';
 import { requireTrust } from '../support/trust.ts';
 
 /** What the page may ask for that is not the engine's business. */
-export interface PageSurroundings {
+interface PageSurroundings {
   /** Brings the panel to the front, so that workbench commands act on it. */
   reveal(): void;
   showText(layer: string | undefined): Promise<void>;

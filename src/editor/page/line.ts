@@ -5,9 +5,9 @@ import { describe, isCancellation } from '../support/errorText.ts';
 import type { HostCall, Notice, PageHandlers, PageMethod, ToHost, ToPage } from './protocol.ts';
 
 /** The part of a webview that carries messages. */
-export type Wire = Pick<vscode.Webview, 'postMessage' | 'onDidReceiveMessage'>;
+type Wire = Pick<vscode.Webview, 'postMessage' | 'onDidReceiveMessage'>;
 
-export interface Line {
+interface Line {
   /** Tells the page; while there is none, only what it could not learn from `ready` waits for it. */
   notify(notice: Notice): void;
   /** The panel was hidden, and its page is gone until it says `ready` again. */

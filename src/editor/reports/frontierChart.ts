@@ -1,5 +1,5 @@
 /** A small chart as an image that Markdown can hold: VS Code's preview shows SVG data and no scripts. */
-export interface ChartPoint {
+interface ChartPoint {
   readonly x: number;
   readonly y: number;
   readonly marked?: boolean;

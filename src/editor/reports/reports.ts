@@ -1,5 +1,4 @@
-import type { DeviceProfile } from '../../devices/profile.ts';
-import type { Candidate, EvalReport, OptimizeReport } from '../../engine/protocol.ts';
+import type { Candidate, EvalReport } from '../../engine/protocol.ts';
 import type { DiffReport, InspectReport } from '../../engine/answers.ts';
 import type { Run } from './runHistory.ts';
 import { formatBytes, formatChange, formatCount, formatMs, formatPercent } from '../support/format.ts';
@@ -117,22 +116,4 @@ export function candidateLine(
 function fitText({ flash, ram }: Candidate['fits']): readonly string[] {
   const known = [['flash', flash] as const, ['RAM', ram] as const].filter(([, fit]) => fit !== 'unknown');
   return known.length === 0 ? [] : [known.map(([what, fit]) => `${what} ${fit}`).join(', ')];
-}
-
-/** Everything that was tried, for the record. */
-export function optimizeReportText(report: OptimizeReport, device: DeviceProfile): string {
-  const row = (candidate: Candidate, mark: string): string => {
-    const { description, detail } = candidateLine(candidate, report.baseline);
-    return `| ${mark}${cell(candidate.title)} | ${cell(description)} | ${cell(detail)} |`;
-  };
-  const rows = report.candidates.map((candidate, index) =>
-    row(candidate, index === report.chosen ? '**chosen** ' : report.pareto.includes(index) ? '★ ' : ''),
-  );
-  return [
-    `# Optimized for ${device.name}`,
-    '',
-    `Data: ${cell(report.data)}. ★ marks candidates that no other beats in size, latency and score at once.`,
-    '',
-    ...table(['Candidate', 'Size and score', 'Latency and fit'], [row(report.baseline, ''), ...rows]),
-  ].join('\n');
 }

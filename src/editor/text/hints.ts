@@ -79,7 +79,7 @@ function argumentTypes({ index }: ShownText, line: number): readonly vscode.Inla
 }
 
 /** The type that stands before a definition: `float32[1,16]` in `float32[1,16] q(0.1, 0) name`. */
-export function typeBefore(line: string, start: number): string | undefined {
+function typeBefore(line: string, start: number): string | undefined {
   const head = line.slice(0, start).replace(/ q\([^)]*\) $/, ' ');
   return /([A-Za-z]\w*(?:\[[^\]]*\])?) $/.exec(head)?.[1];
 }

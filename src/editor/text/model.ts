@@ -105,7 +105,7 @@ function isDefinition(span: TextSpan): boolean {
 }
 
 /** Share of a model's cost that one layer has, by the larger of weights and work. */
-export interface HeavyLayer {
+interface HeavyLayer {
   readonly row: LayerRow;
   readonly share: number;
 }
@@ -146,7 +146,7 @@ export function layerLabel(row: Pick<LayerRow, 'name' | 'op' | 'id'>): string {
 }
 
 /** A name scope with what its layers cost together; unknown work makes the sum unknown. */
-export interface HeavyScope {
+interface HeavyScope {
   readonly name: string;
   readonly line: number;
   readonly layers: readonly string[];

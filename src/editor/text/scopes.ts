@@ -3,7 +3,7 @@ import { layerLabel, type TextIndex } from './model.ts';
 
 /** Name scopes in the text, for outline, folding and lenses. No `vscode` import. */
 
-export interface ScopeLayer {
+interface ScopeLayer {
   readonly kind: 'layer';
   readonly id: string;
   readonly line: number;
@@ -13,7 +13,7 @@ export interface ScopeLayer {
 }
 
 /** Consecutive layers of one name scope, or a graph. */
-export interface ScopeGroup {
+interface ScopeGroup {
   readonly kind: 'scope' | 'graph';
   readonly name: string;
   readonly line: number;

@@ -14,7 +14,7 @@ export const tokenTypes = [
 ] as const;
 export const tokenModifiers = ['declaration'] as const;
 
-export interface LineToken {
+interface LineToken {
   readonly start: number;
   readonly length: number;
   readonly type: (typeof tokenTypes)[number];

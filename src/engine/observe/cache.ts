@@ -9,7 +9,7 @@ import { forEachPiece, memoryBytes } from '../../ir/bytes.ts';
 import type { Model, NodeId, ValueId } from '../../ir/model.ts';
 import type { Calibrator, InputMoments, ObservedRange, Survey, SurveyPlan } from '../../passes/pass.ts';
 
-export interface CacheOptions {
+interface CacheOptions {
   readonly folder: string;
   /** Digest of everything that is fed; asked for once, when something is looked up. */
   readonly dataDigest: () => string;

@@ -12,7 +12,7 @@ export interface Joined {
 }
 
 /** As handing over a tensor costs more than its numbers do, a model whose short lists leave it in one. */
-export interface JoinedModel {
+interface JoinedModel {
   readonly model: OnnxModel;
   /** The outputs of a run with the lists under their own names. */
   split(tensors: Tensors): Tensors;

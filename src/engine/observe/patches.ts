@@ -2,7 +2,7 @@ import { intAttribute } from '../../ir/attribute.ts';
 import type { DenseLayer } from '../../passes/support/denseLayer.ts';
 
 /** Gives the vectors that a TFLite layer's weights meet, one position after another. */
-export interface VectorReader {
+interface VectorReader {
   readonly positions: number;
   /** Fills `vectors`, `groups` x `inputs`, from one position. */
   read(position: number, vectors: Float64Array): void;

@@ -18,7 +18,7 @@ interface Extremes {
 }
 
 /** A model whose only outputs are the ranges of some of its values. */
-export interface RangeModel {
+interface RangeModel {
   readonly model: OnnxModel;
   /** For each value, the names of two float32 scalars; no `min` where zero is the smallest it can be. */
   readonly outputs: ReadonlyMap<ValueId, Extremes>;

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Dataset } from '../../runtime/data/dataset.ts';
 import type { HostTensor, Tensors } from '../../runtime/runner.ts';
 
-export interface ReadAhead {
+interface ReadAhead {
   /** Gives the samples that are there already, once; makes the others. */
   readonly data: Dataset;
   /** Ends the reading; samples that nobody asked for are let go. */
@@ -66,7 +66,7 @@ export function readAhead(data: Dataset, end: number, most = mostBytes): ReadAhe
 }
 
 /** A dataset that need not make again, once, the samples which somebody had to look at before. */
-export interface OnceMore extends Dataset {
+interface OnceMore extends Dataset {
   /** Feeds from sample `first` on, as many as one inference takes (1 when that is free); left out where there are many. */
   keep(first: number, feeds: Tensors): void;
 }

@@ -21,7 +21,7 @@ const fewestVectors = 512;
 /** Positions of a feature map, about, that mean and variance of its channels are taken over. */
 const positionsPerMap = 196;
 
-export interface SurveyRuns {
+interface SurveyRuns {
   /** Over as many samples as the plan's `few`, over the others, and over all. */
   readonly few: RunSamples;
   readonly others: RunSamples;

@@ -1,15 +1,8 @@
 import { intAttribute } from '../../ir/attribute.ts';
-import type { Graph, Node, TfliteModel, Value, ValueId } from '../../ir/model.ts';
-import { indexOf } from '../../ir/walk.ts';
+import type { Graph, Node, Value, ValueId } from '../../ir/model.ts';
 import { nodeExtra, tensorExtra } from './extra.ts';
 import type { Signature } from './versionConditions.ts';
 import { versionRules } from './versionRules.ts';
-
-/** The version that a builtin operator needs for the types it is used with; 1 for custom operators. */
-export function operatorVersion(node: Node, model: TfliteModel): number {
-  const graph = model.graphs.find((each) => indexOf(each).node.get(node.id) === node);
-  return graph === undefined ? 1 : neededVersion(node, graph);
-}
 
 /**
  * The version an operator is stored with: the one read from the file while the operator and the types of its operands
@@ -24,7 +17,8 @@ export function versionToWrite(node: Node, graph: Graph): number {
   return chosen ? Math.max(needed, node.version ?? 1) : needed;
 }
 
-function neededVersion(node: Node, graph: Graph): number {
+/** The version that a builtin operator needs for the types it is used with; 1 for custom operators. */
+export function neededVersion(node: Node, graph: Graph): number {
   if (node.domain !== '') return 1;
   const signature = signatureOf(node, graph);
   return versionRules[node.op]?.find(([, when]) => when(signature))?.[0] ?? 1;

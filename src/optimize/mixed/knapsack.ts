@@ -128,8 +128,3 @@ function pointAt(tables: readonly Table[], last: Table, state: number): Frontier
   }
   return { cost: last.cost[state] as number, loss: last.loss[state] as number, picks };
 }
-
-/** The point with the least loss among those that cost at most `budget`; undefined when none does. */
-export function bestWithin(points: readonly FrontierPoint[], budget: number): FrontierPoint | undefined {
-  return points.filter(({ cost }) => cost <= budget).at(-1);
-}

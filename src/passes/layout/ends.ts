@@ -10,7 +10,7 @@ import { factsOf } from '../support/facts.ts';
 import type { Order } from './order.ts';
 import { inverse, isOrder, ordered, sameOrder } from './order.ts';
 
-export interface FreedEnds<M extends Model> {
+interface FreedEnds<M extends Model> {
   readonly model: M;
   readonly notes: readonly string[];
 }

@@ -9,7 +9,7 @@ import type { Order } from './order.ts';
 import { compose, inverse, isIdentity, isOrder, movesNothing, sameOrder } from './order.ts';
 
 /** A transpose with a known order, between two regions. */
-export interface Turn {
+interface Turn {
   readonly node: Node;
   readonly from: ValueId;
   readonly to: ValueId;
@@ -33,7 +33,7 @@ export interface Regions {
   follows(node: Node, id: ValueId): boolean;
 }
 
-export function turnOf({ model, facts }: Surroundings, node: Node): Turn | undefined {
+function turnOf({ model, facts }: Surroundings, node: Node): Turn | undefined {
   const [from] = node.inputs;
   const [to] = node.outputs;
   if (!isBuiltin(node) || from == null || to == null) return undefined;

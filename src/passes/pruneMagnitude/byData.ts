@@ -12,7 +12,7 @@ import { thresholdOf } from '../support/threshold.ts';
 import type { PatternName } from './patterns.ts';
 import { nOfM, patternOf } from './patterns.ts';
 
-export interface PruneByData {
+interface PruneByData {
   readonly sparsity: number;
   readonly pattern: PatternName;
   /** Share of a layer that goes; `undefined` spreads the share over all layers by what it costs. */
@@ -29,7 +29,7 @@ interface Trace {
   readonly relative: readonly Float32Array[];
 }
 
-export interface PrunedByData<M extends Model> {
+interface PrunedByData<M extends Model> {
   readonly model: M;
   /** Layers that were pruned, with the weights they have and how many of them stay. */
   readonly layers: ReadonlyMap<NodeId, { readonly weights: number; readonly kept: number }>;

@@ -58,7 +58,7 @@ export function magnitudesOf(tensor: Tensor): Magnitudes {
 }
 
 /** Each magnitude that occurs, in ascending order, and how often. */
-export interface Occurring {
+interface Occurring {
   readonly values: Float32Array;
   readonly counts: Uint32Array;
 }

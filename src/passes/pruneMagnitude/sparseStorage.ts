@@ -6,7 +6,7 @@ import { readFloats } from '../../ir/numbers.ts';
 import { tensorType } from '../../ir/types.ts';
 import { isReadable } from '../support/constants.ts';
 
-export interface SparselyStored<M extends Model> {
+interface SparselyStored<M extends Model> {
   readonly model: M;
   readonly notes: readonly string[];
 }

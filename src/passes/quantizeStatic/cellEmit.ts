@@ -10,7 +10,7 @@ import { perTensor, symmetric } from '../support/tflite.ts';
 import { cellKind, gatesOf, lstmInputs, svdfInputs } from './cells.ts';
 
 /** A recurrent layer that is about to run on integers, with the encodings around it. */
-export interface IntegerCell {
+interface IntegerCell {
   readonly editor: GraphEditor;
   readonly graph: Graph;
   readonly node: Node;

@@ -4,13 +4,13 @@ import { readableConstant } from '../support/constants.ts';
 import { factsOf } from '../support/facts.ts';
 
 /** Recurrent operators of TFLite that have a full-integer kernel. */
-export type CellKind = 'lstm' | 'svdf';
+type CellKind = 'lstm' | 'svdf';
 
 const gateNames = ['input', 'forget', 'cell', 'output'] as const;
-export type GateName = (typeof gateNames)[number];
+type GateName = (typeof gateNames)[number];
 
 /** Where one gate of an LSTM has its numbers among the operator's inputs. */
-export interface Gate {
+interface Gate {
   readonly name: GateName;
   readonly input: number;
   readonly recurrent: number;

@@ -6,7 +6,7 @@ import type { Calibrator } from '../pass.ts';
 import type { ActivationType } from '../support/quantization.ts';
 import { afterEqualization } from './surveyed.ts';
 
-export interface AboutToBeQuantized {
+interface AboutToBeQuantized {
   /** Values that will exist as codes. */
   readonly values: ReadonlySet<ValueId>;
   /** Those of them whose ranges have to be known. */
@@ -23,7 +23,7 @@ export interface AboutToBeQuantized {
   readonly few: number;
 }
 
-export interface EqualizedFor<M extends Model> extends Pick<Equalized<M>, 'model' | 'room'> {
+interface EqualizedFor<M extends Model> extends Pick<Equalized<M>, 'model' | 'room'> {
   /** Knows what was seen already of the values of the new model. */
   readonly calibrator: Calibrator;
 }

@@ -2,7 +2,7 @@ import type { LaneSpace, Panel } from '../support/lanes.ts';
 import { lanes, laneSpace } from '../support/lanes.ts';
 
 /** Second moments of what one group of a layer reads. */
-export interface GroupMoments {
+interface GroupMoments {
   readonly size: number;
   /** Vectors that were seen. */
   readonly count: number;

@@ -17,7 +17,7 @@ export const fewSamples = 32;
 /** Moments held at once. */
 const bytesAtOnce = 256 * 2 ** 20;
 
-export interface FastRounding<M extends Model> {
+interface FastRounding<M extends Model> {
   readonly model: M;
   readonly scales: ReadonlyMap<NodeId, Float32Array>;
 }

@@ -26,7 +26,7 @@ import { targetForm } from './targetForm.ts';
 import { onnxAlreadyQuantized } from './alreadyQuantized.ts';
 import { inWideDomain } from './wideDomain.ts';
 
-export interface OnnxStaticOptions {
+interface OnnxStaticOptions {
   readonly rules: TargetRules;
   readonly perChannel: boolean;
   readonly ranges: RangeChoice;

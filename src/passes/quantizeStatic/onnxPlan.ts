@@ -16,7 +16,7 @@ import type { Planning } from './planning.ts';
 import { planning } from './planning.ts';
 
 /** How a value is encoded. */
-export interface ValuePlan {
+interface ValuePlan {
   /** The value whose observed range counts; others with the same root share its scale and zero point. */
   readonly root: ValueId;
   /**
@@ -97,7 +97,7 @@ export function activationType({ activations }: TargetRules): 'uint8' | 'int8' |
 }
 
 /** The weight of a layer that has an integer kernel here, when it is a readable float constant of a usable form. */
-export function weightedLayer(
+function weightedLayer(
   { model, graph }: { readonly model: OnnxModel; readonly graph: Graph },
   node: Node,
 ): WeightRole | undefined {

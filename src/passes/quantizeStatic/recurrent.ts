@@ -8,7 +8,7 @@ import { cellKind, cellRefusal } from './cells.ts';
 import type { TflitePlan } from './tflitePlan.ts';
 import { codesOf } from './tflitePlan.ts';
 
-export interface RecurrentLayers {
+interface RecurrentLayers {
   readonly model: TfliteModel;
   /** Layers with int8 weights and float activations. */
   readonly hybrid: ReadonlySet<NodeId>;

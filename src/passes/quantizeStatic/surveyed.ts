@@ -56,7 +56,7 @@ function wholeRange({ min, max }: ChannelMoments): ObservedRange {
 }
 
 /** Moments of the vectors after their channels became (x - centre) / divisor. */
-export function scaledMoments(
+function scaledMoments(
   moments: InputMoments,
   layer: DenseLayer,
   dialect: Model['dialect'],

@@ -6,7 +6,7 @@ import { widenChannels } from '../prepare/widenChannels.ts';
 import { factsOf } from '../support/facts.ts';
 import { meanToPool } from './meanToPool.ts';
 
-export interface TargetForm {
+interface TargetForm {
   readonly model: OnnxModel;
   readonly notes: readonly string[];
 }

@@ -26,7 +26,7 @@ import { codesOf, groupRoot, planTflite } from './tflitePlan.ts';
 import type { WeightRounding } from './weights.ts';
 import { momentsFor, observedIn, roundedFor } from './weights.ts';
 
-export interface TfliteStaticOptions {
+interface TfliteStaticOptions {
   readonly rules: TargetRules;
   readonly floatBorder: boolean;
   readonly perChannel: boolean;

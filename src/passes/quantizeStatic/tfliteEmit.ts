@@ -20,7 +20,7 @@ import { encodeCell } from './cellEmit.ts';
 import type { Group, TfliteNodePlan, TflitePlan } from './tflitePlan.ts';
 import { groupRoot, storedScales } from './tflitePlan.ts';
 
-export interface TfliteEmission {
+interface TfliteEmission {
   readonly plan: TflitePlan;
   readonly encodingOf: (group: Group) => Encoding;
   /** Type of the activations. */

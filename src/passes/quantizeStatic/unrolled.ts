@@ -10,7 +10,7 @@ import type { LstmSizes } from './cells.ts';
 import { gatesOf, lstmInputs, lstmSizes } from './cells.ts';
 
 /** A model in whose place of an LSTM its steps are written out, and the value that holds all its cell states. */
-export interface Unrolled {
+interface Unrolled {
   readonly model: TfliteModel;
   readonly cells: ReadonlyMap<NodeId, ValueId>;
 }

@@ -32,7 +32,7 @@ export function weightRounding(
   return { bits, rounding: rounding as Rounding };
 }
 
-export interface RoundedFor<M extends Model> {
+interface RoundedFor<M extends Model> {
   readonly model: M;
   /** Scales of which the weights are whole multiples now, by layer; other layers are not in it. */
   readonly scales: ReadonlyMap<NodeId, Float32Array>;

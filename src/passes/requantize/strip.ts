@@ -9,7 +9,7 @@ import { indexOf } from '../../ir/walk.ts';
 import type { ObservedRange } from '../pass.ts';
 import { readableConstant, stridesOf } from '../support/constants.ts';
 
-export interface Stripped {
+interface Stripped {
   readonly model: OnnxModel;
   /** What the codes of a value could hold: the range it had been given. */
   readonly ranges: ReadonlyMap<ValueId, ObservedRange>;

@@ -25,7 +25,7 @@ function floatsAt({ dtype, data }: Tensor, first: number, target: Float32Array):
 }
 
 /** Runs of elements that are changed together. */
-export interface Runs {
+interface Runs {
   /** The last boundary that is not behind this element. */
   before(element: number): number;
   /** The first boundary that is not before this element. */

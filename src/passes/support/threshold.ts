@@ -1,5 +1,5 @@
 /** Magnitude below which everything goes, and how many of exactly this magnitude go as well. */
-export interface Threshold {
+interface Threshold {
   readonly magnitude: number;
   ties: number;
 }

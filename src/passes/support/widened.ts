@@ -13,7 +13,7 @@ import { isOnnxOp } from './graph.ts';
 /** ONNX DataType number of float32 (onnx.proto). */
 const float32 = 1;
 
-export interface Widened<M extends Model> {
+interface Widened<M extends Model> {
   readonly model: M;
   /** Constants that were stored in 16 bits. */
   readonly widened: number;

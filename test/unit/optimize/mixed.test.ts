@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Option } from '../../../src/optimize/mixed/knapsack.ts';
-import { bestWithin, frontierOf } from '../../../src/optimize/mixed/knapsack.ts';
+import type { FrontierPoint } from '../../../src/optimize/mixed/knapsack.ts';
+import { frontierOf } from '../../../src/optimize/mixed/knapsack.ts';
 import { keepOutsOf } from '../../../src/optimize/mixed/keepOut.ts';
 import { mixedFrontier, mixedRecipe, pointOf } from '../../../src/optimize/mixed/plan.ts';
 import type { MixedLayer } from '../../../src/optimize/mixed/report.ts';
@@ -27,6 +28,11 @@ function randomLayers(seed: number, count: number): Option[][] {
       loss: next() ** 3,
     })),
   );
+}
+
+/** The point with the least loss among those that cost at most `budget`; undefined when none does. */
+function bestWithin(points: readonly FrontierPoint[], budget: number): FrontierPoint | undefined {
+  return points.filter(({ cost }) => cost <= budget).at(-1);
 }
 
 describe('knapsack', () => {

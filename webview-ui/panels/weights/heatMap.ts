@@ -3,7 +3,7 @@ import { h } from '../../dom.ts';
 import { digits, percent } from '../../format.ts';
 import { onThemeChange, readTheme } from '../../graph/theme.ts';
 
-export interface HeatMap {
+interface HeatMap {
   readonly element: HTMLElement;
   show(map: ChannelMap): void;
 }

@@ -4,13 +4,13 @@ import { digits, grouped } from '../../format.ts';
 import { button } from '../../ui/controls.ts';
 import { textField } from '../../ui/textField.ts';
 
-export interface Constant {
+interface Constant {
   readonly value: string;
   readonly graph: number;
   readonly name: string;
 }
 
-export interface ValuesPager {
+interface ValuesPager {
   readonly element: HTMLElement;
   show(constant: Constant, dims: readonly number[]): void;
   /** Shows the page that holds an element. */
@@ -93,7 +93,7 @@ export function createValues(app: App): ValuesPager {
 }
 
 /** "3, 0, 1" under the shape, or a flat number. */
-export function flatIndex(text: string, dims: readonly number[]): number {
+function flatIndex(text: string, dims: readonly number[]): number {
   const parts = text
     .split(/[^\d]+/)
     .filter((part) => part !== '')
@@ -103,7 +103,7 @@ export function flatIndex(text: string, dims: readonly number[]): number {
 }
 
 /** [2, 0, 1] for a flat index under the shape. */
-export function indexUnder(flat: number, dims: readonly number[]): readonly number[] {
+function indexUnder(flat: number, dims: readonly number[]): readonly number[] {
   const index: number[] = [];
   let rest = flat;
   for (let axis = dims.length - 1; axis >= 0; axis--) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { encode } from '../../../../src/formats/tflite/encode.ts';
 import { readTflite } from '../../../../src/formats/tflite/read.ts';
 import { cell, row } from '../../../../src/formats/tflite/row.ts';
-import { verifyTflite } from '../../../../src/formats/tflite/verify.ts';
+import { verifyTflite } from './verify.ts';
 import { encodeTflite } from '../../../../src/formats/tflite/write.ts';
 import { memoryBytes } from '../../../../src/ir/bytes.ts';
 import { KerfError } from '../../../../src/ir/errors.ts';

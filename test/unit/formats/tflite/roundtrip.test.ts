@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { openFile } from '../../../../src/formats/io/openFile.ts';
 import { writeParts } from '../../../../src/formats/io/writeParts.ts';
 import { readTflite } from '../../../../src/formats/tflite/read.ts';
-import { verifyTflite } from '../../../../src/formats/tflite/verify.ts';
+import { verifyTflite } from './verify.ts';
 import { encodeTflite } from '../../../../src/formats/tflite/write.ts';
 import { memoryBytes } from '../../../../src/ir/bytes.ts';
 import { modelFiles } from '../../support/models.ts';

@@ -5,7 +5,7 @@ import { builtinOperators, optionsTableOf } from '../../../../src/formats/tflite
 import { modelExtra } from '../../../../src/formats/tflite/extra.ts';
 import { rowsOf } from '../../../../src/formats/tflite/row.ts';
 import { membersOf, tableOf } from '../../../../src/formats/tflite/schema.ts';
-import { verifyTflite } from '../../../../src/formats/tflite/verify.ts';
+import { verifyTflite } from './verify.ts';
 import { encodeTflite } from '../../../../src/formats/tflite/write.ts';
 import { attr } from '../../../../src/ir/attribute.ts';
 import { memoryBytes } from '../../../../src/ir/bytes.ts';
