@@ -14,8 +14,10 @@ import { cell, row } from './row.ts';
 export interface BufferSlot {
   readonly index: number;
   readonly row: Row;
-  /** Absent for a buffer without content. */
+  /** Absent for a buffer without content, and where it is lost. */
   readonly data?: Bytes;
+  /** Why content that the file claims cannot be read. */
+  readonly lost?: string;
 }
 
 export interface ValueExtra {

@@ -119,11 +119,14 @@ function readSlots(root: Row, bytes: Bytes, report: Report): readonly BufferSlot
     const offset = scalarOf(row, 'offset');
     const size = scalarOf(row, 'size');
     let data = blobOf(row, 'data');
+    let lost = data === undefined ? row.problem : undefined;
     if (offset > 1) {
       const fits = offset + size <= bytes.length;
-      if (!fits) report.lost(`buffers[${index}]`, `its ${size} bytes at ${offset} lie outside the file`);
+      lost = fits ? undefined : `its ${size} bytes at ${offset} lie outside the file`;
+      if (lost !== undefined) report.lost(`buffers[${index}]`, lost);
       data = fits ? bytes.slice(offset, size) : undefined;
     }
+    if (lost !== undefined) return { index, row, lost: `buffer ${index} cannot be read: ${lost}` };
     if (data === undefined || data.length === 0) return { index, row };
     if (index === 0) report.damage('warning', 'buffers[0]', 'must be empty but holds data');
     const slot: BufferSlot = { index, row, data };

@@ -82,6 +82,11 @@ function readConstant(
     const reason = `the weights are in another file, "${external.group}"`;
     return { dtype, dims, data: missingBytes(external.length, reason) };
   }
+  const expected = byteSize(
+    dtype,
+    dims.reduce((product, dim) => product * dim, 1),
+  );
+  if (slot?.lost !== undefined) return { dtype, dims, data: missingBytes(expected ?? 0, slot.lost) };
   const empty =
     dims.includes(0) && !fed && scalarOf(row, 'buffer') !== 0 && scalarOf(row, 'is_variable') === 0;
   const data =
@@ -90,10 +95,6 @@ function readConstant(
   const sparsity = rowOf(row, 'sparsity');
   if (sparsity !== undefined) return densify(sparsity, dtype, dims, data, place, source);
   if (dtype === 'string') return readStrings(data, dims, place, source);
-  const expected = byteSize(
-    dtype,
-    dims.reduce((product, dim) => product * dim, 1),
-  );
   if (expected !== undefined && expected !== data.length) {
     const message = `needs ${expected} bytes but its buffer holds ${data.length}`;
     if (data.length > expected) source.report.damage('warning', place, message);

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { analyse } from '../../../../src/analysis/analyse.ts';
 import { encode } from '../../../../src/formats/tflite/encode.ts';
 import { readTflite } from '../../../../src/formats/tflite/read.ts';
 import { cell, row } from '../../../../src/formats/tflite/row.ts';
@@ -7,7 +9,8 @@ import { verifyTflite } from './verify.ts';
 import { encodeTflite } from '../../../../src/formats/tflite/write.ts';
 import { memoryBytes } from '../../../../src/ir/bytes.ts';
 import { KerfError } from '../../../../src/ir/errors.ts';
-import { modelFiles } from '../../support/models.ts';
+import type { TfliteModel } from '../../../../src/ir/model.ts';
+import { modelFiles, samples } from '../../support/models.ts';
 import { graphOf, join, modelOf, node, reread, rewritten, seeded, tinyModel, value } from './support.ts';
 
 const tiny = () => join(encodeTflite(tinyModel()));
@@ -118,6 +121,25 @@ describe('damaged files', () => {
     view.setUint32(900_004, 910_000 - 900_004, true);
     view.setUint32(910_000, 30_000, true);
     expect(survive(bytes)?.message).toMatch(/far more structure/);
+  });
+});
+
+describe('half a file', () => {
+  it('keeps what its weights are, and costs the same; only their bytes are missing', () => {
+    const bytes = readFileSync(path.join(samples, 'digits.tflite'));
+    const whole = readTflite(memoryBytes(bytes)).model;
+    const { model: half } = readTflite(memoryBytes(bytes.subarray(0, 30_000)));
+    const constants = (model: TfliteModel) =>
+      [...model.graphs[0].values.values()].flatMap(({ id, constant }) =>
+        constant === undefined ? [] : [[id, constant.dtype, constant.dims, constant.data.length]],
+      );
+    expect(constants(half)).toEqual(constants(whole));
+    expect(analyse(half).totals).toEqual(analyse(whole).totals);
+    const missing = [...half.graphs[0].values.values()].flatMap(
+      ({ constant }) => constant?.data.missing ?? [],
+    );
+    expect(missing.length).toBeGreaterThan(3);
+    for (const reason of missing) expect(reason).toMatch(/^buffer \d+ cannot be read/);
   });
 });
 
