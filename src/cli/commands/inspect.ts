@@ -59,9 +59,7 @@ function inspectText(file: string, report: InspectReport, shipped: Shipped | und
       `${file} (${report.format}, ${report.producer || 'unknown producer'}, version ${report.opset ?? 'unknown'})`,
     ],
     ['size', `${bytes(report.fileBytes)}, weights ${bytes(report.weightBytes)}`],
-    ...(shipped
-      ? [['compressed', `${bytes(shipped.compressedBytes)} (brotli, quality ${shipped.quality})`]]
-      : []),
+    ...(shipped ? [['compressed', compressedText(shipped)]] : []),
     ['parameters', count(report.params)],
     ['MACs', `${count(report.macs)} (FLOPs ${count(report.flops)})`],
     ['peak activations', bytes(report.peakActivationBytes)],
@@ -100,4 +98,15 @@ function memoryRows({ memory, micro }: InspectReport): string[][] {
 /** Converters join the names of all that was fused; the first one says enough. */
 function shortName(name: string): string {
   return name.split(';')[0] ?? name;
+}
+
+/** Bytes that cannot be read cannot be compressed. */
+function compressedText({
+  compressedBytes,
+  quality,
+}: {
+  compressedBytes: number | null;
+  quality: number;
+}): string {
+  return compressedBytes === null ? 'unknown' : `${bytes(compressedBytes)} (brotli, quality ${quality})`;
 }
