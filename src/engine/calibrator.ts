@@ -18,6 +18,7 @@ import { observeCrossMoments, observeMoments } from './observe/moments.ts';
 import type { RunSamples } from './observe/runs.ts';
 import type { Job } from './observe/sampleRuns.ts';
 import { runSamples, threadsFor } from './observe/sampleRuns.ts';
+import { halfway, isWorthTwo, runsInTwo } from './observe/twoProcesses.ts';
 import { onceMore, readAhead } from './observe/readAhead.ts';
 import { surveyOnnx } from './observe/survey.ts';
 import { mergedRanges } from './observe/merged.ts';
@@ -50,7 +51,7 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
   const data = onceMore(opened);
   const samples = Math.min(options.samples ?? mostSamples, data.samples);
   const job: Job = { start, data, samples, options, ...threadsFor(model, options.bind) };
-  const run: RunSamples = (...wanted) => runSamples(job, ...wanted);
+  const run = runsOf(job);
   const calibrator: Calibrator = {
     source: data.source,
     samples,
@@ -70,13 +71,14 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
     histograms: (current, values, ranges) => countHistograms(run, current, values, ranges),
     moments(current, layers, most = samples) {
       const few = Math.min(samples, most);
-      const runFew: RunSamples = (...wanted) => runSamples({ ...job, samples: few }, ...wanted);
-      return observeMoments(runFew, current, layers, few);
+      return observeMoments(runsOf({ ...job, samples: few }), current, layers, few);
     },
     crossMoments: (reference, current, pairs) => observeCrossMoments(run, reference, current, pairs, samples),
     channels: (current, values) => observeChannels(run, current, values),
     survey: async (current, plan) =>
-      current.dialect === 'onnx' ? survey(job, current, plan) : inTurnSurvey(calibrator, current, plan),
+      current.dialect === 'onnx'
+        ? survey(job, options.bind, current, plan)
+        : inTurnSurvey(calibrator, current, plan),
   };
   if (options.cache === undefined) return calibrator;
   return withCache(calibrator, {
@@ -85,25 +87,36 @@ export function createCalibrator(start: () => Runner, model: Model, options: Cal
   });
 }
 
-/** All runs in one process; the samples are made while it starts and runs. */
-async function survey(job: Job, model: OnnxModel, plan: SurveyPlan): Promise<Survey> {
+/** The samples are made while the process that runs them starts and runs; many are run in two processes. */
+async function survey(
+  job: Job,
+  bind: CalibratorOptions['bind'],
+  model: OnnxModel,
+  plan: SurveyPlan,
+): Promise<Survey> {
   const { start, options } = job;
   const samples = { few: Math.min(plan.few, job.samples), all: job.samples };
+  const middle = halfway(samples.few, samples.all);
+  const inTwo = isWorthTwo(model, samples.all - middle, bind);
   const seen = await withRunner(start, options.signal, async (runner) => {
     // Loading a model says what is wrong.
     runner.warm().catch(() => undefined);
-    const ahead = readAhead(job.data, samples.all);
+    const ahead = readAhead(job.data, [0, inTwo ? middle : samples.all]);
     // The last bits do not matter here either.
-    const over = (first: number, end: number, atOnce?: number): RunSamples => {
-      const own = { ...job, data: ahead.data, first, samples: end, optimization: 'all' as const, runner };
-      return (...wanted) => runSamples(atOnce === undefined ? own : { ...own, atOnce }, ...wanted);
-    };
-    const runs = {
-      few: over(0, samples.few, samples.few),
-      others: over(samples.few, samples.all),
-      all: over(0, samples.all),
-    };
+    const whole = { ...job, optimization: 'all' as const };
+    const own = { ...whole, data: ahead.data, runner };
+    const few = { ...own, samples: samples.few, atOnce: samples.few };
+    const others = { ...own, first: samples.few };
+    const halves = [
+      { ...others, samples: middle },
+      { ...whole, first: middle },
+    ] as const;
     try {
+      const runs = {
+        few: runsOf(few),
+        others: inTwo ? runsInTwo(halves) : runsOf(others),
+        all: runsOf(own),
+      };
       return await surveyOnnx({ ...runs, samples }, model, plan);
     } finally {
       ahead.stop();
@@ -112,6 +125,10 @@ async function survey(job: Job, model: OnnxModel, plan: SurveyPlan): Promise<Sur
   const ranges = new Map([...seen.ranges, ...constantRanges(model, plan.ranges)]);
   requireFinite(plan.ranges, ranges, job.data.source);
   return { ...seen, ranges };
+}
+
+function runsOf(job: Job): RunSamples {
+  return (...wanted) => runSamples(job, ...wanted);
 }
 
 /** Where values leave the runtime whole, nothing is gained by asking for all at once. */

@@ -13,14 +13,18 @@ interface ReadAhead {
 const mostBytes = 16 * 2 ** 20;
 
 /**
- * Makes the samples of a dataset up to number `end` one after another while this process has nothing else to do, as when another
+ * Makes the samples of a dataset from number `first` up to `end` one after another while this process has nothing else to do, as when another
  * one loads a model or runs it.
  */
-export function readAhead(data: Dataset, end: number, most = mostBytes): ReadAhead {
+export function readAhead(
+  data: Dataset,
+  [first, end]: readonly [number, number],
+  most = mostBytes,
+): ReadAhead {
   const unit = data.batch === 'free' ? 1 : data.batch;
   const ready = new Map<number, Tensors>();
   let bytes = 0;
-  let next = 0;
+  let next = first;
   const stopped = new AbortController();
   let roomMade: (() => void) | undefined;
   const take = (at: number): Tensors => {
@@ -51,10 +55,10 @@ export function readAhead(data: Dataset, end: number, most = mostBytes): ReadAhe
   return {
     data: {
       ...data,
-      feeds(first, count = unit) {
-        next = Math.max(next, first + count);
-        if (data.batch !== 'free') return take(first);
-        return joined(Array.from({ length: count }, (_, i) => take(first + i)));
+      feeds(from, count = unit) {
+        next = Math.max(next, from + count);
+        if (data.batch !== 'free') return take(from);
+        return joined(Array.from({ length: count }, (_, i) => take(from + i)));
       },
     },
     stop() {

@@ -16,7 +16,7 @@ describe('samples made ahead', () => {
     ['a batch of four', 4, [0, 4, 4, 4, 8, 4, 36, 4]],
   ] as const)('of %s are those of the dataset, whatever is asked for and when', async (_, batch, asked) => {
     const data = pictures(batch);
-    const ahead = readAhead(data, 40);
+    const ahead = readAhead(data, [0, 40]);
     for (let i = 0; i < asked.length; i += 2) {
       const [first = 0, count] = asked.slice(i);
       expect(ahead.data.feeds(first, count)).toEqual(data.feeds(first, count));
@@ -27,7 +27,7 @@ describe('samples made ahead', () => {
   it('are made once, no more of them than there is room for, and none after the end', async () => {
     const data = pictures(-1);
     const feeds = vi.fn(data.feeds);
-    const ahead = readAhead({ ...data, feeds }, 40, 4 * bytes);
+    const ahead = readAhead({ ...data, feeds }, [0, 40], 4 * bytes);
     // The one that fills the room up is made.
     await vi.waitFor(() => expect(feeds).toHaveBeenCalledTimes(5));
     ahead.data.feeds(0, 5);
@@ -44,7 +44,7 @@ describe('samples made ahead', () => {
       if (first === 2) throw new RangeError('a broken picture');
       return data.feeds(first, count);
     });
-    const ahead = readAhead({ ...data, feeds }, 40);
+    const ahead = readAhead({ ...data, feeds }, [0, 40]);
     await vi.waitFor(() => expect(feeds).toHaveBeenCalledTimes(3));
     expect(ahead.data.feeds(0, 2)).toEqual(data.feeds(0, 2));
     expect(() => ahead.data.feeds(2, 2)).toThrow('a broken picture');
