@@ -99,8 +99,14 @@ function praise(candidate: Candidate, baseline: Candidate, device: DeviceProfile
   if (after !== null && before !== null && after > 0)
     parts.push(`${(before / after).toFixed(2)} times as fast on ${device.name}`);
   if (candidate.score !== null && baseline.score !== null)
-    parts.push(`${((candidate.score - baseline.score) * 100).toFixed(2)} points of ${candidate.scoreKind}`);
+    parts.push(pointsText(candidate.score - baseline.score, candidate.scoreKind));
   return `${parts.join(', ')}.`;
+}
+
+function pointsText(difference: number, kind: Candidate['scoreKind']): string {
+  const of = kind === 'top1' ? 'accuracy' : kind;
+  const points = `${Math.abs(difference * 100).toFixed(2)} points of ${of}`;
+  return difference === 0 ? `no loss of ${of}` : `${points} ${difference < 0 ? 'lost' : 'gained'}`;
 }
 
 /**

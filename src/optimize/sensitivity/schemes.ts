@@ -1,6 +1,6 @@
 import { KerfError } from '../../ir/errors.ts';
 import type { Dialect } from '../../ir/model.ts';
-import type { RecipeStep } from '../../passes/pass.ts';
+import type { OptionValues, RecipeStep } from '../../passes/pass.ts';
 
 /** Names of schemes for people; `prune50` stands for any percentage. */
 const schemeNames = [
@@ -20,16 +20,18 @@ const weightBits: Readonly<Record<string, string>> = { int4: '4', int3: '3', int
 
 /**
  * What a static step does for its neighbours' and its data's sake is left out: it would run the data again for every
- * layer, and ranks them alike.
+ * layer, and ranks them alike. So are shapes that change no value, and hide which weights a layer had.
  */
-const plainStatic = { rounding: 'nearest', equalize: false } as const;
+function plainStatic(dialect: Dialect): OptionValues {
+  const plain = { rounding: 'nearest', equalize: false };
+  return dialect === 'tflite' ? { ...plain, io: 'float' } : { ...plain, kernelShapes: false };
+}
 
 /** What each scheme means as a step; the layer is added to it. Throws `KerfError('bad-option')`. */
 export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): RecipeStep {
   const calibration = data === undefined ? {} : { data };
-  const io = dialect === 'tflite' ? { io: 'float' } : {};
   if (scheme === 'int8' || scheme === 'w8a8') {
-    return { pass: 'quantize-static', options: { scheme: 'w8a8', ...plainStatic, ...io }, ...calibration };
+    return { pass: 'quantize-static', options: { scheme: 'w8a8', ...plainStatic(dialect) }, ...calibration };
   }
   const bits = weightBits[scheme];
   if (bits !== undefined) {
@@ -44,7 +46,7 @@ export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): R
   const pruned = /^prune(\d{1,2})$/.exec(scheme)?.[1];
   if (pruned !== undefined) return { pass: 'prune-magnitude', options: { sparsity: Number(pruned) / 100 } };
   const mixed = /^w\d{1,2}a\d{1,2}$/.test(scheme);
-  if (mixed) return { pass: 'quantize-static', options: { scheme, ...plainStatic, ...io }, ...calibration };
+  if (mixed) return { pass: 'quantize-static', options: { scheme, ...plainStatic(dialect) }, ...calibration };
   throw new KerfError(
     'bad-option',
     `there is no scheme '${scheme}'; there are ${schemeNames.join(', ')}, w4a8 and the like, and prune followed by percent`,
@@ -55,6 +57,6 @@ export function stepOfScheme(scheme: string, dialect: Dialect, data?: string): R
 export function recipeStepOf(scheme: string, dialect: Dialect, data?: string): RecipeStep {
   const step = stepOfScheme(scheme, dialect, data);
   if (step.options?.['rounding'] === undefined) return step;
-  const { rounding: _nearest, equalize: _off, ...options } = step.options ?? {};
+  const { rounding: _nearest, equalize: _off, kernelShapes: _as, ...options } = step.options ?? {};
   return { ...step, options, ...(data !== undefined && { data }) };
 }

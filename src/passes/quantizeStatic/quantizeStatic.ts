@@ -87,6 +87,14 @@ export const quantizeStatic: Pass = {
       type: 'boolean',
       default: true,
     },
+    {
+      name: 'kernelShapes',
+      title:
+        'Pad and fold layers to the shapes of the fastest kernels (ONNX; the same results, a slightly larger file)',
+      type: 'boolean',
+      default: true,
+      dialects: ['onnx'],
+    },
     { name: 'perChannel', title: 'One weight scale per output channel', type: 'boolean', default: true },
     {
       name: 'perChannelDense',
@@ -127,8 +135,13 @@ function wideRules(rules: TargetRules, wide: boolean, type: 'int16' | 'uint16'):
   if (!types.includes(type) && !inFloat)
     throw new KerfError('unsupported', `${rules.name} has no 16-bit activations`);
   // Forms for the sake of 8-bit kernels have no use, and copies of 16-bit codes no kernel.
+  return { ...withoutLayout(rules), activations: { ...rules.activations, types: [type] } };
+}
+
+/** The rules without shapes that only make kernels faster. */
+function withoutLayout(rules: TargetRules): TargetRules {
   const { layout: _, ...others } = rules;
-  return { ...others, activations: { ...rules.activations, types: [type] } };
+  return others;
 }
 
 async function runStatic(model: Model, values: OptionValues, context: PassContext): Promise<PassResult> {
@@ -153,7 +166,9 @@ async function runStatic(model: Model, values: OptionValues, context: PassContex
     momentum: options.number('momentum'),
   };
   if (model.dialect === 'onnx') {
-    const rules = wideRules(targetFor(options.choice('target'), 'onnx'), wide, 'uint16');
+    const target = targetFor(options.choice('target'), 'onnx');
+    const shaped = options.boolean('kernelShapes') ? target : withoutLayout(target);
+    const rules = wideRules(shaped, wide, 'uint16');
     return quantizeOnnx(
       model,
       { rules, perChannel, ranges, weights, equalize, packed },

@@ -4,6 +4,7 @@ import { mergedRanges } from '../../../src/engine/observe/merged.ts';
 import { withRangeOutputs } from '../../../src/engine/observe/rangeOutputs.ts';
 import type { RunSamples } from '../../../src/engine/observe/runs.ts';
 import { runSamples } from '../../../src/engine/observe/sampleRuns.ts';
+import { numbersOf } from '../../../src/engine/observe/sums.ts';
 import { halfway, isWorthTwo, runsInTwo } from '../../../src/engine/observe/twoProcesses.ts';
 import { readModelFile } from '../../../src/formats/io/models.ts';
 import type { OnnxModel } from '../../../src/ir/model.ts';
@@ -27,8 +28,7 @@ async function extremes(run: RunSamples) {
   let seen = 0;
   await run([watched.model], [0, 1], (tensors, _, count) => {
     seen += count;
-    const read = (name: string) =>
-      new Float32Array((tensors[name]?.data as Uint8Array).slice().buffer)[0] ?? 0;
+    const read = (name: string) => numbersOf(tensors, name)[0] ?? 0;
     for (const [id, { min, max }] of watched.outputs)
       merged.add(id, { min: min === undefined ? 0 : read(min), max: read(max) });
   });
