@@ -104,7 +104,9 @@ function staticOptions(model: Model, device: DeviceProfile): OptionValues {
       ...(rules && { target: rules.id }),
     };
   const signed = device.class !== 'host' || /cortex|arm|oryon|apple/i.test(device.cpu);
-  return { scheme: 'w8a8', target: rules?.id ?? (signed ? 'arm' : 'x86') };
+  // What is to be converted need not suit kernels that it will not meet.
+  const shapes = device.formats.includes('onnx') ? {} : { kernelShapes: false };
+  return { scheme: 'w8a8', target: rules?.id ?? (signed ? 'arm' : 'x86'), ...shapes };
 }
 
 function hasFloatWeights(model: Model): boolean {

@@ -143,6 +143,11 @@ describe('candidates', () => {
       ['coral_usb', fc, 'edgetpu'],
     ] as const)
       expect(new Set(targetsOn(id, which)), id).toEqual(new Set([target]));
+    const shapesOn = (id: string) =>
+      candidatesFor(model, device(id)).some(({ steps }) =>
+        steps.some(({ options }) => options?.kernelShapes === false),
+      );
+    expect([shapesOn('stm32h743'), shapesOn('pi4')]).toEqual([true, false]);
   });
 });
 
