@@ -104,8 +104,8 @@ function staticOptions(model: Model, device: DeviceProfile): OptionValues {
       ...(rules && { target: rules.id }),
     };
   const signed = device.class !== 'host' || /cortex|arm|oryon|apple/i.test(device.cpu);
-  // What is to be converted need not suit kernels that it will not meet.
-  const shapes = device.formats.includes('onnx') ? {} : { kernelShapes: false };
+  // What is taken for want of rules need not suit kernels that the model will not meet.
+  const shapes = rules !== undefined || device.class === 'host' ? {} : { kernelShapes: false };
   return { scheme: 'w8a8', target: rules?.id ?? (signed ? 'arm' : 'x86'), ...shapes };
 }
 
